@@ -1,3 +1,4 @@
+# shellcheck shell=bash
 # The lab that the captures are recorded in. Sourced by record.sh; defines functions only.
 #
 #   host ------------------ router ------------------ server
@@ -7,7 +8,9 @@
 #
 # Everything lives in three network namespaces whose names carry this shell's process id. Whatever start_lab made and
 # whatever run_in_background started is ended, by its own process id, and removed by end_lab, which record.sh also
-# runs from its exit trap.
+# runs from its exit trap. The caller names a directory for logs and unfinished captures in $scratch.
+
+: "${scratch:?a scratch directory}"
 
 HOST="od-host-$$"
 ROUTER="od-router-$$"
@@ -118,9 +121,9 @@ start_capture() {
     : >"$log"
     # Not "on_host": the process id must be that of the capturing program, not of a shell around it.
     case $1 in
-        pcap-us) ip netns exec "$HOST" tcpdump -p -n -i eth0 -s 0 -U --time-stamp-precision=micro -Z root \
+        pcap-us) ip netns exec "$HOST" tcpdump -p -n -i eth0 -s 0 -U --immediate-mode --time-stamp-precision=micro -Z root \
             -w "$scratch/input" >"$log" 2>&1 & ;;
-        pcap-ns) ip netns exec "$HOST" tcpdump -p -n -i eth0 -s 0 -U --time-stamp-precision=nano -Z root \
+        pcap-ns) ip netns exec "$HOST" tcpdump -p -n -i eth0 -s 0 -U --immediate-mode --time-stamp-precision=nano -Z root \
             -w "$scratch/input" >"$log" 2>&1 & ;;
         pcapng) ip netns exec "$HOST" dumpcap -p -i eth0 -s 0 -q -w "$scratch/input" >"$log" 2>&1 & ;;
         *) echo "record.sh: unknown capture format $1" >&2; return 1 ;;

@@ -90,7 +90,7 @@ record_icmp_errors() {
     ip -n "$SERVER" route replace default via 2001:db8:5::1 dev eth0 advmss 1440
     start_capture pcapng "$captures/icmp-errors/input.pcapng" unsettled
     on_host ping -q -c 4 -i 0.3 2001:db8:5::2 >/dev/null
-    on_host ping -q -c 2 -i 0.3 -M do -s 1400 -W 1 2001:db8:5::2 >/dev/null || true
+    on_host ping -q -c 2 -i 0.3 -M "do" -s 1400 -W 1 2001:db8:5::2 >/dev/null || true
     on_host ping -q -c 1 -W 1 -t 1 2001:db8:5::2 >/dev/null || true
     on_host python3 "$here/icmp_errors.py"
     stop_capture
