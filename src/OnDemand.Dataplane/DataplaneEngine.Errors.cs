@@ -109,7 +109,9 @@ public sealed partial class DataplaneEngine
 
             var choice = new SourceChoice
             {
-                Address = to, Binding = -1, Decision = new Decision(DecisionOrigin.PickedUp, address.Type, default, -1, default),
+                Address = to,
+                Binding = -1,
+                Decision = new Decision(DecisionOrigin.PickedUp, address.Type, default, -1, default),
             };
             id = OpenFlow(key, _flows.Hash(key), choice, FlowMarks.None, TcpTracker.Ack, key.IsTcp, now);
         }

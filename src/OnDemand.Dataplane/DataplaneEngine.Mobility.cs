@@ -210,7 +210,12 @@ public sealed partial class DataplaneEngine
         entry.State = PrefixState.Ended;
         Report(new EngineEvent
         {
-            Kind = EngineEventKind.PrefixEnded, Time = when, Flow = -1, Prefix = entry.Prefix, Type = entry.Type, End = why,
+            Kind = EngineEventKind.PrefixEnded,
+            Time = when,
+            Flow = -1,
+            Prefix = entry.Prefix,
+            Type = entry.Type,
+            End = why,
         });
         if (entry.Addresses == 0)
         {

@@ -62,7 +62,12 @@ public sealed partial class DataplaneEngine
             : PolicyOutcome.LegacyPreferring(request.Preferences & ~AddressPreferences.RequireOnNet);
         _requests[id] = new SocketRequest
         {
-            InUse = true, Key = key, Token = request.Token, Outcome = outcome, Granted = -1, Binding = -1,
+            InUse = true,
+            Key = key,
+            Token = request.Token,
+            Outcome = outcome,
+            Granted = -1,
+            Binding = -1,
         };
         _requestIndex.Add(_requestHash.Of(key), id);
         Serve(id, now);
