@@ -184,24 +184,11 @@ public sealed class CaptureReader : IAsyncDisposable
             }
         }
 
-        string found = Convert.ToHexStringLower(window[..MagicLength]);
-        string hint = found.StartsWith("1f8b", StringComparison.Ordinal) ? " (it is compressed with gzip)" : string.Empty;
-        Damage = new CaptureDamage(
-            0,
-            $"The file is not a capture: expected the magic number of pcap or pcapng at byte 0, found {found}{hint}.");
+        Damage = Damages.NotACapture(window[..MagicLength]);
     }
 
-    private CaptureDamage? JudgeEnd()
-    {
-        if (_parser is not null)
-        {
-            return _parser.JudgeEnd(Window, Position);
-        }
-
-        return _end == _start
-            ? new CaptureDamage(0, "The file is empty: expected the header of a pcap or pcapng file at byte 0.")
-            : new CaptureDamage(0, "The file header is cut short: expected the magic number of pcap or pcapng at byte 0.");
-    }
+    private CaptureDamage? JudgeEnd() =>
+        _parser is not null ? _parser.JudgeEnd(Window, Position) : _end == _start ? Damages.Empty : Damages.MagicCutShort;
 
     private void MakeRoom()
     {

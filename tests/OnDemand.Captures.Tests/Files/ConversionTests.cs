@@ -58,7 +58,7 @@ public sealed class ConversionTests
         CaptureRun run = await ConvertAsync(input, CaptureFormat.Pcap);
 
         Assert.Equal(
-            "A pcap file holds packets of one link type only, but the input has link types 1 and 101; write pcapng instead.",
+            "A pcap file holds packets of one link type, but the input has link types 1 and 101; write pcapng instead.",
             run.Failure);
         Assert.Single((await CaptureRun.ReadAsync(run.Copy)).Packets);
     }

@@ -12,12 +12,17 @@ public sealed class RobustnessTests
 
     [Fact]
     public void However_the_input_is_cut_into_pieces_the_records_are_the_same() =>
-        Prop.ForAll<byte[], bool>((chunks, ng) =>
+        Prop.ForAll<byte[], bool, int>((chunks, ng, seed) =>
         {
-            byte[] file = ng ? CaptureBytes.Everything(true) : CaptureBytes.Pcap(true, CaptureBytes.Microseconds);
-            CaptureRun whole = Run(file);
-            CaptureRun chopped = Run(file, null, [.. chunks.Select(static chunk => (int)chunk)]);
-            return whole.Records.SequenceEqual(chopped.Records) && whole.Copy.SequenceEqual(chopped.Copy);
+            byte[] file = ng
+                ? new CaptureBytes(false).Raw(CaptureBytes.Everything(true)).Block(10, new byte[9_000]).Enhanced(0, 7, []).ToArray()
+                : CaptureBytes.Pcap(true, CaptureBytes.Microseconds);
+            file = Mutation.Of(file, new Random(seed));
+            CaptureRun whole = Run(file, Small);
+            CaptureRun chopped = Run(file, Small, [.. chunks.Select(static chunk => (int)chunk)]);
+            return whole.Records.SequenceEqual(chopped.Records)
+                && whole.Copy.SequenceEqual(chopped.Copy)
+                && whole.Damage == chopped.Damage;
         }).QuickCheckThrowOnFailure();
 
     [Fact]
