@@ -48,7 +48,13 @@ internal sealed class CaptureBytes(bool bigEndian)
     public CaptureBytes Interface(int linkType = 1, uint snapLength = 0, byte[]? options = null) =>
         Block(1, [.. Part().U16(linkType).U16(0).U32(snapLength).ToArray(), .. options ?? []]);
 
-    public CaptureBytes Enhanced(uint number, ulong ticks, byte[] data, byte[]? options = null, uint? captured = null, uint? original = null) =>
+    public CaptureBytes Enhanced(
+        uint number,
+        ulong ticks,
+        byte[] data,
+        byte[]? options = null,
+        uint? captured = null,
+        uint? original = null) =>
         Block(
             6,
             [
@@ -68,7 +74,8 @@ internal sealed class CaptureBytes(bool bigEndian)
                 .. options ?? [],
             ]);
 
-    public CaptureBytes Simple(byte[] data, uint? original = null) => Block(3, [.. Part().U32(original ?? (uint)data.Length).ToArray(), .. Pad(data)]);
+    public CaptureBytes Simple(byte[] data, uint? original = null) =>
+        Block(3, [.. Part().U32(original ?? (uint)data.Length).ToArray(), .. Pad(data)]);
 
     public CaptureBytes Block(uint type, byte[] body, uint? length = null, uint? lengthAgain = null)
     {

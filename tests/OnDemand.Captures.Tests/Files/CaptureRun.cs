@@ -35,7 +35,11 @@ internal sealed class CaptureRun
 
     public static Task<CaptureRun> ReadAsync(byte[] file, params int[] chunks) => ReadAsync(file, null, null, chunks);
 
-    public static async Task<CaptureRun> ReadAsync(byte[] file, CaptureReaderOptions? reading, CaptureWriterOptions? writing, params int[] chunks)
+    public static async Task<CaptureRun> ReadAsync(
+        byte[] file,
+        CaptureReaderOptions? reading,
+        CaptureWriterOptions? writing,
+        params int[] chunks)
     {
         CaptureRun run = new();
         using MemoryStream copy = new();

@@ -53,12 +53,13 @@ public sealed class ConversionTests
     [Fact]
     public async Task Pcapng_with_packets_of_two_link_types_cannot_become_pcap_and_one_sentence_says_so()
     {
-        CaptureBytes input = new CaptureBytes(false).Section().Interface(1).Interface(101).Enhanced(0, 1, [1]).Enhanced(1, 2, [2]).Enhanced(0, 3, [3]);
+        CaptureBytes input = new CaptureBytes(false).Section().Interface(1).Interface(101)
+            .Enhanced(0, 1, [1]).Enhanced(1, 2, [2]).Enhanced(0, 3, [3]);
 
         CaptureRun run = await ConvertAsync(input, CaptureFormat.Pcap);
 
         Assert.Equal(
-            "A pcap file holds packets of one link type, but the input has link types 1 and 101; write pcapng instead.",
+            "A pcap file holds one link type, but the input has packets of link types 1 and 101; write pcapng.",
             run.Failure);
         Assert.Single((await CaptureRun.ReadAsync(run.Copy)).Packets);
     }
@@ -82,7 +83,8 @@ public sealed class ConversionTests
         CaptureRun run = await ConvertAsync(input, format);
 
         Assert.Equal(
-            new CaptureBytes(true).PcapHeader(magic, snapLength: 262_144, network: 276).PcapRecord(2, fraction, [1, 2], original: 9).ToArray(),
+            new CaptureBytes(true).PcapHeader(magic, snapLength: 262_144, network: 276)
+                .PcapRecord(2, fraction, [1, 2], original: 9).ToArray(),
             run.Copy);
     }
 

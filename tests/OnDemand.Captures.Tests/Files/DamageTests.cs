@@ -29,7 +29,12 @@ public sealed class DamageTests
 
     [Theory]
     [MemberData(nameof(Cases))]
-    public async Task Damage_is_told_with_its_place_after_all_that_is_sound(string name, byte[] file, long offset, int packets, string words)
+    public async Task Damage_is_told_with_its_place_after_all_that_is_sound(
+        string name,
+        byte[] file,
+        long offset,
+        int packets,
+        string words)
     {
         CaptureRun run = await CaptureRun.ReadAsync(file);
 
@@ -150,9 +155,9 @@ public sealed class DamageTests
         Add("length under twelve", Begin().Block(4, new byte[9], length: 8), At, 1, "claims 8 octets");
         Add("unknown interface", Begin().Enhanced(1, 1, Data), At, 1, "names interface 1; expected one of the 1");
         Add("unknown interface, obsolete block", Begin().Obsolete(7, 0, 1, Data), At, 1, "names interface 7");
-        Add("interface of an earlier section", Begin().Section().Enhanced(0, 1, Data), At + 28, 1, "names interface 0; expected one of the 0");
+        Add("interface of an earlier section", Begin().Section().Enhanced(0, 1, Data), At + 28, 1, "expected one of the 0");
         Add("simple packet without interface", Begin().Section().Simple(Data), At + 28, 1, "names interface 0");
-        Add("captured more than the block", Begin().Enhanced(0, 1, Data, captured: 9), At, 1, "claims 9 captured octets; expected at most 8");
+        Add("captured more than the block", Begin().Enhanced(0, 1, Data, captured: 9), At, 1, "9 captured octets; expected at most 8");
         Add("simple packet longer than the block", Begin().Simple(Data, original: 9), At, 1, "claims 9 captured octets");
         Add("interface too short", Begin().Block(1, new byte[4]), At, 1, "expected at least 20 octets, it has 16");
         Add("packet too short", Begin().Block(6, new byte[16]), At, 1, "expected at least 32 octets, it has 28");

@@ -17,7 +17,10 @@ public sealed class FormatTests
 
     [Theory]
     [MemberData(nameof(PcapKinds))]
-    public async Task Every_kind_of_pcap_is_read_in_both_byte_orders_and_copied_octet_by_octet(bool bigEndian, uint magic, CaptureFormat format)
+    public async Task Every_kind_of_pcap_is_read_in_both_byte_orders_and_copied_octet_by_octet(
+        bool bigEndian,
+        uint magic,
+        CaptureFormat format)
     {
         byte[] file = CaptureBytes.Pcap(bigEndian, magic);
         int header = format == CaptureFormat.PcapModified ? 24 : 16;

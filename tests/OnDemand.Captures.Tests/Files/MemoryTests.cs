@@ -64,7 +64,8 @@ public sealed class MemoryTests
     {
         byte[] body = Body(kind);
         byte[] file = [.. Head(kind), .. Enumerable.Repeat(body, 60_000).SelectMany(static octets => octets)];
-        await using CaptureReader reader = CaptureReader.Create(PipeReader.Create(new ChunkedStream(file), new StreamPipeReaderOptions(bufferSize: 1 << 16)));
+        await using CaptureReader reader = CaptureReader.Create(
+            PipeReader.Create(new ChunkedStream(file), new StreamPipeReaderOptions(bufferSize: 1 << 16)));
         await using CaptureWriter writer = CaptureWriter.Create(Stream.Null);
         await using CaptureWriter changing = CaptureWriter.Create(Stream.Null);
         await using CaptureWriter converting = CaptureWriter.Create(

@@ -54,9 +54,20 @@ public sealed partial class OracleTests
 
     private static void Compare(string name, JsonElement oracle, CaptureRun run)
     {
-        string[] expected = [.. oracle.GetProperty("packets").EnumerateArray().Select(static packet => string.Join(' ', packet.EnumerateArray().Select(static field => field.ToString())))];
-        string[] actual = [.. run.Packets.Select(static packet =>
-            $"{packet.Interface} {packet.LinkType} {packet.Timestamp} {packet.Captured} {packet.Original} {packet.Offset + packet.DataOffset}")];
+        string[] expected = [.. oracle.GetProperty("packets")
+            .EnumerateArray().Select(static packet => string.Join(' ', packet.EnumerateArray()))];
+        string[] actual =
+        [
+            .. run.Packets.Select(static packet =>
+                string.Join(
+                    ' ',
+                    packet.Interface,
+                    packet.LinkType,
+                    packet.Timestamp,
+                    packet.Captured,
+                    packet.Original,
+                    packet.Offset + packet.DataOffset)),
+        ];
         if (run.Damage is { } stricter && (stricter.Description.Contains("version", StringComparison.Ordinal)
             || stricter.Description.StartsWith("The section header", StringComparison.Ordinal)))
         {
@@ -65,7 +76,9 @@ public sealed partial class OracleTests
             return;
         }
 
-        Assert.True(expected.SequenceEqual(actual), $"{name}: {run.Damage}; expected\n{string.Join('\n', expected)}\nfound\n{string.Join('\n', actual)}");
+        Assert.True(
+            expected.SequenceEqual(actual),
+            $"{name}: {run.Damage}; expected\n{string.Join('\n', expected)}\nfound\n{string.Join('\n', actual)}");
         string? damage = oracle.GetProperty("damage").GetString();
         Assert.True(damage is null == run.Damage is null, $"{name}: the oracle says '{damage}', the reader '{run.Damage}'.");
         if (damage is not null && ByteNumber().Match(damage) is { Success: true } place)

@@ -8,18 +8,20 @@ namespace OnDemand.Captures.Tests.Files;
 /// <summary>The captures of other projects that lie beside the repository.</summary>
 public sealed partial class PublicCaptureTests
 {
+    private static CancellationToken Stop => TestContext.Current.CancellationToken;
+
     [Fact]
     public async Task Every_public_capture_is_read_as_its_manifest_says_and_copied_octet_by_octet()
     {
         Assert.SkipUnless(Shared.Captures is not null, "../shared/captures-public is not there.");
-        string[] lines = await File.ReadAllLinesAsync(Path.Combine(Shared.Captures!, "MANIFEST.tsv"), TestContext.Current.CancellationToken);
+        string[] lines = await File.ReadAllLinesAsync(Path.Combine(Shared.Captures!, "MANIFEST.tsv"), Stop);
         string[] columns = lines[0].Split('\t');
         int seen = 0;
         foreach (string line in lines.Skip(1))
         {
             string[] fields = line.Split('\t');
             string Field(string name) => fields[Array.IndexOf(columns, name)];
-            byte[] file = await File.ReadAllBytesAsync(Path.Combine(Shared.Captures!, Field("file")), TestContext.Current.CancellationToken);
+            byte[] file = await File.ReadAllBytesAsync(Path.Combine(Shared.Captures!, Field("file")), Stop);
 
             CaptureRun run = await CaptureRun.ReadAsync(file, 1_000);
 
@@ -42,9 +44,10 @@ public sealed partial class PublicCaptureTests
         Assert.SkipUnless(Shared.Captures is not null, "../shared/captures-public is not there.");
         foreach (string path in Directory.GetFiles(Shared.Captures!, "*.pcap"))
         {
-            byte[] file = await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken);
+            byte[] file = await File.ReadAllBytesAsync(path, Stop);
             CaptureRun first = await CaptureRun.ReadAsync(file);
-            CaptureFormat format = file.AsSpan(0, 4).ContainsAny((byte)0x4d, (byte)0x3c) ? CaptureFormat.PcapNanoseconds : CaptureFormat.Pcap;
+            bool nanoseconds = file.AsSpan(0, 4).ContainsAny((byte)0x4d, (byte)0x3c);
+            CaptureFormat format = nanoseconds ? CaptureFormat.PcapNanoseconds : CaptureFormat.Pcap;
 
             CaptureRun there = await CaptureRun.ReadAsync(file, null, new CaptureWriterOptions { Format = CaptureFormat.PcapNg });
             CaptureRun back = await CaptureRun.ReadAsync(there.Copy, null, new CaptureWriterOptions { Format = format });

@@ -8,7 +8,13 @@ namespace OnDemand.Captures.Tests.Files;
 public sealed class RobustnessTests
 {
     // Small enough for the files here to meet every limit.
-    private static readonly CaptureReaderOptions Small = new() { BufferLength = 4096, PieceLength = 4096, MaxRecordLength = 8192, MaxInterfaces = 3 };
+    private static readonly CaptureReaderOptions Small = new()
+    {
+        BufferLength = 4096,
+        PieceLength = 4096,
+        MaxRecordLength = 8192,
+        MaxInterfaces = 3,
+    };
 
     [Fact]
     public void However_the_input_is_cut_into_pieces_the_records_are_the_same() =>
@@ -67,6 +73,10 @@ public sealed class RobustnessTests
     }
 
     // Everything these runs wait for is there already.
-    private static CaptureRun Run(byte[] file, CaptureReaderOptions? reading = null, int[]? chunks = null, CaptureWriterOptions? writing = null) =>
+    private static CaptureRun Run(
+        byte[] file,
+        CaptureReaderOptions? reading = null,
+        int[]? chunks = null,
+        CaptureWriterOptions? writing = null) =>
         CaptureRun.ReadAsync(file, reading, writing, chunks ?? []).GetAwaiter().GetResult();
 }

@@ -19,8 +19,9 @@ public sealed class WiresharkTests
         byte[] nano = CaptureBytes.Pcap(bigEndian, CaptureBytes.Nanoseconds);
         (byte[] Input, CaptureFormat Format, string Type)[] cases =
         [
-            (micro, CaptureFormat.PcapNg, "pcapng"), (nano, CaptureFormat.PcapNg, "pcapng"), (micro, CaptureFormat.PcapNanoseconds, "nsecpcap"),
-            (nano, CaptureFormat.Pcap, "pcap"), (CaptureBytes.Pcap(bigEndian, CaptureBytes.Modified), CaptureFormat.Pcap, "pcap"),
+            (micro, CaptureFormat.PcapNg, "pcapng"), (nano, CaptureFormat.PcapNg, "pcapng"),
+            (micro, CaptureFormat.PcapNanoseconds, "nsecpcap"), (nano, CaptureFormat.Pcap, "pcap"),
+            (CaptureBytes.Pcap(bigEndian, CaptureBytes.Modified), CaptureFormat.Pcap, "pcap"),
         ];
         foreach ((byte[] input, CaptureFormat format, string type) in cases)
         {

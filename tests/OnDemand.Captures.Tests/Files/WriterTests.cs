@@ -120,11 +120,13 @@ public sealed class WriterTests
         byte[] pcap = new CaptureBytes(bigEndian).PcapHeader().PcapRecord(1, 2, [1]).ToArray();
         const long Time = 101_234_567_890;   // 1.234567890 seconds after the interface's origin
 
-        byte[] newNg = await CopyAsync(ng, static (CaptureWriter writer, in CaptureRecord record) => writer.Append(record, Time, default));
-        byte[] newPcap = await CopyAsync(pcap, static (CaptureWriter writer, in CaptureRecord record) => writer.Append(record, Time, default));
+        Step step = static (CaptureWriter writer, in CaptureRecord record) => writer.Append(record, Time, default);
+        byte[] newNg = await CopyAsync(ng, step);
+        byte[] newPcap = await CopyAsync(pcap, step);
 
         Assert.Equal(
-            new CaptureBytes(bigEndian).Section().Interface(options: options).Enhanced(0, 1_234, [1]).Obsolete(0, 2, 1_234, [2]).Simple([3]).ToArray(),
+            new CaptureBytes(bigEndian).Section().Interface(options: options)
+                .Enhanced(0, 1_234, [1]).Obsolete(0, 2, 1_234, [2]).Simple([3]).ToArray(),
             newNg);
         Assert.Equal(new CaptureBytes(bigEndian).PcapHeader().PcapRecord(101, 234_567, [1]).ToArray(), newPcap);
     }
