@@ -1,0 +1,47 @@
+using System.Runtime.InteropServices;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane.Flows;
+
+/// <summary>
+/// What a packet needs of its flow: one cache line. One entry serves both directions, because a rewrite leaves the remote address and
+/// both ports alone: the key is remote address, and in the tail protocol, internal address, local port, remote port.
+/// </summary>
+[StructLayout(LayoutKind.Sequential, Size = 64)]
+internal struct FlowEntry
+{
+    public ulong RemoteHigh;
+    public ulong RemoteLow;
+    public ulong Tail;
+    public ulong Bytes;          // both directions, IPv6 packets with their headers
+    public int Address;          // typed address in use
+    public int OldAddress;       // typed address still accepted inbound until its window closes, or -1
+    public uint LastSeen;        // ticks
+    public uint Packets;         // both directions
+    public uint SendNext;        // the host's SND.NXT as far as seen
+    public uint ReceiveNext;     // the host's RCV.NXT as far as seen
+    public int Binding;          // the socket's binding, or -1
+    public FlowState State;
+    public FlowMarks Marks;
+    public byte Class;           // of the typed address in use: AddressType, kept for counters and expiry
+    public byte Spare;
+
+    public readonly IpAddress Remote => new(RemoteHigh, RemoteLow);
+
+    public readonly byte Protocol => FlowKey.ProtocolOf(Tail);
+
+    public readonly int Host => FlowKey.HostOf(Tail);
+
+    public readonly ushort LocalPort => FlowKey.LocalPortOf(Tail);
+
+    public readonly ushort RemotePort => FlowKey.RemotePortOf(Tail);
+}
+
+/// <summary>What only opening, expiry and reports read.</summary>
+[StructLayout(LayoutKind.Sequential, Size = 16)]
+internal struct FlowColdEntry
+{
+    public int WheelNext;
+    public int WheelPrevious;    // or the next free entry
+    public Decision Decision;
+}

@@ -1,0 +1,31 @@
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane.Flows;
+
+/// <summary>
+/// The seeded hash of every table: multiply wide and fold, the construction of the wyhash family. The seed comes from the options, so
+/// nobody on the wire can choose keys that collide without knowing it, and the same seed gives the same tables.
+/// </summary>
+internal readonly struct FlowHash(ulong seed)
+{
+    private readonly ulong _first = Mix(seed ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
+    private readonly ulong _second = Mix(seed ^ 0x8ebc_6af0_9c88_c6e3, 0x5899_65cc_7537_4cc3);
+
+    /// <summary>Hashes an address and a 64-bit tail.</summary>
+    public ulong Of(ulong high, ulong low, ulong tail) => Mix(Mix(high ^ _first, low ^ _second) ^ tail, _first ^ 0x1d8e_4e27_c47d_124f);
+
+    /// <summary>Hashes an address.</summary>
+    public ulong Of(IpAddress address) => Mix(address.High ^ _first, address.Low ^ _second);
+
+    /// <summary>Hashes two addresses and a tail.</summary>
+    public ulong Of(IpAddress one, IpAddress other, ulong tail) => Of(one.High ^ other.Low, one.Low, tail) ^ Of(other.High, other.Low, ~tail);
+
+    /// <summary>Hashes a number.</summary>
+    public ulong Of(ulong key) => Mix(key ^ _first, _second);
+
+    private static ulong Mix(ulong left, ulong right)
+    {
+        ulong high = Math.BigMul(left, right, out ulong low);
+        return high ^ low;
+    }
+}

@@ -1,0 +1,245 @@
+using System.Numerics;
+using System.Runtime.CompilerServices;
+
+namespace OnDemand.Dataplane.Flows;
+
+/// <summary>Says whether an entry has the key that is looked for.</summary>
+internal interface IEntryKey
+{
+    /// <summary>Compares the key with an entry's.</summary>
+    bool Matches(int id);
+}
+
+/// <summary>
+/// An open-addressing index from hash to entry number.
+///
+/// Theory of operation. A slot is 64 bits: the hash's low half (which also says where the slot belongs) and the entry's number plus
+/// one; zero is free. Two areas are taken at the start for the greatest size; untouched pages cost nothing. Growing makes the other
+/// area current and moves a few slots with every later change, so no packet ever waits for a whole table to be moved. While that goes
+/// on, a look-up that misses in the current area asks the old one, in which moved and removed slots leave a mark, so that its probe
+/// chains stay whole. When the last slot has moved the old area is wiped, again a few slots at a time; only then can the next growth
+/// begin, which by then is far away. Removal in the current area shifts the chain back, so there are no marks to pile up.
+/// </summary>
+internal sealed class FlowIndex
+{
+    private const int StepsPerChange = 16;
+    private const uint Gone = uint.MaxValue;
+
+    private readonly ulong[] _one;
+    private readonly ulong[] _two;
+    private readonly int _largest;
+    private ulong[] _current;
+    private ulong[] _old;
+    private uint _mask;
+    private uint _oldMask;
+    private int _oldCount;      // entries still in the old area
+    private long _moved;        // next slot of the old area to move
+    private long _wiped;        // next slot of the old area to wipe; -1 when there is nothing to do
+    private int _count;
+
+    /// <summary>Takes the areas for a greatest number of entries at a load of at most one half.</summary>
+    public FlowIndex(int capacity)
+    {
+        _largest = (int)Math.Min(1 << 30, BitOperations.RoundUpToPowerOf2((uint)Math.Max(capacity, 8)) * 2);
+        _one = GC.AllocateArray<ulong>(_largest, pinned: true);
+        _two = GC.AllocateArray<ulong>(_largest, pinned: true);
+        _current = _one;
+        _old = _two;
+        _mask = Math.Min(1024u, (uint)_largest) - 1;
+        _wiped = -1;
+    }
+
+    /// <summary>Entries in the index.</summary>
+    public int Count => _count;
+
+    /// <summary>Whether slots of an old area are still to be moved or wiped.</summary>
+    public bool IsGrowing => _wiped >= 0 || _oldCount > 0;
+
+    /// <summary>Asks for the slot's cache line before it is needed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(ulong hash) => Memory.Prefetch(ref _current[(uint)hash & _mask]);
+
+    /// <summary>The entry number that the first slot of a hash suggests, or -1; a hint for prefetching the entry.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Hint(ulong hash)
+    {
+        ulong slot = _current[(uint)hash & _mask];
+        return (uint)(slot >> 32) == (uint)hash ? (int)(uint)slot - 1 : -1;
+    }
+
+    /// <summary>Finds the entry with a key.</summary>
+    /// <returns>Its number, or -1.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Find<TKey>(ulong hash, in TKey key)
+        where TKey : struct, IEntryKey
+    {
+        ulong[] area = _current;
+        uint mask = _mask;
+        uint tag = (uint)hash;
+        for (uint at = tag & mask; ; at = (at + 1) & mask)
+        {
+            ulong slot = area[at];
+            if (slot == 0)
+            {
+                return _oldCount == 0 ? -1 : FindOld(hash, key);
+            }
+
+            if ((uint)(slot >> 32) == tag && key.Matches((int)(uint)slot - 1))
+            {
+                return (int)(uint)slot - 1;
+            }
+        }
+    }
+
+    /// <summary>Adds an entry that is not in the index; the caller keeps the count within the capacity.</summary>
+    public void Add(ulong hash, int id)
+    {
+        if (_count >= (int)((_mask + 1) / 2) && _mask + 1 < _largest)
+        {
+            while (IsGrowing)
+            {
+                Step();   // Reached only if entries came much faster than steps; the sizes make sure they do not.
+            }
+
+            Grow();
+        }
+
+        Insert(hash, id);
+        _count++;
+        Step();
+    }
+
+    /// <summary>Removes an entry.</summary>
+    public void Remove(ulong hash, int id)
+    {
+        if (!RemoveCurrent(hash, id) && _oldCount > 0)
+        {
+            RemoveOld(hash, id);
+        }
+
+        Step();
+    }
+
+    private int FindOld<TKey>(ulong hash, in TKey key)
+        where TKey : struct, IEntryKey
+    {
+        uint tag = (uint)hash;
+        for (uint at = tag & _oldMask; ; at = (at + 1) & _oldMask)
+        {
+            ulong slot = _old[at];
+            if (slot == 0)
+            {
+                return -1;
+            }
+
+            if ((uint)(slot >> 32) == tag && (uint)slot != Gone && key.Matches((int)(uint)slot - 1))
+            {
+                return (int)(uint)slot - 1;
+            }
+        }
+    }
+
+    private void Insert(ulong hash, int id)
+    {
+        uint at = (uint)hash & _mask;
+        while (_current[at] != 0)
+        {
+            at = (at + 1) & _mask;
+        }
+
+        _current[at] = ((ulong)(uint)hash << 32) | ((uint)id + 1);
+    }
+
+    private bool RemoveCurrent(ulong hash, int id)
+    {
+        uint at = (uint)hash & _mask;
+        ulong wanted = ((ulong)(uint)hash << 32) | ((uint)id + 1);
+        while (_current[at] != wanted)
+        {
+            if (_current[at] == 0)
+            {
+                return false;
+            }
+
+            at = (at + 1) & _mask;
+        }
+
+        // Shift back whatever would no longer be reached over the hole.
+        uint hole = at;
+        for (uint next = (hole + 1) & _mask; _current[next] != 0; next = (next + 1) & _mask)
+        {
+            uint home = (uint)(_current[next] >> 32) & _mask;
+            if (((next - home) & _mask) >= ((next - hole) & _mask))
+            {
+                _current[hole] = _current[next];
+                hole = next;
+            }
+        }
+
+        _current[hole] = 0;
+        _count--;
+        return true;
+    }
+
+    private void RemoveOld(ulong hash, int id)
+    {
+        ulong wanted = ((ulong)(uint)hash << 32) | ((uint)id + 1);
+        for (uint at = (uint)hash & _oldMask; _old[at] != 0; at = (at + 1) & _oldMask)
+        {
+            if (_old[at] == wanted)
+            {
+                _old[at] = Gone;
+                _oldCount--;
+                _count--;
+                StartWipe();
+                return;
+            }
+        }
+    }
+
+    private void Grow()
+    {
+        (_current, _old) = (_old, _current);
+        _oldMask = _mask;
+        _oldCount = _count;
+        _mask = (_mask * 2) + 1;
+        _moved = 0;
+        StartWipe();
+    }
+
+    // When nothing is left to move, the old area is wiped from its start; it must be all zero before it can be current again.
+    private void StartWipe() => _wiped = _oldCount == 0 ? 0 : -1;
+
+    private void Step()
+    {
+        for (int i = 0; i < StepsPerChange; i++)
+        {
+            if (_oldCount > 0)
+            {
+                ulong slot = _old[_moved];
+                if (slot != 0 && (uint)slot != Gone)
+                {
+                    Insert(slot >> 32, (int)(uint)slot - 1);
+                    _old[_moved] = Gone;
+                    _oldCount--;
+                    StartWipe();
+                }
+
+                _moved++;
+            }
+            else if (_wiped >= 0)
+            {
+                _old[_wiped++] = 0;
+                if (_wiped > _oldMask)
+                {
+                    _wiped = -1;
+                    return;
+                }
+            }
+            else
+            {
+                return;
+            }
+        }
+    }
+}

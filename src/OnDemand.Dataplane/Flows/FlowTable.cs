@@ -1,0 +1,108 @@
+using System.Runtime.CompilerServices;
+
+namespace OnDemand.Dataplane.Flows;
+
+/// <summary>
+/// Every flow of every protocol. Entries are numbered and stay where they are; the index finds their numbers. All memory is taken at
+/// the start (untouched pages cost nothing) and nothing is allocated afterwards. When it is full, existing flows go on and new ones are
+/// refused by the engine.
+/// </summary>
+internal sealed class FlowTable
+{
+    private readonly FlowEntry[] _entries;
+    private readonly FlowColdEntry[] _cold;
+    private readonly FlowIndex _index;
+    private readonly FlowHash _hash;
+    private int _free = -1;
+    private int _fresh;          // entries from here on were never used
+
+    public FlowTable(int capacity, FlowHash hash)
+    {
+        _entries = GC.AllocateArray<FlowEntry>(capacity, pinned: true);
+        _cold = GC.AllocateArray<FlowColdEntry>(capacity, pinned: true);
+        _index = new FlowIndex(capacity);
+        _hash = hash;
+    }
+
+    /// <summary>Flows in the table.</summary>
+    public int Count => _index.Count;
+
+    /// <summary>Flows it can hold.</summary>
+    public int Capacity => _entries.Length;
+
+    /// <summary>One past the highest entry that was ever used; sweeps end there.</summary>
+    public int HighWater => _fresh;
+
+    public bool IsFull => _index.Count == _entries.Length;
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref FlowEntry Entry(int id) => ref _entries[id];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref FlowColdEntry Cold(int id) => ref _cold[id];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ulong Hash(in FlowKey key) => _hash.Of(key.Remote.High, key.Remote.Low, key.Tail);
+
+    public void Prefetch(ulong hash) => _index.Prefetch(hash);
+
+    public void PrefetchEntry(ulong hash)
+    {
+        int id = _index.Hint(hash);
+        if (id >= 0)
+        {
+            Memory.Prefetch(ref _entries[id]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key));
+
+    public int Find(in FlowKey key) => Find(key, Hash(key));
+
+    /// <summary>Makes an entry with the key and everything else at its start; the caller has checked <see cref="IsFull"/>.</summary>
+    public int Add(in FlowKey key, ulong hash)
+    {
+        int id = _free;
+        if (id >= 0)
+        {
+            _free = _cold[id].WheelPrevious;
+        }
+        else
+        {
+            id = _fresh++;
+        }
+
+        _entries[id] = new FlowEntry
+        {
+            RemoteHigh = key.Remote.High,
+            RemoteLow = key.Remote.Low,
+            Tail = key.Tail,
+            Address = -1,
+            OldAddress = -1,
+            Binding = -1,
+        };
+        _cold[id] = new FlowColdEntry { WheelNext = -1, WheelPrevious = -1 };
+        _index.Add(hash, id);
+        return id;
+    }
+
+    public void Remove(int id)
+    {
+        ref FlowEntry entry = ref _entries[id];
+        _index.Remove(_hash.Of(entry.RemoteHigh, entry.RemoteLow, entry.Tail), id);
+        entry.State = FlowState.Free;
+        _cold[id].WheelPrevious = _free;
+        _free = id;
+    }
+
+    private readonly struct Key(FlowEntry[] entries, FlowKey key) : IEntryKey
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool Matches(int id)
+        {
+            ref FlowEntry entry = ref entries[id];
+            return ((entry.RemoteLow ^ key.Remote.Low) | (entry.RemoteHigh ^ key.Remote.High) | (entry.Tail ^ key.Tail)) == 0;
+        }
+    }
+}
