@@ -1,0 +1,206 @@
+using System.Buffers;
+using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
+
+namespace OnDemand.Captures.Files;
+
+/// <summary>Reads a capture file of any supported format as a stream, record by record.</summary>
+/// <remarks>
+/// <para>The octets of the input are gathered in one buffer of the reader's own, so that a record is contiguous however the input comes
+/// in pieces. The buffer doubles only when it is full of octets that arrived and still holds no whole record; a length that a file claims
+/// never takes memory by itself.</para>
+/// <para>Use: while ReadAsync says true, take records with TryRead until it says false; then look at <see cref="Damage"/>.</para>
+/// </remarks>
+public sealed class CaptureReader : IAsyncDisposable
+{
+    private const int MagicLength = 4;
+
+    private readonly PipeReader _input;
+    private readonly CaptureReaderOptions _options;
+    private CaptureParser? _parser;
+    private byte[] _buffer;
+    private int _start;      // the first octet not yet parsed
+    private int _end;        // one past the last octet read
+    private bool _inputEnded;
+
+    private CaptureReader(PipeReader input, CaptureReaderOptions options)
+    {
+        _input = input;
+        _options = options;
+        _buffer = new byte[options.BufferLength];
+    }
+
+    /// <summary>The format of the file. Known as soon as ReadAsync said true for the first time.</summary>
+    /// <exception cref="InvalidOperationException">Nothing was read yet, or the input is no capture.</exception>
+    public CaptureFormat Format =>
+        _parser?.Format ?? throw new InvalidOperationException("The format of a capture is known once its first record was read.");
+
+    /// <summary>The interfaces described by the records taken so far, over all sections.</summary>
+    public IReadOnlyList<CaptureInterface> Interfaces => _parser?.Interfaces ?? [];
+
+    /// <summary>Where the next record begins, in octets from the start of the file.</summary>
+    public long Position { get; private set; }
+
+    /// <summary>What is wrong with the file at <see cref="Position"/>; null while nothing is. Final once ReadAsync said false.</summary>
+    public CaptureDamage? Damage { get; private set; }
+
+    private ReadOnlySpan<byte> Window => _buffer.AsSpan(_start, _end - _start);
+
+    /// <summary>Reads a capture from a pipe, which the reader owns from now on.</summary>
+    /// <param name="input">The octets of the file.</param>
+    /// <param name="options">How much memory may be taken; null for the defaults.</param>
+    /// <returns>The reader; nothing was read yet.</returns>
+    public static CaptureReader Create(PipeReader input, CaptureReaderOptions? options = null)
+    {
+        ArgumentNullException.ThrowIfNull(input);
+        options ??= new CaptureReaderOptions();
+        options.Validate();
+        return new CaptureReader(input, options);
+    }
+
+    /// <summary>Reads a capture from a file or from standard input, which the reader owns from now on.</summary>
+    /// <param name="input">The octets of the file.</param>
+    /// <param name="options">How much memory may be taken; null for the defaults.</param>
+    /// <returns>The reader; nothing was read yet.</returns>
+    public static CaptureReader Create(Stream input, CaptureReaderOptions? options = null)
+    {
+        options ??= new CaptureReaderOptions();
+        return Create(PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: options.BufferLength)), options);
+    }
+
+    /// <summary>Waits until a whole record is there for TryRead. Invalidates all records taken before.</summary>
+    /// <param name="cancellationToken">Stops the waiting.</param>
+    /// <returns>Whether a record is there, or damage is about to be found; false at the end of the file and after
+    /// <see cref="Damage"/>.</returns>
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken = default)
+    {
+        while (Damage is null)
+        {
+            int needed = Measure();
+            if (_end - _start >= needed)
+            {
+                return true;
+            }
+
+            if (_inputEnded)
+            {
+                Damage = JudgeEnd();
+                return false;
+            }
+
+            MakeRoom();
+            ReadResult result = await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
+            Take(result);
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes the next record from what was read.</summary>
+    /// <param name="record">The record; valid until the next ReadAsync.</param>
+    /// <returns>Whether there was a whole and sound one; when not, ReadAsync tells what comes.</returns>
+    public bool TryRead(out CaptureRecord record)
+    {
+        record = default;
+        if (_parser is null || Damage is not null)
+        {
+            return false;
+        }
+
+        int length = _parser.Parse(Window, Position, out record);
+        if (length == 0)
+        {
+            Damage = _parser.Damage;
+            return false;
+        }
+
+        _start += length;
+        Position += length;
+        return true;
+    }
+
+    /// <summary>Gives the input back.</summary>
+    /// <returns>When that is done.</returns>
+    public ValueTask DisposeAsync() => _input.CompleteAsync();
+
+    private int Measure()
+    {
+        if (_parser is null && _end - _start >= MagicLength)
+        {
+            Recognize(Window);
+        }
+
+        // With damage just found the answer is not looked at.
+        return Damage is not null ? int.MaxValue : _parser is null ? MagicLength : _parser.Measure(Window);
+    }
+
+    private void Recognize(ReadOnlySpan<byte> window)
+    {
+        foreach (ByteOrder order in (ReadOnlySpan<ByteOrder>)[new ByteOrder(IsBigEndian: false), new ByteOrder(IsBigEndian: true)])
+        {
+            uint magic = order.ReadUInt32(window);
+            if (magic == PcapNg.SectionHeader)
+            {
+                _parser = new PcapNgParser(_options);
+                return;
+            }
+
+            if (Pcap.TryGetFormat(magic, out CaptureFormat format))
+            {
+                _parser = new PcapParser(format, order, _options);
+                return;
+            }
+        }
+
+        string found = Convert.ToHexStringLower(window[..MagicLength]);
+        string hint = found.StartsWith("1f8b", StringComparison.Ordinal) ? " (it is compressed with gzip)" : string.Empty;
+        Damage = new CaptureDamage(
+            0,
+            $"The file is not a capture: expected the magic number of pcap or pcapng at byte 0, found {found}{hint}.");
+    }
+
+    private CaptureDamage? JudgeEnd()
+    {
+        if (_parser is not null)
+        {
+            return _parser.JudgeEnd(Window, Position);
+        }
+
+        return _end == _start
+            ? new CaptureDamage(0, "The file is empty: expected the header of a pcap or pcapng file at byte 0.")
+            : new CaptureDamage(0, "The file header is cut short: expected the magic number of pcap or pcapng at byte 0.");
+    }
+
+    private void MakeRoom()
+    {
+        if (_start > 0)
+        {
+            Window.CopyTo(_buffer);
+            _end -= _start;
+            _start = 0;
+        }
+
+        if (_end == _buffer.Length)
+        {
+            Array.Resize(ref _buffer, (int)Math.Min(2L * _buffer.Length, Array.MaxLength));
+        }
+    }
+
+    private void Take(ReadResult result)
+    {
+        if (result.IsCanceled)
+        {
+            _input.AdvanceTo(result.Buffer.Start);
+            throw new OperationCanceledException("The reading of the capture was canceled.");
+        }
+
+        long available = result.Buffer.Length;
+        int taken = (int)Math.Min(available, _buffer.Length - _end);
+        ReadOnlySequence<byte> octets = result.Buffer.Slice(0, taken);
+        octets.CopyTo(_buffer.AsSpan(_end));
+        _end += taken;
+        _inputEnded = result.IsCompleted && taken == available;
+        _input.AdvanceTo(octets.End);
+    }
+}
