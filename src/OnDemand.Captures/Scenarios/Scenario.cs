@@ -1,5 +1,6 @@
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -54,7 +55,7 @@ public sealed record Scenario
     public ScenarioTimers Timers { get; init; } = new();
 
     /// <summary>The RFC 6724 §2.1 policy table; empty for the default one.</summary>
-    public IReadOnlyList<PolicyLabel> Labels { get; init; } = [];
+    public IReadOnlyList<PolicyTableEntry> Labels { get; init; } = [];
 
     /// <summary>Which reading of RFC 6724 chooses among addresses of the type.</summary>
     public SelectionProfile Profile { get; init; }
@@ -73,6 +74,18 @@ public sealed record Scenario
             ? answers[Math.Min(request, answers.Count - 1)]
             : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero, Duration.Zero, Duration.Zero);
     }
+
+    /// <summary>The policy in the engine's form.</summary>
+    /// <returns>The policy.</returns>
+    public ServicePolicy BuildPolicy() => new(
+        [.. Policy.Rules.Select(rule => rule.Build())],
+        [.. Policy.Inbound.SelectMany(rule => rule.Build())],
+        Policy.Default == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(Policy.Default));
+
+    /// <summary>The RFC 6724 §2.1 table in the engine's form: the scenario's, or the default one of its profile.</summary>
+    /// <returns>The table.</returns>
+    public PolicyTable BuildPolicyTable() =>
+        Labels.Count > 0 ? new PolicyTable([.. Labels]) : Profile == SelectionProfile.Linux ? PolicyTable.Linux : PolicyTable.Default;
 
     /// <summary>Checks what can be checked only when the first packet's time is known: that relative and absolute times are in order.</summary>
     /// <param name="firstPacket">When the first packet was captured.</param>
@@ -100,22 +113,6 @@ public enum Untranslatable : byte
     /// <summary>It is dropped and counted.</summary>
     Drop,
 }
-
-/// <summary>Which reading of RFC 6724 chooses a source address.</summary>
-public enum SelectionProfile : byte
-{
-    /// <summary>The RFC's rules 1 to 8 with 5.5.</summary>
-    Rfc6724,
-
-    /// <summary>What the Linux kernel does.</summary>
-    Linux,
-}
-
-/// <summary>An entry of the policy table (RFC 6724 §2.1).</summary>
-/// <param name="Prefix">The prefix.</param>
-/// <param name="Precedence">Higher is better as a destination.</param>
-/// <param name="Label">Source and destination with the same label go together.</param>
-public sealed record PolicyLabel(IpPrefix Prefix, int Precedence, int Label);
 
 /// <summary>How typed addresses are made and renewed.</summary>
 public sealed record ScenarioAddresses

@@ -1,6 +1,7 @@
 using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -11,6 +12,9 @@ internal sealed class ScenarioFields(string file)
 {
     private static readonly AddressType[] AllTypes =
         [AddressType.Fixed, AddressType.SessionLasting, AddressType.Nonpersistent, AddressType.GracefulReplacement];
+
+    // The flag on-net is a key of its own here, for it needs a type.
+    private static readonly string[] PreferenceNames = ["home", "coa", "tmp", "public", "pubtmp-default", "cga", "noncga"];
 
     /// <summary>The names of the four types.</summary>
     public static IEnumerable<string> TypeNames => AllTypes.Select(AddressTypes.ToName);
@@ -91,7 +95,7 @@ internal sealed class ScenarioFields(string file)
     public PortRange Ports(ScenarioNode node)
     {
         const string expected = "a port from 0 to 65535 or a range such as 5000-5999";
-        return ScenarioText.TryPorts(Text(node, expected), out PortRange ports) ? ports : throw Wrong(node, node.Description, expected);
+        return PortRange.TryParse(Text(node, expected), out PortRange ports) ? ports : throw Wrong(node, node.Description, expected);
     }
 
     /// <summary>An IPv6 address.</summary>
@@ -145,38 +149,39 @@ internal sealed class ScenarioFields(string file)
     }
 
     /// <summary>RFC 5014 preferences, one or a list; contradictions are an error.</summary>
-    public SourcePreference[] Preferences(ScenarioNode? node)
+    public AddressPreferences Preferences(ScenarioNode? node)
     {
         if (node is null)
         {
-            return [];
+            return AddressPreferences.None;
         }
 
         ScenarioNode[] nodes = node is SequenceNode list ? [.. list.Items] : [node];
-        List<SourcePreference> preferences = [];
+        AddressPreferences preferences = AddressPreferences.None;
         foreach (ScenarioNode item in nodes)
         {
-            string text = Text(item, Among(SourcePreferences.Names));
-            if (!SourcePreferences.TryParse(text, out SourcePreference preference))
+            string text = Text(item, Among(PreferenceNames));
+            if (!AddressPreferenceRules.TryParse(text, out AddressPreferences preference)
+                || !PreferenceNames.Contains(AddressPreferenceRules.ToText(preference), StringComparer.Ordinal))
             {
-                throw UnknownWord(item, text, "preference", SourcePreferences.Names);
+                throw UnknownWord(item, text, "preference", PreferenceNames);
             }
 
-            SourcePreference opposite = SourcePreferences.Opposite(preference);
-            if (preferences.Contains(opposite))
-            {
-                throw Wrong(item, $"'{SourcePreferences.Names[(int)preference]}' together with '{SourcePreferences.Names[(int)opposite]}'", "only one of the two, for they contradict each other");
-            }
-
-            if (preferences.Contains(preference))
+            if ((preferences & preference) != 0)
             {
                 throw Wrong(item, $"{item.Description} a second time", "each preference once");
             }
 
-            preferences.Add(preference);
+            if (!AddressPreferenceRules.AreConsistent(preferences | preference, out _))
+            {
+                string others = AddressPreferenceRules.ToText(preferences);
+                throw Wrong(item, $"'{AddressPreferenceRules.ToText(preference)}' beside '{others}'", "preferences that do not contradict each other");
+            }
+
+            preferences |= preference;
         }
 
-        return [.. preferences];
+        return preferences;
     }
 
     /// <summary>An error about a node.</summary>

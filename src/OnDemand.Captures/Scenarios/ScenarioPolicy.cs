@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -43,7 +44,7 @@ public sealed record ScenarioPolicy
     public IReadOnlyList<ScenarioRule> Rules { get; init; } = [];
 
     /// <summary>Unsolicited flows that may come in besides those to Fixed addresses.</summary>
-    public IReadOnlyList<InboundRule> Inbound { get; init; } = [];
+    public IReadOnlyList<ScenarioInbound> Inbound { get; init; } = [];
 
     /// <summary>When flows other than TCP go over in a graceful replacement.</summary>
     public GracefulUdp GracefulUdp { get; init; }
@@ -89,11 +90,26 @@ public sealed record ScenarioRule
     public bool OnNet { get; init; }
 
     /// <summary>RFC 5014 preferences; they count only where no type is given (RFC 8653 §4.4).</summary>
-    public IReadOnlyList<SourcePreference> Preferences { get; init; } = [];
+    public AddressPreferences Preferences { get; init; }
+
+    /// <summary>The rule in the engine's form.</summary>
+    /// <returns>The rule.</returns>
+    internal PolicyRule Build() => new()
+    {
+        Protocol = Protocol,
+        Remote = Remote,
+        RemotePort = RemotePort,
+        LocalPort = LocalPort,
+        Internal = Internal,
+        TrafficClass = TrafficClass,
+        Outcome = Prefix is { } prefix ? PolicyOutcome.Pinned(prefix)
+            : Type != AddressType.None ? PolicyOutcome.OfType(Type, OnNet)
+            : PolicyOutcome.LegacyPreferring(Preferences),
+    };
 }
 
 /// <summary>Unsolicited flows that may come in.</summary>
-public sealed record InboundRule
+public sealed record ScenarioInbound
 {
     /// <summary>The type of the address they come to; null for any.</summary>
     public AddressType? Type { get; init; }
@@ -106,6 +122,16 @@ public sealed record InboundRule
 
     /// <summary>Where the remote address lies; null for anywhere.</summary>
     public IpPrefix? Remote { get; init; }
+
+    /// <summary>The rule in the engine's form: one for each type that needs a rule, where the scenario names none.</summary>
+    /// <returns>The rules.</returns>
+    internal IEnumerable<InboundRule> Build()
+    {
+        AddressType[] types = Type is { } only
+            ? [only]
+            : [AddressType.None, AddressType.SessionLasting, AddressType.Nonpersistent, AddressType.GracefulReplacement];
+        return types.Select(type => new InboundRule(type) { Protocol = Protocol, LocalPort = LocalPort, Remote = Remote });
+    }
 }
 
 /// <summary>A request of a program, as <c>setsc()</c> would make it.</summary>
@@ -133,7 +159,7 @@ public sealed record SocketRequest
     public bool OnNet { get; init; }
 
     /// <summary>RFC 5014 preferences; they count only where no type is asked for (RFC 8653 §4.4).</summary>
-    public IReadOnlyList<SourcePreference> Preferences { get; init; } = [];
+    public AddressPreferences Preferences { get; init; }
 
     /// <summary>The very prefix it binds to; null when it names none.</summary>
     public IpPrefix? Prefix { get; init; }

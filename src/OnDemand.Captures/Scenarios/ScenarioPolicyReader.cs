@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -9,6 +10,9 @@ namespace OnDemand.Captures.Scenarios;
 /// <param name="given">Every prefix that the network gives at some time.</param>
 internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] inside, IReadOnlyCollection<IpPrefix> given)
 {
+    // An inbound rule without a type becomes one for each of the types that need one.
+    private const int MostRules = ServicePolicy.MaximumRules / 4;
+
     /// <summary>Reads <c>policy</c>.</summary>
     public ScenarioPolicy ReadPolicy(ScenarioNode node)
     {
@@ -16,8 +20,8 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
         return new ScenarioPolicy
         {
             Default = map.Get("default", word => fields.TypeOr(word, "legacy"), AddressType.None),
-            Rules = fields.List(map.Find("rules"), "a list of rules", ReadRule),
-            Inbound = fields.List(map.Find("inbound"), "a list of rules", ReadInbound),
+            Rules = ReadRules(map.Find("rules"), ReadRule),
+            Inbound = ReadRules(map.Find("inbound"), ReadInbound),
             GracefulUdp = (GracefulUdp)map.Get("graceful-udp", word => fields.Word(word, "treatment", "window-end", "at-once"), 0),
             SessionLasting = (SessionLastingChoice)map.Get("session-lasting", word => fields.Word(word, "choice", "continuity", "route"), 0),
             OnNet = (OnNetMeaning)map.Get("on-net", word => fields.Word(word, "meaning", "draft-17", "sijeon-07"), 0),
@@ -29,8 +33,8 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     {
         ScenarioMap map = fields.Map(
             node, "a socket", "at", "close", "protocol", "local-port", "internal", "type", "on-net", "preferences", "prefix");
-        SourcePreference[] preferences = fields.Preferences(map.Find("preferences"));
-        if (!map.Has("type") && !map.Has("prefix") && preferences.Length == 0)
+        AddressPreferences preferences = fields.Preferences(map.Find("preferences"));
+        if (!map.Has("type") && !map.Has("prefix") && preferences == AddressPreferences.None)
         {
             throw fields.Wrong(node, "a socket that asks for nothing", "'type', 'prefix' or 'preferences'");
         }
@@ -57,14 +61,20 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
         };
     }
 
+    private T[] ReadRules<T>(ScenarioNode? node, Func<ScenarioNode, T> read)
+    {
+        T[] rules = fields.List(node, "a list of rules", read);
+        return rules.Length <= MostRules ? rules : throw fields.Wrong(node!, $"{rules.Length} rules", $"at most {MostRules}");
+    }
+
     private ScenarioRule ReadRule(ScenarioNode node)
     {
         ScenarioMap map = fields.Map(
             node, "a rule", "protocol", "remote", "remote-port", "local-port", "internal", "traffic-class", "type", "prefix", "legacy", "on-net",
             "preferences");
-        SourcePreference[] preferences = fields.Preferences(map.Find("preferences"));
+        AddressPreferences preferences = fields.Preferences(map.Find("preferences"));
         bool legacy = map.Get("legacy", truth => fields.Truth(truth, "true") ? true : throw fields.Wrong(truth, truth.Description, "true"), false);
-        if (preferences.Length == 0 || legacy || map.Has("prefix") || map.Has("type"))
+        if (preferences == AddressPreferences.None || legacy || map.Has("prefix") || map.Has("type"))
         {
             map.ExactlyOne("type", "prefix", "legacy");
         }
@@ -85,10 +95,10 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
         };
     }
 
-    private InboundRule ReadInbound(ScenarioNode node)
+    private ScenarioInbound ReadInbound(ScenarioNode node)
     {
         ScenarioMap map = fields.Map(node, "an inbound rule", "type", "protocol", "local-port", "remote");
-        return new InboundRule
+        return new ScenarioInbound
         {
             Type = map.Maybe("type", word => fields.TypeOr(word, "untyped")),
             Protocol = map.Maybe("protocol", fields.Protocol),

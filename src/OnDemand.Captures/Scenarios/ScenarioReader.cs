@@ -1,6 +1,7 @@
 using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -85,7 +86,7 @@ public sealed class ScenarioReader
             Untranslatable = (Untranslatable)map.Get("untranslatable", node => _fields.Word(node, "treatment", "pass", "drop"), 0),
             Limits = map.Get("limits", ReadLimits, new ScenarioLimits()),
             Timers = map.Get("timers", ReadTimers, new ScenarioTimers()),
-            Labels = _fields.List(map.Find("labels"), "a list of policy table entries", ReadLabel),
+            Labels = ReadLabels(map.Find("labels")),
             Profile = (SelectionProfile)map.Get("profile", node => _fields.Word(node, "profile", "rfc6724", "linux"), 0),
             Outside = ReadOutside(map.Find("outside"), inside),
         };
@@ -143,6 +144,11 @@ public sealed class ScenarioReader
         SortedDictionary<AddressType, RenewRule> rules = [];
         foreach ((AddressType type, ScenarioNode value) in TypedEntries(_fields, node, "renew"))
         {
+            if (type == AddressType.Fixed)
+            {
+                throw _fields.Wrong(value, "a renewal of fixed addresses", "one of another type, for a Fixed address stays");
+            }
+
             ScenarioMap map = _fields.Map(value, "a renewal", "after", "bytes");
             if (!map.Has("after") && !map.Has("bytes"))
             {
@@ -161,18 +167,19 @@ public sealed class ScenarioReader
             node, "limits", "flows", "bindings", "internal-addresses", "typed-addresses", "prefixes", "fragments", "held-packets", "held-bytes");
         return new ScenarioLimits
         {
-            Flows = map.Maybe("flows", Count),
-            Bindings = map.Maybe("bindings", Count),
-            InternalAddresses = map.Maybe("internal-addresses", Count),
-            TypedAddresses = map.Maybe("typed-addresses", Count),
-            Prefixes = map.Maybe("prefixes", Count),
-            Fragments = map.Maybe("fragments", Count),
-            HeldPackets = map.Maybe("held-packets", Count),
-            HeldBytes = map.Maybe("held-bytes", held =>
-                _fields.Size(held) is long octets and <= 1 << 30 ? (int)octets : throw _fields.Wrong(held, held.Description, "at most 1GiB")),
+            Flows = map.Maybe("flows", count => Count(count, 1 << 28)),
+            Bindings = map.Maybe("bindings", count => Count(count, 1 << 28)),
+            InternalAddresses = map.Maybe("internal-addresses", count => Count(count, 1 << 22)),
+            TypedAddresses = map.Maybe("typed-addresses", count => Count(count, 1 << 22)),
+            Prefixes = map.Maybe("prefixes", count => Count(count, 4096)),
+            Fragments = map.Maybe("fragments", count => Count(count, 65536)),
+            HeldPackets = map.Maybe("held-packets", count => Count(count, 1 << 20)),
+            HeldBytes = map.Maybe("held-bytes", held => _fields.Size(held) is long octets and >= 2048 and <= 1 << 30
+                ? (int)octets
+                : throw _fields.Wrong(held, held.Description, "a size from 2KiB to 1GiB")),
         };
 
-        int Count(ScenarioNode count) => (int)_fields.Number(count, 1, 1 << 24, "a whole number from 1 to 16777216");
+        int Count(ScenarioNode count, int most) => (int)_fields.Number(count, 1, (ulong)most, $"a whole number from 1 to {most}");
     }
 
     private ScenarioTimers ReadTimers(ScenarioNode node)
@@ -192,10 +199,27 @@ public sealed class ScenarioReader
         };
     }
 
-    private PolicyLabel ReadLabel(ScenarioNode node)
+    private PolicyTableEntry[] ReadLabels(ScenarioNode? node)
+    {
+        HashSet<IpPrefix> seen = [];
+        return _fields.List(node, "a list of policy table entries", item =>
+        {
+            PolicyTableEntry entry = ReadLabel(item);
+            if (!seen.Add(entry.Prefix))
+            {
+                throw _fields.Wrong(item, $"a second entry for {entry.Prefix}", "one entry for each prefix");
+            }
+
+            return seen.Count <= PolicyTable.MaximumEntries
+                ? entry
+                : throw _fields.Wrong(item, "one entry too many", $"at most {PolicyTable.MaximumEntries} entries");
+        });
+    }
+
+    private PolicyTableEntry ReadLabel(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(node, "a policy table entry", "prefix", "precedence", "label");
-        return new PolicyLabel(_fields.Prefix(map.Need("prefix")), Small(map.Need("precedence")), Small(map.Need("label")));
+        return new PolicyTableEntry(_fields.Prefix(map.Need("prefix")), Small(map.Need("precedence")), Small(map.Need("label")));
 
         int Small(ScenarioNode number) => (int)_fields.Number(number, 0, ushort.MaxValue, "a whole number from 0 to 65535");
     }

@@ -3,7 +3,7 @@ using OnDemand.Dataplane;
 
 namespace OnDemand.Captures.Scenarios;
 
-/// <summary>The small words of a scenario file: durations, times, sizes, ports and protocols, read and written. Nothing here throws.</summary>
+/// <summary>The small words of a scenario file: durations, times, sizes and protocols, read and written.</summary>
 internal static class ScenarioText
 {
     private const int LongestNumber = 28;   // what a decimal holds without rounding
@@ -121,24 +121,6 @@ internal static class ScenarioText
         }
 
         return false;
-    }
-
-    /// <summary>Reads a port or <c>first-last</c>.</summary>
-    public static bool TryPorts(string text, out PortRange ports)
-    {
-        ports = default;
-        int dash = text.IndexOf('-', StringComparison.Ordinal);
-        ReadOnlySpan<char> low = dash < 0 ? text : text.AsSpan(0, dash);
-        ReadOnlySpan<char> high = dash < 0 ? text : text.AsSpan(dash + 1);
-        if (!ushort.TryParse(low.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ushort first)
-            || !ushort.TryParse(high.Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out ushort last)
-            || first > last)
-        {
-            return false;
-        }
-
-        ports = new PortRange(first, last);
-        return true;
     }
 
     /// <summary>Reads one octet, decimal or after <c>0x</c> hexadecimal.</summary>

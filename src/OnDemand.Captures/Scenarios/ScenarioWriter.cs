@@ -1,6 +1,7 @@
 using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
@@ -177,7 +178,7 @@ public sealed class ScenarioWriter
         if (policy.Inbound.Count > 0)
         {
             Line("  inbound:", "unsolicited flows that may come in besides those to Fixed addresses");
-            foreach (InboundRule rule in policy.Inbound)
+            foreach (ScenarioInbound rule in policy.Inbound)
             {
                 Line($"    - {{{Join(
                     Pair("type", rule.Type is { } type ? AddressTypes.ToName(type) : null),
@@ -235,10 +236,10 @@ public sealed class ScenarioWriter
         WriteUnless(scenario.Profile == SelectionProfile.Rfc6724, "profile: linux");
     }
 
-    private void WriteLabels(IReadOnlyList<PolicyLabel> labels)
+    private void WriteLabels(IReadOnlyList<PolicyTableEntry> labels)
     {
         WriteUnless(labels.Count == 0, "labels:");
-        foreach (PolicyLabel entry in labels)
+        foreach (PolicyTableEntry entry in labels)
         {
             Line($"  - {{prefix: \"{entry.Prefix}\", precedence: {entry.Precedence}, label: {entry.Label}}}");
         }
@@ -268,15 +269,15 @@ public sealed class ScenarioWriter
         ("answer", Span(timers.Answer)),
     ];
 
-    private static string? Wish(AddressType type, bool onNet, IpPrefix? prefix, IReadOnlyList<SourcePreference> preferences)
+    private static string? Wish(AddressType type, bool onNet, IpPrefix? prefix, AddressPreferences preferences)
     {
         string wish = Join(
             type == AddressType.None ? null : Pair("type", AddressTypes.ToName(type)),
             onNet ? "on-net: true" : null,
             Pair("prefix", prefix?.ToString()),
-            preferences.Count == 0
+            preferences == AddressPreferences.None
                 ? null
-                : $"preferences: [{string.Join(", ", preferences.Select(preference => SourcePreferences.Names[(int)preference]))}]");
+                : $"preferences: [{AddressPreferenceRules.ToText(preferences)}]");
         return wish.Length == 0 ? null : wish;
     }
 

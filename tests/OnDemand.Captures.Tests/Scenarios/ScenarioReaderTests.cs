@@ -2,6 +2,7 @@ using System.Text;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using Xunit;
 
@@ -80,7 +81,7 @@ public class ScenarioReaderTests
         Assert.Equal(AddressType.Fixed, scenario.Policy.Rules[1].Type);
         Assert.Equal(new PortRange(5000, 5999), scenario.Policy.Rules[2].LocalPort);
         Assert.Equal(IpPrefix.Parse("2001:db8:f1::7/128"), scenario.Policy.Rules[3].Prefix);
-        InboundRule inbound = Assert.Single(scenario.Policy.Inbound);
+        ScenarioInbound inbound = Assert.Single(scenario.Policy.Inbound);
         Assert.Equal(AddressType.SessionLasting, inbound.Type);
         Assert.Equal((byte)6, inbound.Protocol);
         SocketRequest socket = Assert.Single(scenario.Sockets);
@@ -173,16 +174,51 @@ public class ScenarioReaderTests
         Assert.Equal(65536, scenario.Limits.HeldBytes);
         Assert.Equal(Duration.FromSeconds(7440), scenario.Timers.TcpEstablished);
         Assert.Equal(Duration.FromMilliseconds(1500), scenario.Timers.Answer);
-        Assert.Equal(new PolicyLabel(IpPrefix.Parse("::/0"), 40, 1), scenario.Labels[1]);
+        Assert.Equal(new PolicyTableEntry(IpPrefix.Parse("::/0"), 40, 1), scenario.Labels[1]);
         Assert.Equal(SelectionProfile.Linux, scenario.Profile);
         Assert.Equal(IpAddress.Parse("fd00::5"), scenario.Outside[IpAddress.Parse("2001:db8:1::5")]);
         Assert.Equal(GracefulUdp.AtOnce, scenario.Policy.GracefulUdp);
         Assert.Equal(SessionLastingChoice.Route, scenario.Policy.SessionLasting);
         Assert.Equal(OnNetMeaning.Sijeon07, scenario.Policy.OnNet);
-        Assert.Equal([SourcePreference.Temporary, SourcePreference.CareOf], scenario.Policy.Rules[1].Preferences);
+        Assert.Equal(AddressPreferences.Temporary | AddressPreferences.CareOf, scenario.Policy.Rules[1].Preferences);
         Assert.Equal((byte)0xb8, scenario.Policy.Rules[0].TrafficClass);
-        Assert.Equal([SourcePreference.Public], scenario.Sockets[1].Preferences);
+        Assert.Equal(AddressPreferences.Public, scenario.Sockets[1].Preferences);
         Assert.Equal(new ScenarioTime(1_700_000_000_250_000_000, IsAbsolute: true), scenario.Sockets[1].At);
+    }
+
+    [Fact]
+    public void Policy_becomes_the_policy_of_the_engine()
+    {
+        ServicePolicy policy = Parse(Complete).BuildPolicy();
+
+        var ssh = new FlowFacts(6, IpAddress.Parse("fd00:db8::1"), 40000, IpAddress.Parse("2001:db8:9::2"), 22);
+        var pinned = new FlowFacts(17, IpAddress.Parse("fd00:db8::1"), 40000, IpAddress.Parse("2001:db8:9::1"), 53);
+        var other = new FlowFacts(6, IpAddress.Parse("fd00:db8::1"), 8080, IpAddress.Parse("2001:db8:9::2"), 443);
+        Assert.Equal(new PolicyMatch(0, PolicyOutcome.OfType(AddressType.SessionLasting)), policy.Match(ssh));
+        Assert.Equal(new PolicyMatch(3, PolicyOutcome.Pinned(IpPrefix.Parse("2001:db8:f1::7/128"))), policy.Match(pinned));
+        Assert.Equal(new PolicyMatch(PolicyMatch.Default, PolicyOutcome.Legacy), policy.Match(other));
+        Assert.True(policy.AllowsInbound(AddressType.SessionLasting, other, out _));
+        Assert.False(policy.AllowsInbound(AddressType.Nonpersistent, other, out _));
+    }
+
+    [Fact]
+    public void An_inbound_rule_without_a_type_opens_every_type()
+    {
+        ServicePolicy policy = Parse(ScenarioWriterTests.EverySetting).BuildPolicy();
+        var facts = new FlowFacts(6, IpAddress.Parse("fd00::1"), 80, IpAddress.Parse("2001:db8::1"), 5000);
+
+        Assert.All(Enum.GetValues<AddressType>(), type => Assert.True(policy.AllowsInbound(type, facts, out _)));
+        Assert.Equal(AddressType.SessionLasting, policy.DefaultOutcome.Type);
+        Assert.Equal(AddressPreferences.Temporary | AddressPreferences.CareOf, policy.Rules[1].Outcome.Preferences);
+        Assert.True(policy.Rules[2].Outcome.OnNet);
+    }
+
+    [Fact]
+    public void The_policy_table_is_that_of_the_scenario_or_of_its_profile()
+    {
+        Assert.Equal(2, Parse(ScenarioWriterTests.EverySetting).BuildPolicyTable().Entries.Length);
+        Assert.Same(PolicyTable.Default, Parse(Complete).BuildPolicyTable());
+        Assert.Same(PolicyTable.Linux, Parse(Complete + "\nprofile: linux\n").BuildPolicyTable());
     }
 
     [Fact]

@@ -69,25 +69,6 @@ public class ScenarioTextTests
         Assert.Equal(octets, read);
     }
 
-    [Theory]
-    [InlineData("22", 22, 22)]
-    [InlineData("5000-5999", 5000, 5999)]
-    [InlineData("0-65535", 0, 65535)]
-    public void Ports_are_one_or_a_range(string text, int first, int last)
-    {
-        Assert.True(ScenarioText.TryPorts(text, out PortRange ports));
-        Assert.Equal(new PortRange((ushort)first, (ushort)last), ports);
-        Assert.Equal(text, ports.ToString());
-    }
-
-    [Theory]
-    [InlineData("65536")]
-    [InlineData("9-5")]
-    [InlineData("-5")]
-    [InlineData("5-")]
-    [InlineData("ssh")]
-    public void What_is_no_port_is_refused(string text) => Assert.False(ScenarioText.TryPorts(text, out _));
-
     [Fact]
     public void Every_duration_reads_back_from_what_is_written() =>
         Prop.ForAll<ulong>(random =>

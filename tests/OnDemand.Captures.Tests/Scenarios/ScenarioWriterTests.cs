@@ -36,7 +36,7 @@ public class ScenarioWriterTests
         addresses:
           neutral: [nonpersistent, fixed, nonpersistent]
           secret: 000102030405060708090a0b0c0d0e0f
-          renew: {nonpersistent: {after: 10m, bytes: 1MiB}, fixed: {bytes: 1.5kB}}
+          renew: {nonpersistent: {after: 10m, bytes: 1MiB}, session-lasting: {bytes: 1.5kB}}
         linger: 5s
         pickup: false
         untranslatable: drop
