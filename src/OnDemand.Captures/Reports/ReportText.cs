@@ -60,6 +60,16 @@ internal static class ReportText
         return $"{text.AsSpan(0, width - 1 - tail)}…{text.AsSpan(text.Length - tail)}";
     }
 
+    /// <summary>A text from outside without anything that a terminal or a file would obey.</summary>
+    public static string Printable(string text) =>
+        string.Create(text.Length, text, static (shown, original) =>
+        {
+            for (int i = 0; i < shown.Length; i++)
+            {
+                shown[i] = char.IsControl(original[i]) ? '\uFFFD' : original[i];
+            }
+        });
+
     /// <summary>The protocol's name, or its number.</summary>
     public static string Protocol(byte protocol) => ScenarioText.Protocol(protocol);
 }
