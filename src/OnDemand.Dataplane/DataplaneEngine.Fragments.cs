@@ -96,7 +96,7 @@ public sealed partial class DataplaneEngine
             default:
                 // Behind the first fragment, wherever that waits: what comes out of there moves this queue too.
                 return frame.Length <= _options.MaximumHeldFrameLength && _hold.TryAdd(ref datagram.Queue, frame, info, outbound, now)
-                    ? Verdict.Held() : Verdict.Dropped(DropReason.HoldFull);
+                    ? Verdict.Held(datagram.State == DatagramState.Held ? HoldReason.Network : HoldReason.FirstFragment) : Verdict.Dropped(DropReason.HoldFull);
         }
     }
 

@@ -162,7 +162,7 @@ public sealed partial class DataplaneEngine
 
     private Verdict HoldFor(int at, ReadOnlySpan<byte> frame, in FrameInfo info, Timestamp now) =>
         frame.Length <= _options.MaximumHeldFrameLength && _hold.TryAdd(ref _questions[at].Queue, frame, info, outbound: true, now)
-            ? Verdict.Held() : Verdict.Dropped(DropReason.HoldFull);
+            ? Verdict.Held(HoldReason.Network) : Verdict.Dropped(DropReason.HoldFull);
 
     private struct Question
     {
