@@ -39,6 +39,7 @@ public sealed class DamageTests
         CaptureRun run = await CaptureRun.ReadAsync(file);
 
         Assert.NotNull(run.Damage);
+        Assert.Equal(run.Damage, (await CaptureRun.ReadAsync(file, 1)).Damage);
         Assert.Equal(offset, run.Damage.Offset);
         Assert.Equal(offset, run.End);
         Assert.Equal(packets, run.Packets.Count);
@@ -68,8 +69,8 @@ public sealed class DamageTests
     [Fact]
     public async Task A_length_that_is_only_claimed_takes_no_memory()
     {
-        byte[] pcap = new CaptureBytes(false).PcapHeader().PcapRecord(1, 1, new byte[100], captured: 16_000_000).ToArray();
-        byte[] other = new CaptureBytes(false).Section().Block(10, new byte[100], length: 0xFFFF_FFF0).ToArray();
+        byte[] pcap = new CaptureBytes(false).PcapHeader().PcapRecord(1, 1, new byte[900_000], captured: 16_000_000).ToArray();
+        byte[] other = new CaptureBytes(false).Section().Block(10, new byte[900_000], length: 0xFFFF_FFF0).ToArray();
         foreach (byte[] file in (byte[][])[pcap, other])
         {
             await CaptureRun.ReadAsync(file);   // the one-time costs
@@ -152,6 +153,7 @@ public sealed class DamageTests
         Add("packet longer than allowed", Begin().Block(6, new byte[8], length: 0x7FFF_FFFC), At, 1, "expected at most 16777216");
         Add("lengths disagree", Begin().Block(4, new byte[8], lengthAgain: 24), At, 1, "expected 20 at its end, found 24");
         Add("length not a multiple of four", Begin().Block(4, new byte[9]), At, 1, "claims 21 octets; expected a multiple of four");
+        Add("neither multiple of four nor in the file", Begin().Block(4, new byte[9], length: 9_999), At, 1, "expected a multiple of four");
         Add("length under twelve", Begin().Block(4, new byte[9], length: 8), At, 1, "claims 8 octets");
         Add("unknown interface", Begin().Enhanced(1, 1, Data), At, 1, "names interface 1; expected one of the 1");
         Add("unknown interface, obsolete block", Begin().Obsolete(7, 0, 1, Data), At, 1, "names interface 7");
