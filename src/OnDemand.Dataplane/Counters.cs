@@ -35,9 +35,9 @@ public sealed class Counters
     internal readonly long[] Drops = new long[(int)DropReason.ReplyQueueFull + 1];
     internal readonly TypeCounters[] Types = new TypeCounters[AddressTypes.Count];
 
-    internal Counters()
-    {
-    }
+    private readonly AddressTable _addresses;
+
+    internal Counters(AddressTable addresses) => _addresses = addresses;
 
     /// <summary>RST packets made for stranded flows.</summary>
     public long ResetsSent { get; internal set; }
@@ -75,5 +75,20 @@ public sealed class Counters
     /// <summary>What a type has carried; <see cref="AddressType.None"/> for prefixes without one.</summary>
     /// <param name="type">The type.</param>
     /// <returns>A copy of its counters.</returns>
-    public TypeCounters Of(AddressType type) => Types[(int)type];
+    public TypeCounters Of(AddressType type)
+    {
+        // Packets are counted where they are handled, at their typed address; what freed addresses carried is already here.
+        TypeCounters counters = Types[(int)type];
+        for (int id = 0; id < _addresses.TypedHighWater; id++)
+        {
+            ref TypedAddress address = ref _addresses.Typed(id);
+            if (address.Prefix >= 0 && address.Type == type)
+            {
+                counters.Packets += (long)(address.PacketsOut + address.PacketsIn);
+                counters.Octets += (long)(address.BytesOut + address.BytesIn);
+            }
+        }
+
+        return counters;
+    }
 }

@@ -8,5 +8,7 @@ internal static class Ticks
     public static uint At(Timestamp now, Timestamp origin) =>
         (uint)Math.Clamp((now.Nanoseconds - origin.Nanoseconds) >> Shift, 0, uint.MaxValue);
 
+    public static Timestamp Time(uint tick, Timestamp origin) => new(origin.Nanoseconds + ((long)tick << Shift));
+
     public static uint Of(Duration duration) => (uint)Math.Clamp(duration.Nanoseconds >> Shift, 1, int.MaxValue);
 }

@@ -131,13 +131,27 @@ public enum DropReason : byte
     ReplyQueueFull,
 }
 
+/// <summary>What a held frame waits for.</summary>
+public enum HoldReason : byte
+{
+    /// <summary>It is not held.</summary>
+    None,
+
+    /// <summary>The network's answer.</summary>
+    Network,
+
+    /// <summary>Its datagram's first fragment.</summary>
+    FirstFragment,
+}
+
 /// <summary>The engine's word on one frame.</summary>
 [StructLayout(LayoutKind.Auto)]
 public readonly record struct Verdict
 {
-    private Verdict(VerdictKind kind, ForwardReason forward, DropReason drop, int flow)
+    private Verdict(VerdictKind kind, ForwardReason forward, DropReason drop, int flow, HoldReason hold = HoldReason.None)
     {
         Kind = kind;
+        Hold = hold;
         Forward = forward;
         Drop = drop;
         Flow = flow;
@@ -152,6 +166,9 @@ public readonly record struct Verdict
     /// <summary>Why it is dropped, or what the answer was about; meaningful for drop and reply.</summary>
     public DropReason Drop { get; }
 
+    /// <summary>What it waits for; meaningful for <see cref="VerdictKind.Hold"/>.</summary>
+    public HoldReason Hold { get; }
+
     /// <summary>The number of its flow, or -1; numbers are used again after a flow has closed.</summary>
     public int Flow { get; }
 
@@ -161,5 +178,5 @@ public readonly record struct Verdict
 
     internal static Verdict Replied(DropReason about, int flow = -1) => new(VerdictKind.Reply, default, about, flow);
 
-    internal static Verdict Held() => new(VerdictKind.Hold, default, DropReason.None, -1);
+    internal static Verdict Held(HoldReason reason) => new(VerdictKind.Hold, default, DropReason.None, -1, reason);
 }

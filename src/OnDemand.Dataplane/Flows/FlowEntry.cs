@@ -23,7 +23,7 @@ internal struct FlowEntry
     public int Binding;          // the socket's binding, or -1
     public FlowState State;
     public FlowMarks Marks;
-    public byte Class;           // of the typed address in use: AddressType, kept for counters and expiry
+    public byte IdleShift;       // added to the state to find the idle time: other datagrams live differently from UDP
     public byte Spare;
 
     public readonly IpAddress Remote => new(RemoteHigh, RemoteLow);

@@ -19,6 +19,8 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     {
     }
 
+    public bool IsTcp => ProtocolOf(Tail) == IpProtocol.Tcp;
+
     public static ulong MakeTail(byte protocol, int host, ushort localPort, ushort remotePort) =>
         ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ((ulong)localPort << 16) | remotePort;
 

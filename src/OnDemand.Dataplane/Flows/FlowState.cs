@@ -80,4 +80,7 @@ internal enum FlowMarks : byte
 
     /// <summary>Closed as far as the use of its address goes.</summary>
     Released = 64,
+
+    /// <summary>The remote is one of our own typed addresses.</summary>
+    Hairpin = 128,
 }

@@ -33,6 +33,7 @@ internal struct FragmentedDatagram
     public DatagramState State;
     public ForwardReason Reason;     // of the first fragment, when it is untouched
     public int Address;              // typed address that the first fragment used or was sent to
+    public IpAddress External;       // that address: numbers are used again
     public int Flow;
     public Timestamp Expires;
     public HeldQueue Queue;

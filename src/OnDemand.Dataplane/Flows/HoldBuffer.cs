@@ -105,25 +105,29 @@ internal sealed class HoldBuffer
     /// <summary>Copies the first frame of a queue out and frees it.</summary>
     public HeldFrame Take(ref HeldQueue queue, Span<byte> destination)
     {
-        int id = queue.First;
-        HeldFrame held = _frames[id];
-        queue.First = held.Next;
-        queue.Last = held.Next < 0 ? -1 : queue.Last;
+        HeldFrame held = _frames[queue.First];
         int block = held.FirstBlock;
         for (int done = 0; block >= 0; done += BlockLength)
         {
-            int next = _nextBlock[block];
             _octets.AsSpan(block * BlockLength, Math.Min(BlockLength, held.Length - done)).CopyTo(destination[done..]);
-            _nextBlock[block] = _freeBlock;
-            _freeBlock = block;
-            _freeBlocks++;
-            block = next;
+            block = _nextBlock[block];
         }
 
-        _frames[id].Next = _freeFrame;
-        _freeFrame = id;
-        Count--;
+        FreeFirst(ref queue);
         return held;
+    }
+
+    /// <summary>Forgets every frame of a queue.</summary>
+    /// <returns>How many there were.</returns>
+    public int Discard(ref HeldQueue queue)
+    {
+        int count = 0;
+        for (; !queue.IsEmpty; count++)
+        {
+            FreeFirst(ref queue);
+        }
+
+        return count;
     }
 
     /// <summary>Moves a whole queue to the end of another.</summary>
@@ -145,6 +149,26 @@ internal sealed class HoldBuffer
 
         to.Last = from.Last;
         from = HeldQueue.Empty;
+    }
+
+    private void FreeFirst(ref HeldQueue queue)
+    {
+        int id = queue.First;
+        int next = _frames[id].Next;
+        queue.First = next;
+        queue.Last = next < 0 ? -1 : queue.Last;
+        for (int block = _frames[id].FirstBlock; block >= 0;)
+        {
+            int following = _nextBlock[block];
+            _nextBlock[block] = _freeBlock;
+            _freeBlock = block;
+            _freeBlocks++;
+            block = following;
+        }
+
+        _frames[id].Next = _freeFrame;
+        _freeFrame = id;
+        Count--;
     }
 
     private void Append(ref HeldQueue queue, int id)

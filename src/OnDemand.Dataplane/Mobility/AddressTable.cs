@@ -30,6 +30,9 @@ internal sealed class AddressTable
 
     public int TypedCount { get; private set; }
 
+    /// <summary>Changes whenever a typed address is made or freed; names found before are then to be looked up again.</summary>
+    public uint Generation { get; private set; }
+
     /// <summary>One past the highest number of a typed address that was ever used.</summary>
     public int TypedHighWater => _typedFresh;
 
@@ -92,12 +95,12 @@ internal sealed class AddressTable
             Difference = InternetChecksum.Difference(inner, external),
             Type = type,
             NextOfHost = _internal[host].FirstTyped,
-            NextOfPrefix = -1,
             Since = now,
         };
         _internal[host].FirstTyped = id;
         _index.Add(hash, AddressName.OfTyped(id).Code);
         TypedCount++;
+        Generation++;
         return id;
     }
 
@@ -118,6 +121,7 @@ internal sealed class AddressTable
         address.NextOfHost = _typedFree;
         _typedFree = id;
         TypedCount--;
+        Generation++;
     }
 
     private readonly struct Key(AddressTable table, IpAddress address) : IEntryKey

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Security.Cryptography;
 using OnDemand.Dataplane.Wire;
 
@@ -159,7 +160,10 @@ public static class InterfaceIdentifier
         }
     }
 
-    private static void ThrowIfUnusable(IpPrefix prefix, ReadOnlySpan<byte> secret)
+    private static void ThrowIfUnusable(
+        IpPrefix prefix,
+        ReadOnlySpan<byte> secret,
+        [CallerArgumentExpression(nameof(secret))] string? secretName = null)
     {
         if (prefix.IsSingleAddress)
         {
@@ -168,7 +172,9 @@ public static class InterfaceIdentifier
 
         if (secret.Length < MinimumSecretLength)
         {
-            throw new ArgumentException($"A secret has at least {MinimumSecretLength} octets (RFC 7217 §5), not {secret.Length}.", nameof(secret));
+            throw new ArgumentException(
+                $"A {secretName} has at least {MinimumSecretLength} octets (RFC 7217 §5), not {secret.Length}.",
+                secretName);
         }
     }
 

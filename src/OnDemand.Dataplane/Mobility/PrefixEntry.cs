@@ -64,8 +64,6 @@ internal struct PrefixEntry
     public PrefixState State;
     public bool Home;               // an RFC 6724 rule 4 home address
     public bool OnDemand;           // asked for, not given at attachment
-    public bool OnNet;              // asked for by a socket with ON_NET
-    public bool Used;               // ever
     public int Attachment;          // number of the attachment that gave or renewed it last
     public Timestamp PreferredUntil;
     public Timestamp ValidUntil;
@@ -73,6 +71,6 @@ internal struct PrefixEntry
     public Timestamp UnusedSince;
     public int Users;               // flows that are not closed, and socket requests
     public int Addresses;           // typed addresses that are not freed
-    public int FirstAddress;
+    public int OnlyAddress;         // the typed address of a /128, or -1
     public uint Order;              // of advertisement
 }

@@ -12,17 +12,19 @@ internal sealed class PrefixTable(int capacity)
     public static readonly Duration TwoHours = Duration.FromSeconds(7200);
 
     private readonly PrefixEntry[] _entries = new PrefixEntry[capacity];
+    private readonly int[] _inOrder = new int[capacity];
+    private int _count;
     private uint _order;
 
-    /// <summary>One past the last entry in use.</summary>
-    public int HighWater { get; private set; }
+    /// <summary>The prefixes that are there, ended ones included, in the order in which they were first advertised.</summary>
+    public ReadOnlySpan<int> InOrder => _inOrder.AsSpan(0, _count);
 
     public ref PrefixEntry this[int id] => ref _entries[id];
 
     /// <summary>Finds a prefix that has not ended.</summary>
     public int Find(IpPrefix prefix)
     {
-        for (int id = 0; id < HighWater; id++)
+        foreach (int id in InOrder)
         {
             if (_entries[id].State is >= PrefixState.Preferred and <= PrefixState.Closing && _entries[id].Prefix == prefix)
             {
@@ -55,10 +57,10 @@ internal sealed class PrefixTable(int capacity)
                 ValidUntil = now.Add(advertisement.ValidLifetime),
                 ClosesAt = Timestamp.Never,
                 UnusedSince = now,
-                FirstAddress = -1,
+                OnlyAddress = -1,
                 Order = _order++,
             };
-            HighWater = Math.Max(HighWater, id + 1);
+            _inOrder[_count++] = id;
             return id;
         }
 
@@ -69,10 +71,9 @@ internal sealed class PrefixTable(int capacity)
     public void Free(int id)
     {
         _entries[id] = default;
-        while (HighWater > 0 && _entries[HighWater - 1].State == PrefixState.Free)
-        {
-            HighWater--;
-        }
+        int at = InOrder.IndexOf(id);
+        _inOrder.AsSpan(at + 1, _count - at - 1).CopyTo(_inOrder.AsSpan(at));
+        _count--;
     }
 
     /// <summary>Applies an advertisement to a prefix that is there (RFC 4862 §5.5.3 (e)).</summary>
@@ -98,7 +99,7 @@ internal sealed class PrefixTable(int capacity)
     public Timestamp NextDeadline(Duration linger, int attachment, bool attached)
     {
         Timestamp next = Timestamp.Never;
-        for (int id = 0; id < HighWater; id++)
+        foreach (int id in InOrder)
         {
             ref PrefixEntry entry = ref _entries[id];
             Timestamp due = entry.State switch

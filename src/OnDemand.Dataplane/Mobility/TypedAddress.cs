@@ -16,7 +16,6 @@ internal struct TypedAddress
     public int Users;               // flows and bindings
     public int NativeFlows;
     public int NextOfHost;          // or the next free number
-    public int NextOfPrefix;
     public ulong BytesOut;
     public ulong BytesIn;
     public ulong PacketsOut;

@@ -28,7 +28,9 @@ public enum AddressPreferences
     /// <summary>IPV6_PREFER_SRC_HOME: home rather than care-of addresses, which is the default.</summary>
     Home = 0x400,
 
-    /// <summary>IPV6_PREFER_SRC_NONCGA: addresses that are not cryptographically generated. Accepted and without effect, as on Linux.</summary>
+    /// <summary>
+    /// IPV6_PREFER_SRC_NONCGA: addresses that are not cryptographically generated. Accepted and without effect, as on Linux.
+    /// </summary>
     NonCga = 0x800,
 
     /// <summary>

@@ -51,7 +51,9 @@ public readonly record struct PolicyOutcome
 
         if ((preferences & AddressPreferences.RequireOnNet) != 0)
         {
-            throw new ArgumentException("An address on the serving network can only be required together with a type.", nameof(preferences));
+            throw new ArgumentException(
+                "An address on the serving network can only be required together with a type.",
+                nameof(preferences));
         }
 
         return new PolicyOutcome { Preferences = preferences };

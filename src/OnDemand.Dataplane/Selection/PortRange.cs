@@ -44,7 +44,8 @@ public readonly record struct PortRange
         ReadOnlySpan<char> whole = text;
         int hyphen = whole.IndexOf('-');
         ReadOnlySpan<char> lastText = hyphen < 0 ? whole : whole[(hyphen + 1)..];
-        if (!TryParsePort(hyphen < 0 ? whole : whole[..hyphen], out ushort first) || !TryParsePort(lastText, out ushort last) || last < first)
+        ReadOnlySpan<char> firstText = hyphen < 0 ? whole : whole[..hyphen];
+        if (!TryParsePort(firstText, out ushort first) || !TryParsePort(lastText, out ushort last) || last < first)
         {
             return false;
         }

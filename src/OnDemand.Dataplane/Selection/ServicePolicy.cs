@@ -43,7 +43,9 @@ public sealed class ServicePolicy
         DefaultOutcome = defaultOutcome;
     }
 
-    /// <summary>A policy without rules whose default is legacy: nothing is asked of the network, only Fixed addresses are reachable.</summary>
+    /// <summary>
+    /// A policy without rules whose default is legacy: nothing is asked of the network, and only Fixed addresses are reachable.
+    /// </summary>
     public static ServicePolicy Empty { get; } = new([], [], PolicyOutcome.Legacy);
 
     /// <summary>What a flow gets that no rule matches.</summary>

@@ -28,7 +28,9 @@ public sealed class AddressPreferencesTests
         int consistent = 0;
         foreach (AddressPreferences preferences in Combinations())
         {
-            bool expected = Named(preferences, 0x1, 0x2, 0x100) <= 1 && Named(preferences, 0x4, 0x400) <= 1 && Named(preferences, 0x8, 0x800) <= 1;
+            bool expected = Named(preferences, 0x1, 0x2, 0x100) <= 1
+                && Named(preferences, 0x4, 0x400) <= 1
+                && Named(preferences, 0x8, 0x800) <= 1;
             Assert.Equal(expected, AddressPreferenceRules.AreConsistent(preferences, out string? contradiction));
             Assert.Equal(expected, contradiction is null);
             consistent += expected ? 1 : 0;
@@ -81,7 +83,8 @@ public sealed class AddressPreferencesTests
     {
         AddressPreferences[] bits = [.. Enum.GetValues<AddressPreferences>().Where(bit => bit != AddressPreferences.None)];
         return Enumerable.Range(0, 1 << bits.Length)
-            .Select(chosen => bits.Where((_, index) => (chosen & (1 << index)) != 0).Aggregate(AddressPreferences.None, (all, bit) => all | bit));
+            .Select(chosen => bits.Where((_, index) => (chosen & (1 << index)) != 0))
+            .Select(some => some.Aggregate(AddressPreferences.None, (all, bit) => all | bit));
     }
 
     private static int Named(AddressPreferences preferences, params int[] group) => group.Count(bit => ((int)preferences & bit) != 0);

@@ -29,7 +29,9 @@ public sealed class KernelSourceSelectionTests
         Assert.All(refused, vector => Assert.Null(Choose(Linux, vector)));
 
         // What else got no answer failed before selection, for want of a route; that is not selection's to know.
-        Assert.All(vectors, vector => Assert.True(vector.Chosen is not null || vector.Errno is KernelVector.NoCandidate or KernelVector.NoRoute));
+        Assert.All(
+            vectors.Where(vector => vector.Chosen is null && vector.Errno != KernelVector.NoCandidate),
+            vector => Assert.Equal(KernelVector.NoRoute, vector.Errno));
     }
 
     [Fact]

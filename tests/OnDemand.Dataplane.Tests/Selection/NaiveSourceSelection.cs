@@ -3,7 +3,9 @@ using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Tests.Selection;
 
-/// <summary>RFC 6724 §5 as its text reads: two addresses, one rule after the other. Slow, and shares nothing with the engine but types.</summary>
+/// <summary>
+/// RFC 6724 §5 as its text reads: two addresses, one rule after the other. Slow, and shares nothing with the engine but types.
+/// </summary>
 internal static class NaiveSourceSelection
 {
     private static readonly (IpAddress Prefix, int Length, int Label)[] Labels =

@@ -21,8 +21,9 @@ public sealed record SelectionCase(SourceCandidate[] Candidates, SelectionQuery 
 
     private static readonly AddressPreferences[] Wishes =
     [
-        AddressPreferences.None, AddressPreferences.Temporary, AddressPreferences.Public, AddressPreferences.CareOf, AddressPreferences.Home,
-        AddressPreferences.Public | AddressPreferences.CareOf, AddressPreferences.PublicTemporaryDefault, AddressPreferences.Cga,
+        AddressPreferences.None, AddressPreferences.Temporary, AddressPreferences.Public, AddressPreferences.CareOf,
+        AddressPreferences.Home, AddressPreferences.Public | AddressPreferences.CareOf,
+        AddressPreferences.PublicTemporaryDefault, AddressPreferences.Cga,
     ];
 
     public static Arbitrary<SelectionCase> Arbitrary() => Arb.From(Generator());

@@ -22,7 +22,11 @@ public sealed class SourceAddressSelectionTests
     [InlineData(
         "2002:c633:6401::1", "2002:c633:6401::d5e3:7953:13eb:22e8 temporary", "2001:db8:1::2", SelectionRule.Rule6PreferMatchingLabel)]
     [InlineData("2001:db8:1::d5e3:0:0:1", "2001:db8:1::d5e3:7953:13eb:22e8 temporary", "2001:db8:1::2", SelectionRule.Rule7PreferTemporary)]
-    public void The_worked_examples_of_RFC_6724_come_out_in_either_order(string destination, string chosen, string other, SelectionRule rule)
+    public void The_worked_examples_of_RFC_6724_come_out_in_either_order(
+        string destination,
+        string chosen,
+        string other,
+        SelectionRule rule)
     {
         SelectionQuery query = Towards(destination);
 

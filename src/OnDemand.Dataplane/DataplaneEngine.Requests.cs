@@ -1,0 +1,241 @@
+using System.Runtime.CompilerServices;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane;
+
+/// <content>Requests of sockets: <c>setsc()</c> (RFC 8653 §3.1, Appendix A).</content>
+public sealed partial class DataplaneEngine
+{
+    private const int AnyHost = 0x7f_ffff;
+
+    private readonly SocketRequest[] _requests;
+    private readonly FlowIndex _requestIndex;
+    private readonly FlowHash _requestHash;
+    private readonly Ring<SetscReply> _setscReplies;
+    private int _nextRequest;
+
+    /// <summary>
+    /// Takes a socket's request. It is remembered until <see cref="CloseSocket"/> or a later request of the same socket. The reply comes
+    /// at once if the address is there or cannot be had, and else when the network has answered.
+    /// </summary>
+    /// <param name="request">The request.</param>
+    /// <param name="now">The time.</param>
+    public void Handle(in SetscRequest request, Timestamp now)
+    {
+        BeginCall(now);
+        bool named = request.Type != AddressType.None || request.Prefix is not null || request.Preferences != AddressPreferences.None;
+        if (!named || (request.Type != AddressType.None && !AddressTypes.IsDefined(request.Type))
+            || !AddressPreferenceRules.AreConsistent(request.Preferences, out _))
+        {
+            Reply(request.Token, SetscStatus.Invalid, -1);
+            return;
+        }
+
+        int host = AnyHost;
+        if (!request.Internal.IsUnspecified)
+        {
+            AddressName name = _addresses.Find(request.Internal);
+            if (!name.IsInternal)
+            {
+                Reply(request.Token, SetscStatus.Invalid, -1);
+                return;
+            }
+
+            host = name.Number;
+        }
+
+        ulong key = FlowKey.MakeTail(request.Protocol, host, request.LocalPort, 0);
+        ForgetRequest(key, now);
+        int id = FreeRequest();
+        if (id < 0)
+        {
+            Reply(request.Token, SetscStatus.NoRoom, -1);
+            return;
+        }
+
+        PolicyOutcome outcome = request.Prefix is { } prefix ? PolicyOutcome.Pinned(prefix)
+            : request.Type != AddressType.None ? PolicyOutcome.OfType(request.Type, request.OnNet)
+            : PolicyOutcome.LegacyPreferring(request.Preferences & ~AddressPreferences.RequireOnNet);
+        _requests[id] = new SocketRequest
+        {
+            InUse = true,
+            Key = key,
+            Token = request.Token,
+            Outcome = outcome,
+            Granted = -1,
+            Binding = -1,
+        };
+        _requestIndex.Add(_requestHash.Of(key), id);
+        Serve(id, now);
+    }
+
+    /// <summary>Forgets a socket's request; its flows are untouched.</summary>
+    /// <param name="protocol">The socket's protocol.</param>
+    /// <param name="internalAddress">Its internal address as in the request.</param>
+    /// <param name="localPort">Its local port.</param>
+    /// <param name="now">The time.</param>
+    public void CloseSocket(byte protocol, IpAddress internalAddress, ushort localPort, Timestamp now)
+    {
+        BeginCall(now);
+        AddressName name = _addresses.Find(internalAddress);
+        int host = internalAddress.IsUnspecified || !name.IsInternal ? AnyHost : name.Number;
+        ForgetRequest(FlowKey.MakeTail(protocol, host, localPort, 0), now);
+    }
+
+    /// <summary>Takes the next reply to a request.</summary>
+    /// <param name="reply">The reply.</param>
+    /// <returns>Whether there was one.</returns>
+    public bool TryTakeReply(out SetscReply reply) => _setscReplies.TryTake(out reply);
+
+    // The request for a socket: for its own internal address, or for any.
+    private int FindRequest(ulong tail)
+    {
+        if (_requestIndex.Count == 0)
+        {
+            return -1;
+        }
+
+        ulong key = tail & ~0xffffUL;
+        int id = FindRequestByKey(key);
+        return id >= 0 ? id : FindRequestByKey(FlowKey.MakeTail(FlowKey.ProtocolOf(tail), AnyHost, FlowKey.LocalPortOf(tail), 0));
+    }
+
+    private int FindRequestByKey(ulong key) => _requestIndex.Find(_requestHash.Of(key), new RequestKey(_requests, key));
+
+    private int FreeRequest()
+    {
+        // Round robin: a number is not used again soon, because flows may still be bound by it.
+        for (int i = 0; i < _requests.Length; i++)
+        {
+            int id = (_nextRequest + i) % _requests.Length;
+            if (!_requests[id].InUse)
+            {
+                _nextRequest = (id + 1) % _requests.Length;
+                return id;
+            }
+        }
+
+        return -1;
+    }
+
+    // Tries to fulfill a request; leaves it waiting if the network is asked.
+    private void Serve(int id, Timestamp now)
+    {
+        ref SocketRequest request = ref _requests[id];
+        int host = FlowKey.HostOf(request.Key) == AnyHost ? 0 : FlowKey.HostOf(request.Key);
+        if (host >= _addresses.InternalCount)
+        {
+            request.Waiting = false;
+            Reply(request.Token, SetscStatus.Failed, -1);
+            return;
+        }
+
+        ulong tail = FlowKey.MakeTail(FlowKey.ProtocolOf(request.Key), host, FlowKey.LocalPortOf(request.Key), 0);
+        var decision = new Decision(DecisionOrigin.SocketRequest, request.Outcome.Type, default, -1, default);
+        SourceChoice choice = AcquireFor((ushort)(RequestOutcomes + id), decision, default, host, tail, mayAsk: true, now);
+        request.Waiting = choice.Result == ChoiceResult.Ask;
+        request.Question = choice.Result == ChoiceResult.Ask ? _questions[choice.Question].Id : 0;
+        if (request.Waiting)
+        {
+            return;
+        }
+
+        if (choice.Result == ChoiceResult.Chosen)
+        {
+            Hold(id, choice);
+        }
+
+        Reply(request.Token, choice.Result switch
+        {
+            ChoiceResult.Chosen => SetscStatus.Granted,
+            ChoiceResult.NoBinding or ChoiceResult.NoAddress => SetscStatus.NoRoom,
+            _ => IsUnsupported(request.Outcome.Type) ? SetscStatus.NotSupported : SetscStatus.Failed,
+        }, choice.Result == ChoiceResult.Chosen ? choice.Address : -1);
+    }
+
+    // The request keeps its binding, and with it the address and the prefix, until the socket is closed.
+    private void Hold(int id, in SourceChoice choice)
+    {
+        ref SocketRequest request = ref _requests[id];
+        request.Binding = choice.Binding;
+        _bindings[choice.Binding].Request = id;
+        request.Prefix = _addresses.Typed(choice.Address).Prefix;
+        _prefixes[request.Prefix].Users++;
+        request.Holds = true;
+    }
+
+    // The socket's binding has another address: so has its hold on a prefix.
+    private void MoveHold(int id, int address, Timestamp now)
+    {
+        if (id < 0 || !_requests[id].Holds)
+        {
+            return;
+        }
+
+        LeavePrefix(_requests[id].Prefix, now);
+        _requests[id].Prefix = _addresses.Typed(address).Prefix;
+        _prefixes[_requests[id].Prefix].Users++;
+    }
+
+    private void ForgetRequest(ulong key, Timestamp now)
+    {
+        int id = FindRequestByKey(key);
+        if (id < 0)
+        {
+            return;
+        }
+
+        ref SocketRequest request = ref _requests[id];
+        _requestIndex.Remove(_requestHash.Of(key), id);
+        request.InUse = false;   // the outcome stays: flows bound by it may still have to go over
+        request.Waiting = false;
+        if (!request.Holds)
+        {
+            return;
+        }
+
+        request.Holds = false;
+        if (_bindings[request.Binding].Request == id)
+        {
+            _bindings[request.Binding].Request = -1;
+        }
+
+        LeavePrefix(request.Prefix, now);
+        AbandonBinding(request.Binding, now);
+    }
+
+    private void Reply(ulong token, SetscStatus status, int address)
+    {
+        SetscReply reply = address >= 0
+            ? new SetscReply(token, status, _addresses.Typed(address).External, _addresses.Typed(address).Type, _prefixes[_addresses.Typed(address).Prefix].ValidUntil)
+            : new SetscReply(token, status, default, AddressType.None, default);
+        if (!_setscReplies.TryAdd(reply))
+        {
+            Counters.EventsLost++;
+        }
+    }
+
+    private struct SocketRequest
+    {
+        public bool InUse;
+        public bool Waiting;
+        public bool Holds;
+        public ulong Key;
+        public ulong Token;
+        public PolicyOutcome Outcome;
+        public long Granted;         // the prefix that ON_NET got for this socket, by its order, or -1
+        public int Binding;
+        public int Prefix;           // whose user it is, while it holds
+        public int Question;
+    }
+
+    private readonly struct RequestKey(SocketRequest[] requests, ulong key) : IEntryKey
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool Matches(int id) => requests[id].Key == key && requests[id].InUse;
+    }
+}

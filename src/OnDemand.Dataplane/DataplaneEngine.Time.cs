@@ -1,0 +1,164 @@
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+
+namespace OnDemand.Dataplane;
+
+/// <content>
+/// What falls due: lifetimes, windows, answers, fragments, idle flows; and the sweep that tells programs of stranded flows. Work is done
+/// in bounded slices: what is left is due at once.
+/// </content>
+public sealed partial class DataplaneEngine
+{
+    private const int ExpirySlice = 256;
+    private const int SweepSlice = 4096;
+    private static readonly Duration WheelPeriod = Duration.FromSeconds(1);
+
+    private readonly int[] _walk = new int[4096];
+    private Timestamp _wheelDue;
+    private int _sweepCursor = -1;      // next flow to look at; -1 when nothing is to be swept
+    private int _addressCursor;
+
+    /// <summary>When <see cref="Advance"/> is to be called at the latest; <see cref="Timestamp.Never"/> if nothing is due by itself.</summary>
+    public Timestamp NextDeadline => _sweepCursor >= 0 && !_replies.IsFull ? default : _nextDeadline;
+
+    /// <summary>Does what has fallen due, and a slice of the sweep; call it again while <see cref="NextDeadline"/> is not later than now.</summary>
+    /// <param name="now">The time.</param>
+    public void Advance(Timestamp now)
+    {
+        BeginCall(now);
+        if (_sweepCursor >= 0)
+        {
+            Sweep(now);
+        }
+    }
+
+    private void RunDeadlines(Timestamp now)
+    {
+        bool more = ExpireFlows(now);
+        RunPrefixes(now);
+        RunQuestions(now);
+        ExpireFragments(now);
+        _wheelDue = more ? now : now.Add(WheelPeriod);
+        SetDeadline();
+    }
+
+    private void SetDeadline()
+    {
+        Timestamp next = _prefixes.NextDeadline(_options.Linger, _attachment, _attached);
+        for (int at = 0; at < _questions.Length; at++)
+        {
+            if (IsOpen(_questions[at]) && _questions[at].Deadline < next)
+            {
+                next = _questions[at].Deadline;
+            }
+        }
+
+        if (_fragments.Oldest >= 0 && _fragments[_fragments.Oldest].Expires < next)
+        {
+            next = _fragments[_fragments.Oldest].Expires;
+        }
+
+        _nextDeadline = _flows.Count > 0 && _wheelDue < next ? _wheelDue : next;
+    }
+
+    // Returns whether a slice was not enough.
+    private bool ExpireFlows(Timestamp now)
+    {
+        uint tick = Ticks.At(now, _origin);
+        for (int i = 0; i < ExpirySlice; i++)
+        {
+            int id = _wheel.Take(tick);
+            if (id < 0)
+            {
+                return false;
+            }
+
+            ref FlowEntry entry = ref _flows.Entry(id);
+            uint deadline = entry.LastSeen + _idle[((int)entry.State + entry.IdleShift) & 15];
+            if (!IsIdle(entry, tick))
+            {
+                _wheel.Schedule(id, deadline);
+                continue;
+            }
+
+            // It ended when its idle time did, not when it was found.
+            _flows.Cold(id).WheelNext = -1;
+            _flows.Cold(id).WheelPrevious = -1;
+            RemoveFlow(id, Ticks.Time(deadline, _origin));
+        }
+
+        return true;
+    }
+
+    private void RunPrefixes(Timestamp now)
+    {
+        foreach (int id in OrderedPrefixes())
+        {
+            ref PrefixEntry entry = ref _prefixes[id];
+            if (entry.ValidUntil <= now)
+            {
+                EndPrefix(id, PrefixEnd.LifetimePassed, entry.ValidUntil);
+            }
+            else if (entry.State == PrefixState.Closing && entry.ClosesAt <= now)
+            {
+                EndPrefix(id, PrefixEnd.WindowClosed, entry.ClosesAt);
+            }
+            else if (_prefixes.IsReleasable(id, _attachment, _attached) && entry.UnusedSince.Add(_options.Linger) <= now)
+            {
+                EndPrefix(id, PrefixEnd.Released, entry.UnusedSince.Add(_options.Linger));
+            }
+            else if (entry.State == PrefixState.Preferred && entry.PreferredUntil <= now)
+            {
+                entry.State = PrefixState.Deprecated;
+                ReportPrefix(Control.EngineEventKind.PrefixDeprecated, id, entry.PreferredUntil);
+            }
+        }
+    }
+
+    private void StartSweep()
+    {
+        _sweepCursor = 0;
+        _addressCursor = 0;
+    }
+
+    // Flows first, then the addresses that nothing holds any more.
+    private void Sweep(Timestamp now)
+    {
+        int end = Math.Min(_flows.HighWater, _sweepCursor + SweepSlice);
+        for (; _sweepCursor < end; _sweepCursor++)
+        {
+            ref FlowEntry entry = ref _flows.Entry(_sweepCursor);
+            if (entry.State is not (FlowState.Established or FlowState.HostFin or FlowState.RemoteFin or FlowState.OpeningIn)
+                || _prefixes[_addresses.Typed(entry.Address).Prefix].State != PrefixState.Ended
+                || IsIdle(entry, Ticks.At(now, _origin)))
+            {
+                continue;
+            }
+
+            if (_replies.IsFull)
+            {
+                return;   // the caller takes what is there, and comes again
+            }
+
+            int id = _sweepCursor;
+            Strand(id, ref entry, now);
+            ResetStranded(id, entry);
+        }
+
+        if (_sweepCursor < _flows.HighWater)
+        {
+            return;
+        }
+
+        int last = Math.Min(_addresses.TypedHighWater, _addressCursor + SweepSlice);
+        for (; _addressCursor < last; _addressCursor++)
+        {
+            if (_addresses.Typed(_addressCursor).Prefix >= 0)
+            {
+                FreeAddressIfDone(_addressCursor);
+            }
+        }
+
+        _sweepCursor = _addressCursor < _addresses.TypedHighWater ? _sweepCursor : -1;
+    }
+}
