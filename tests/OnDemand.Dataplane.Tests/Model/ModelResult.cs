@@ -6,12 +6,10 @@ namespace OnDemand.Dataplane.Tests.Model;
 internal sealed record ModelVerdict(VerdictKind Kind, ForwardReason Forward = default, DropReason Drop = DropReason.None, byte[]? Frame = null)
 {
     /// <summary>
-    /// Set where an address has ended and nothing in the contract says how long the engine must remember that it was one of ours.
+    /// A second answer that is as good: the contract does not say how long the engine must remember that an address that has ended was one
+    /// of ours, and RFC 5722 does not tell an overlapping fragment from those after it.
     /// </summary>
-    public bool MayBeForgotten { get; init; }
-
-    /// <summary>A second reason that is as good: RFC 5722 does not tell the overlapping fragment from those after it.</summary>
-    public DropReason OrDrop { get; init; }
+    public ModelVerdict? Or { get; init; }
 
     public static ModelVerdict Sent(ForwardReason reason, byte[] frame) => new(VerdictKind.Forward, reason, Frame: frame);
 

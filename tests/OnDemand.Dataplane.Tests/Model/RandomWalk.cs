@@ -45,7 +45,7 @@ internal sealed class RandomWalk
         }
         catch (Exception exception)
         {
-            throw new ModelMismatchException($"{exception.Message}\nworld {walk.World}: {World.Options(walk.World)}\n{runner._twins.Script}\n{exception.StackTrace}", exception);
+            throw new ModelMismatchException($"{exception.Message}\nworld {walk.World}: {World.Describe(walk.World)}\n{runner._twins.Script}{(exception is ModelMismatchException ? string.Empty : exception.StackTrace)}END", exception);
         }
 
         return runner._twins;
@@ -66,7 +66,7 @@ internal sealed class RandomWalk
                 Mirror(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true, dressed: false));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
                 Errors(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
@@ -155,7 +155,7 @@ internal sealed class RandomWalk
         return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count] : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
     }
 
-    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
+    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote, bool dressed = true)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
         int variety = step.C / Protocols.Length;
@@ -172,7 +172,7 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, identifier, reply: variety % 5 == 0),
             _ => Frames.Other(source, destination, protocol),
         };
-        return Dressed(frame, step.D / 16);
+        return dressed ? Dressed(frame, step.D / 16) : frame;
     }
 
     private static TestFrame Dressed(TestFrame frame, int variety)
@@ -189,7 +189,7 @@ internal sealed class RandomWalk
             1 => dressed with { Extensions = [Frames.AtomicFragment()] },
             2 => dressed with { Extensions = [Frames.Authentication()] },
             3 => dressed with { Extensions = [Frames.Routing(dressed.Destination, 0)] },
-            4 => dressed with { Protocol = IpProtocol.Mobility, Upper = Frames.Payload(16), Extensions = [] },
+            4 => Frames.Mobility(dressed.Source, dressed.Destination) with { Link = dressed.Link },
             5 => dressed with { Destination = IpAddress.Parse("ff02::1") },
             _ => dressed,
         };
@@ -211,7 +211,11 @@ internal sealed class RandomWalk
         TcpControl control = Likely(flow, step.C, inbound);
         TestFrame frame = protocol switch
         {
-            IpProtocol.Tcp => Frames.Tcp(source, sourcePort, destination, destinationPort, control, (uint)(1000 + (step.C % 5 * 100)), (uint)(5000 + (step.C % 7 * 50)), step.C % 3 * 10),
+            IpProtocol.Tcp => Frames.Tcp(
+                source, sourcePort, destination, destinationPort, control,
+                (inbound ? flow.RemoteEnd ?? flow.HostAcknowledged : flow.HostEnd) ?? (uint)(1000 + (step.C % 5 * 100)),
+                (inbound ? flow.HostEnd : flow.RemoteEnd) ?? (uint)(5000 + (step.C % 7 * 50)),
+                step.C % 3 * 10),
             IpProtocol.Udp => Frames.Udp(source, sourcePort, destination, destinationPort, step.C % 50, step.C),
             IpProtocol.UdpLite => Frames.UdpLite(source, sourcePort, destination, destinationPort),
             IpProtocol.Dccp => Frames.Dccp(source, sourcePort, destination, destinationPort, (byte)(step.C % 3)),

@@ -20,7 +20,7 @@ internal sealed partial class ReferenceDataplane
         Duration open = window ?? _options.DefaultWindow;
         HashSet<ModelPrefix> renewed = [];
         HashSet<PrefixAdvertisement> known = [];
-        foreach (PrefixAdvertisement advertisement in prefixes.Where(IsUsable))
+        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => advertisement.IsAcceptable))
         {
             ModelPrefix? prefix = _prefixes.Find(prefix =>
                 prefix.IsUsable && prefix.Prefix == advertisement.Prefix && prefix.Type == advertisement.Type);
@@ -99,7 +99,8 @@ internal sealed partial class ReferenceDataplane
         ModelQuestion? question = _questions.Find(question => question.Id == answer.Id);
         if (question is not null)
         {
-            if (answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix))
+            if (answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix)
+                && answer.Prefix.PreferredLifetime > Duration.Zero)
             {
                 Grant(question, answer.Prefix, now);
             }
@@ -170,7 +171,9 @@ internal sealed partial class ReferenceDataplane
         prefix.PreferredUntil = now.Add(advertisement.PreferredLifetime);
         prefix.ValidUntil = now.Add(advertisement.ValidLifetime);
         prefix.ClosesAt = Timestamp.Never;
-        prefix.State = advertisement.PreferredLifetime > Duration.Zero ? PrefixState.Preferred : PrefixState.Deprecated;
+        prefix.State = advertisement.ValidLifetime == Duration.Zero ? PrefixState.Ended
+            : advertisement.PreferredLifetime > Duration.Zero ? PrefixState.Preferred
+            : PrefixState.Deprecated;
         prefix.Attachment = _attachment;
         prefix.OnDemand = false;
     }
@@ -275,39 +278,37 @@ internal sealed partial class ReferenceDataplane
         _questions.Remove(question);
         if (unsupported)
         {
-            _unsupported.Add((question.Type, question.OnNet));
+            _unsupported.Add(question.Type);
         }
         else
         {
-            _refusedUntil[(question.Type, question.OnNet)] = now.Add(_options.RefusalMemory);
+            _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
         }
 
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            Replies.Add(new SetscReply(
-                request.Token, unsupported ? SetscStatus.NotSupported : SetscStatus.Failed, default, question.Type, default));
+            Acquire(request, mayAskAnew: false, now);   // fails, unless a move has brought the type meanwhile
         }
 
         foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
         {
             _held.Remove(held);
-            Answer(held.Frame, held.Info, Prohibited, DropReason.Refused);
-            FirstIs(held, ModelFirst.Dropped, null, default);
+            Release(held, now);   // refused again, unless a move has brought the type meanwhile
         }
     }
 
     private void Acquire(ModelRequest request, bool mayAskAnew, Timestamp now)
     {
         SetscReply Failed(SetscStatus status) => new(request.Token, status, default, request.Outcome.Type, default);
-        if (!_attached)
+        bool asksAnew = mayAskAnew && request.Outcome.OnNet && _options.OnNet == OnNetReading.RequestNew;
+        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
+        if (!_bindings.ContainsKey(key) && _bindings.Count >= _options.MaximumBindings)
         {
-            Replies.Add(Failed(SetscStatus.Failed));
+            Replies.Add(Failed(SetscStatus.NoRoom));
             return;
         }
 
-        bool asksAnew = mayAskAnew && request.Outcome.OnNet && _options.OnNet == OnNetReading.RequestNew;
-        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
         ModelAddress? address = null;
         if (!asksAnew)
         {
@@ -322,13 +323,19 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
+        if (!_attached)
+        {
+            Replies.Add(Failed(SetscStatus.Failed));
+            return;
+        }
+
         switch (Ask(request.Outcome, out ModelQuestion? question, now))
         {
             case DropReason.None:
                 request.IsWaiting = true;
                 question!.Waiting.Add(request);
                 break;
-            case DropReason.Refused when _unsupported.Contains((request.Outcome.Type, request.Outcome.OnNet)):
+            case DropReason.Refused when _unsupported.Contains(request.Outcome.Type):
                 Replies.Add(Failed(SetscStatus.NotSupported));
                 break;
             default:

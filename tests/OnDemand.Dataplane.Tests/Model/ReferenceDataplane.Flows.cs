@@ -17,7 +17,7 @@ internal sealed partial class ReferenceDataplane
 
     private static FlowState FirstState(NaivePacket packet, bool inbound) => packet.Protocol switch
     {
-        IpProtocol.Tcp => packet.Control.HasFlag(TcpControl.Syn) ? inbound ? FlowState.OpeningIn : FlowState.OpeningOut : FlowState.Established,
+        IpProtocol.Tcp => IsOpening(packet) ? inbound ? FlowState.OpeningIn : FlowState.OpeningOut : FlowState.Established,
         IpProtocol.Icmpv6 => FlowState.Echo,
         _ => FlowState.Datagram,
     };
@@ -69,7 +69,7 @@ internal sealed partial class ReferenceDataplane
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
             FlowState.Reset => FlowState.Established,
-            FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
+            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
             _ => state,
@@ -135,6 +135,11 @@ internal sealed partial class ReferenceDataplane
     private void Release(ModelHeldFrame held, Timestamp now)
     {
         byte[]? shown = ShownFrames.GetValueOrDefault(held.Info.Tag);
+        if (held is { Question: not null, Datagram: ModelDatagram datagram })
+        {
+            datagram.First = ModelFirst.Unseen;
+        }
+
         ModelVerdict verdict = held.Inbound ? Inbound(held.Frame, held.Info, now) : Outbound(held.Frame, held.Info, shown, now);
         if (verdict.Kind == VerdictKind.Forward)
         {
@@ -173,16 +178,6 @@ internal sealed partial class ReferenceDataplane
         return packet.IsFragment ? _datagrams.GetValueOrDefault((inbound, packet.Source, packet.Destination, packet.Identification)) : null;
     }
 
-    private void FirstIs(ModelHeldFrame held, ModelFirst first, ModelAddress? address, Timestamp now)
-    {
-        if (held.Datagram is ModelDatagram datagram)
-        {
-            datagram.First = first;
-            datagram.Address = address;
-            FlushBehind(datagram, now);
-        }
-    }
-
     /// <summary>What becomes of a fragment before, or instead of, its datagram's walk; null for what is walked as a whole packet.</summary>
     private ModelVerdict? Fragmented(byte[] frame, FrameInfo info, NaivePacket packet, bool inbound, Timestamp now)
     {
@@ -205,7 +200,7 @@ internal sealed partial class ReferenceDataplane
 
         if (datagram.IsOverlapped)
         {
-            return ModelVerdict.Dropped(DropReason.OverlappingFragment) with { OrDrop = DropReason.FragmentOfDropped };
+            return ModelVerdict.Dropped(DropReason.OverlappingFragment) with { Or = ModelVerdict.Dropped(DropReason.FragmentOfDropped) };
         }
 
         (int Offset, int Length) range = (packet.FragmentOffset, packet.FragmentLength);
@@ -214,11 +209,14 @@ internal sealed partial class ReferenceDataplane
         {
             datagram.IsOverlapped = true;
             _held.RemoveAll(held => held.Datagram == datagram);
-            return ModelVerdict.Dropped(DropReason.OverlappingFragment);
+            return ModelVerdict.Dropped(DropReason.OverlappingFragment) with
+            {
+                Or = datagram.First == ModelFirst.Dropped ? ModelVerdict.Dropped(DropReason.FragmentOfDropped) : null,
+            };
         }
 
         datagram.Ranges.Add(range);
-        return packet.FragmentOffset == 0 ? null : Follow(frame, info, datagram, inbound);
+        return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, datagram, inbound);
     }
 
     private ModelVerdict Follow(byte[] frame, FrameInfo info, ModelDatagram datagram, bool inbound) => datagram.First switch

@@ -23,7 +23,7 @@ internal sealed partial class ReferenceDataplane
         if (!typed.IsUsable)
         {
             bool remembered = _flows.Values.Any(flow => flow.Address == typed);
-            return ModelVerdict.Dropped(DropReason.AddressEnded) with { MayBeForgotten = !remembered, Frame = frame };
+            return ModelVerdict.Dropped(DropReason.AddressEnded) with { Or = remembered ? null : ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
         }
 
         if (packet.Shape == NaiveShape.NeighborDiscovery)
@@ -66,11 +66,6 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict InboundFlow(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress typed, Timestamp now)
     {
-        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(typed))
-        {
-            return Untranslatable(frame, DropReason.OpaqueTransport);
-        }
-
         ModelFlowKey key = InboundKey(packet, typed.Internal);
         ModelFlow? flow = _flows.GetValueOrDefault(key)
             ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination });
@@ -83,7 +78,7 @@ internal sealed partial class ReferenceDataplane
 
         if (flow is null)
         {
-            if (tcp && !packet.Control.HasFlag(TcpControl.Syn))
+            if (tcp && !IsOpening(packet))
             {
                 if (!MayPickUp(packet))
                 {
@@ -93,6 +88,11 @@ internal sealed partial class ReferenceDataplane
             else if (!_policy.AllowsInbound(typed.Type, Facts(key, packet), out _))
             {
                 return ModelVerdict.Dropped(DropReason.Unsolicited);
+            }
+
+            if (packet.Shape == NaiveShape.Opaque && !IsNeutral(typed))
+            {
+                return Untranslatable(frame, DropReason.OpaqueTransport);   // only what may come in at all passes untouched
             }
 
             if (_flows.Count >= _options.MaximumFlows)

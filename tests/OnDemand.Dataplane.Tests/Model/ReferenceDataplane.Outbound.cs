@@ -60,7 +60,11 @@ internal sealed partial class ReferenceDataplane
 
         if (Unsafe(packet) is DropReason reason)
         {
-            return Untranslatable(frame, reason);
+            // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
+            return native is null ? Untranslatable(frame, reason)
+                : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+                : native.IsUsable ? ModelVerdict.Sent(ForwardReason.Native, frame)
+                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded) with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
         }
 
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
@@ -80,7 +84,8 @@ internal sealed partial class ReferenceDataplane
         ModelFlowKey key = OutboundKey(packet);
         ModelFlow? flow = _flows.GetValueOrDefault(key);
         bool opens = packet.Protocol == IpProtocol.Tcp && IsOpening(packet);
-        if (flow is not null && opens && !flow.IsLive)
+        bool unanswered = flow is { IsTcp: true, State: FlowState.OpeningOut, Address.IsUsable: false };
+        if (flow is not null && ((opens && !flow.IsLive) || unanswered))
         {
             Remove(flow);
             flow = null;
@@ -93,7 +98,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            if (packet.Protocol == IpProtocol.Tcp && !packet.Control.HasFlag(TcpControl.Syn) && !MayPickUp(packet))
+            if (packet.Protocol == IpProtocol.Tcp && !IsOpening(packet) && !MayPickUp(packet))
             {
                 return ModelVerdict.Dropped(DropReason.NoFlow);
             }
@@ -108,12 +113,6 @@ internal sealed partial class ReferenceDataplane
 
         if (!flow.Address.IsUsable)
         {
-            if (flow.IsTcp && flow.State == FlowState.OpeningOut)
-            {
-                Remove(flow);
-                return Open(frame, info, packet, key, shown, now);
-            }
-
             if (flow.IsTcp)
             {
                 return Strand(flow, packet, info);
@@ -168,12 +167,6 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict? Source(
         PolicyOutcome outcome, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
     {
-        binding = null;
-        if (!_attached)
-        {
-            return ModelVerdict.Dropped(DropReason.Detached);
-        }
-
         var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, outcome);
         if (_bindings.TryGetValue(key, out binding) && binding.Address.Prefix.IsForNewSockets)
         {
@@ -188,6 +181,11 @@ internal sealed partial class ReferenceDataplane
         ModelAddress? address = Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
+            if (!_attached)
+            {
+                return ModelVerdict.Dropped(DropReason.Detached);
+            }
+
             DropReason reason = Ask(outcome, out ModelQuestion? question, now);
             return reason switch
             {
@@ -239,7 +237,8 @@ internal sealed partial class ReferenceDataplane
         ModelVerdict inbound = Inbound(rewritten, info, now);
         return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
             ? inbound with { Forward = ForwardReason.Hairpin }
-            : inbound;
+            : inbound.Or is null ? inbound
+            : inbound with { Or = ModelVerdict.Sent(ForwardReason.Rewritten, rewritten) };
     }
 
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
@@ -294,10 +293,11 @@ internal sealed partial class ReferenceDataplane
                 flow.State = FlowState.Stranded;
             }
 
-            ModelVerdict ended = packet.Protocol == IpProtocol.Tcp
+            ModelVerdict ended = flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+                : packet.Protocol == IpProtocol.Tcp
                 ? ResetHost(key, address, packet, info)
                 : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
-            return ended with { MayBeForgotten = !remembered };
+            return ended with { Or = remembered ? null : ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
         }
 
         if (flow is not null && packet.Protocol == IpProtocol.Tcp && IsOpening(packet) && !flow.IsLive)
@@ -313,7 +313,7 @@ internal sealed partial class ReferenceDataplane
 
         if (flow is null)
         {
-            if (packet.Protocol == IpProtocol.Tcp && !packet.Control.HasFlag(TcpControl.Syn) && !MayPickUp(packet))
+            if (packet.Protocol == IpProtocol.Tcp && !IsOpening(packet) && !MayPickUp(packet))
             {
                 return ModelVerdict.Dropped(DropReason.NoFlow);
             }

@@ -122,7 +122,7 @@ internal sealed partial class ReferenceDataplane
             return DropReason.None;
         }
 
-        if (_unsupported.Contains(key) || (_refusedUntil.TryGetValue(key, out Timestamp until) && now < until))
+        if (_unsupported.Contains(key.Type) || (_refusedUntil.TryGetValue(key.Type, out Timestamp until) && now < until))
         {
             return DropReason.Refused;
         }

@@ -24,8 +24,8 @@ internal sealed partial class ReferenceDataplane
     private readonly List<ModelHeldFrame> _held = [];
     private readonly Dictionary<(bool Inbound, IpAddress Source, IpAddress Destination, uint Identification), ModelDatagram> _datagrams = [];
     private readonly HashSet<IpAddress> _internals = [];
-    private readonly Dictionary<(AddressType Type, bool OnNet), Timestamp> _refusedUntil = [];
-    private readonly HashSet<(AddressType Type, bool OnNet)> _unsupported = [];
+    private readonly Dictionary<AddressType, Timestamp> _refusedUntil = [];
+    private readonly HashSet<AddressType> _unsupported = [];
     private ServicePolicy _policy;
     private int _attachment;
     private bool _attached;

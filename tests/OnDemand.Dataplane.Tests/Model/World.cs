@@ -88,5 +88,20 @@ internal static class World
         return new ServicePolicy(rules, inbound, otherwise);
     }
 
+    /// <summary>What is unusual about a world.</summary>
+    public static string Describe(int world)
+    {
+        DataplaneOptions options = Options(world);
+        return string.Join(", ", new[]
+        {
+            $"{options.MaximumFlows} flows", $"{options.MaximumBindings} bindings", $"{options.MaximumInternalAddresses} internal",
+            $"{options.MaximumSocketRequests} requests", $"{options.MaximumFragmentedDatagrams} datagrams", $"{options.MaximumHeldFrames} held",
+            options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
+            $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",
+            $"neutral {options.NeutralTypes:x}", $"renewal {options.NonpersistentRenewal.After} {options.SessionLastingRenewal.Bytes}",
+            $"inbound rules {options.Policy.Inbound.Length}", $"default {AddressTypes.ToName(options.Policy.DefaultOutcome.Type)}",
+        });
+    }
+
     public static bool Bit(int number, int position) => ((number >> position) & 1) != 0;
 }
