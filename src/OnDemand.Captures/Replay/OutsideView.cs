@@ -28,7 +28,7 @@ internal sealed class OutsideView
         [
             .. scenario.Network.OfType<AttachEvent>().SelectMany(attach => attach.Prefixes).Select(entry => entry.Prefix),
             .. scenario.Network.OfType<AdvertiseEvent>().SelectMany(advertise => advertise.Prefixes).Select(entry => entry.Prefix),
-            .. scenario.OnDemand.Values.SelectMany(answers => answers).Where(answer => answer.Prefix is not null).Select(answer => answer.Prefix!.Value),
+            .. scenario.OnDemand.Values.SelectMany(answers => answers).Where(answer => answer.Prefix is not null).Select(answer => answer.Prefix!.Value.Prefix),
         ];
         _hosts = [.. scenario.Internal.Where(prefix => prefix.IsSingleAddress).Select(prefix => prefix.Address)];
         foreach ((IpAddress typed, IpAddress inside) in scenario.Outside)

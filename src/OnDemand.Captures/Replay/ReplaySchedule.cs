@@ -70,9 +70,7 @@ internal sealed class ReplaySchedule
             NetworkAnswerKind.Refuse => PrefixAnswerKind.Refused,
             _ => PrefixAnswerKind.Unsupported,
         };
-        PrefixAdvertisement prefix = answer.Prefix is { } granted
-            ? new PrefixAdvertisement(granted, request.Type, answer.Preferred, answer.Valid) : default;
-        Add(now.Add(answer.Delay), new ScheduledAction(null, null, new PrefixAnswer(request.Id, kind, prefix)));
+        Add(now.Add(answer.Delay), new ScheduledAction(null, null, new PrefixAnswer(request.Id, kind, answer.Prefix.GetValueOrDefault())));
     }
 
     private void Add(Timestamp time, ScheduledAction action) => _queue.Enqueue(action, (time.Nanoseconds, _order++));

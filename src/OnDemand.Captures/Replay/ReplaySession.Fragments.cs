@@ -100,7 +100,7 @@ internal sealed partial class ReplaySession
     // Its first fragment never came: nobody knows what it would have become.
     private void LetGo(PendingFragment fragment)
     {
-        bool passes = _scenario.Untranslatable == Untranslatable.Pass;
+        bool passes = _scenario.Untranslatable == UntranslatablePolicy.Pass;
         _ = _network.Fill(fragment.Place, passes ? fragment.Record.Data : default, null);
         if (passes)
         {

@@ -88,21 +88,19 @@ internal sealed partial class ReplaySession
         switch (happens)
         {
             case AttachEvent attach:
-                _engine.Attach((ulong)_moves++, Advertisements(attach.Prefixes), attach.Window, _now);
+                _engine.Attach((ulong)_moves++, [.. attach.Prefixes], attach.Window, _now);
                 break;
             case WithdrawEvent withdraw:
                 _ = _engine.Withdraw(withdraw.Prefix, withdraw.Window ?? Duration.Zero, _now);
                 break;
             case AdvertiseEvent advertise:
-                _engine.Advertise(Advertisements(advertise.Prefixes), advertise.Authenticated, _now);
+                _engine.Advertise([.. advertise.Prefixes], advertise.Authenticated, _now);
                 break;
             default:
                 _engine.Detach(_now);
                 break;
         }
     }
-
-    private static PrefixAdvertisement[] Advertisements(IReadOnlyList<PrefixEntry> prefixes) => [.. prefixes.Select(ScenarioEngine.Advertisement)];
 
     // Everything that the engine has to say: questions are put to the scenario, outputs are written.
     private void Drain()

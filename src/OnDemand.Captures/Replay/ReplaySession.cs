@@ -25,6 +25,9 @@ namespace OnDemand.Captures.Replay;
 /// <summary>One capture on its way through one engine.</summary>
 internal sealed partial class ReplaySession
 {
+    private const int MostEvents = 1 << 14;
+    private const int MostReplies = 1 << 10;
+
     private readonly Scenario _scenario;
     private readonly ReplayOptions _options;
     private readonly DataplaneEngine _engine;
@@ -48,7 +51,7 @@ internal sealed partial class ReplaySession
         _host = host;
         _now = start;
         scenario.CheckOrder(start);
-        DataplaneOptions sizes = ScenarioEngine.Options(scenario);
+        DataplaneOptions sizes = scenario.BuildOptions() with { MaximumEvents = MostEvents, MaximumReplies = MostReplies };
         _fragmentTimeout = sizes.FragmentTimeout;
         _engine = new DataplaneEngine(sizes, start);
         _output = new byte[_engine.MaximumOutputLength];
