@@ -229,7 +229,7 @@ public sealed class ReportTable
             : flow.Events.Any(next => next.What == FlowEventKind.Closed) ? "closed"
             : flow.Events.Any(next => next.What == FlowEventKind.Expired) ? "expired"
             : "open";
-        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : $"{moves} times")}";
+        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : moves == 2 ? "twice" : $"{moves} times")}";
     }
 
     private void WriteMore(long more, string one)

@@ -136,9 +136,9 @@ public static class TimelineHtml
         $".b{i}{{fill:{color.Fill};background:{color.Fill};color:{color.Text}}}.t{i}{{fill:{color.Text}}}\n"));
 
     private const string Style = """
-        :root{--fg:#1a1a1a;--muted:#595959;--bg:#fff;--grid:#e3e3e3;--lane:#f6f6f6;--move:#7a1f7a;--shade:#8884;--warn:#b00020}
+        :root{--fg:#1a1a1a;--muted:#595959;--bg:#fff;--grid:#e3e3e3;--lane:#f6f6f6;--move:#7a1f7a;--shade:#ddd;--warn:#b00020}
         @media (prefers-color-scheme:dark){
-        :root{--fg:#eee;--muted:#b3b3b3;--bg:#161616;--grid:#333;--lane:#1f1f1f;--move:#e6a3e6;--shade:#aaa4;--warn:#ff8a80}}
+        :root{--fg:#eee;--muted:#b3b3b3;--bg:#161616;--grid:#333;--lane:#1f1f1f;--move:#e6a3e6;--shade:#3d3d3d;--warn:#ff8a80}}
         body{font:14px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:24px}
         h1{font-size:18px;margin:0 0 8px;overflow-wrap:anywhere}
         p{margin:4px 0}.note{color:var(--muted)}
@@ -149,7 +149,7 @@ public static class TimelineHtml
         .scroll{overflow-x:auto}
         svg{display:block;font:11px ui-monospace,"DejaVu Sans Mono",monospace}
         svg text{fill:var(--fg)}svg .muted{fill:var(--muted)}svg .warn{fill:var(--warn)}
-        .grid{stroke:var(--grid);stroke-width:1}.lane{fill:var(--lane)}.window{fill:var(--shade)}
+        .grid{stroke:var(--grid);stroke-width:1}.lane{fill:var(--lane)}.window{fill:var(--shade)}.windows{opacity:.8}
         .move{stroke:var(--move);stroke-width:1.5;fill:none}svg text.move{stroke:none;fill:var(--move);font-weight:bold}
         .withdraw{stroke-dasharray:6 3}.detach{stroke-dasharray:2 3}.advertise{stroke-dasharray:1 4}
         .ticks{stroke:var(--muted);stroke-width:1;fill:none}.mark{stroke:var(--fg);stroke-width:2;fill:none}

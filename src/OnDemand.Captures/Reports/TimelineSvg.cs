@@ -14,6 +14,7 @@ internal sealed class TimelineSvg
     private const double PrefixHeight = 18;
     private const double FlowHeight = 26;
     private const double BarHeight = 14;
+    private const double ShortestBar = 4;     // still seen beside its closing mark
     private const double LetterWidth = 7;     // of the monospaced font; a little more than it is, so that nothing ever touches
     private const int NameLetters = 50;
     private const int OutcomeLetters = 23;
@@ -90,6 +91,8 @@ internal sealed class TimelineSvg
 
     private void WriteWindows()
     {
+        // The opacity is the group's: windows that overlap do not become darker.
+        Line("<g class=\"windows\">");
         foreach (ReportWindow window in _report.Windows.Take(MostMoves))
         {
             double x = _scale.X(window.From);
@@ -98,6 +101,8 @@ internal sealed class TimelineSvg
                 $"<rect class=\"window\" x=\"{N(x)}\" y=\"{N(_top)}\" width=\"{N(Math.Max(1, _scale.X(window.To) - x))}\" " +
                 $"height=\"{N(_bottom - _top)}\"><title>{about}</title></rect>");
         }
+
+        Line("</g>");
     }
 
     private void WritePrefixes()
@@ -137,7 +142,7 @@ internal sealed class TimelineSvg
         Line($"<text x=\"4\" y=\"{N(y + 13)}\">{T(number + ShortName(flow, NameLetters - number.Length))}</text>");
         foreach (ReportSpan span in flow.Spans)
         {
-            WriteSpan(span, y + 2);
+            WriteSpan(span, y + 2, isOnly: flow.Spans.Count == 1);
         }
 
         if (flow.Density is { } density)
@@ -147,7 +152,9 @@ internal sealed class TimelineSvg
 
         foreach (ReportFlowEvent next in flow.Events)
         {
-            WriteMark(next, y + 2 + (BarHeight / 2));
+            // The end of a bar that is drawn longer than it was is where the bar ends.
+            double shortest = flow.Spans is [.., { } last] ? _scale.X(last.From) + ShortestBar : 0;
+            WriteMark(next, Math.Max(_scale.X(next.Time), IsEnd(next) ? shortest : 0), y + 2 + (BarHeight / 2));
         }
 
         (string outcome, bool isBad) = Outcome(flow);
@@ -156,11 +163,11 @@ internal sealed class TimelineSvg
             $"{T(ReportText.Elide(outcome, OutcomeLetters))}</text></g>");
     }
 
-    private void WriteSpan(ReportSpan span, double y)
+    private void WriteSpan(ReportSpan span, double y, bool isOnly)
     {
         TimelineLook look = _palette[span.Typed];
         double x = _scale.X(span.From);
-        double width = Math.Max(2, _scale.X(span.To) - x);
+        double width = Math.Max(ShortestBar, _scale.X(span.To) - x);
         string box = $"x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(BarHeight)}\"";
         Line(
             $"<rect class=\"b{look.Color}\" {box}><title>{look.Letter} {span.Typed} from {Since(span.From)} to " +
@@ -170,11 +177,18 @@ internal sealed class TimelineSvg
             Line($"<rect fill=\"url(#stripes)\" pointer-events=\"none\" {box}/>");
         }
 
-        if (width >= (look.Letter.Length * LetterWidth) + 14)   // room left for a mark at either end
+        double letters = look.Letter.Length * LetterWidth;
+        if (width >= letters + 14)   // room left for a mark at either end
         {
             Line(
                 $"<text class=\"letter t{look.Color}\" pointer-events=\"none\" x=\"{N(x + (width / 2))}\" y=\"{N(y + 11)}\">" +
                 $"{look.Letter}</text>");
+        }
+        else if (isOnly)
+        {
+            // Beside the bar and its mark there is nothing else in the lane, at one side at least.
+            double center = x + width + 10 + letters <= _scale.Right ? x + width + 10 + (letters / 2) : x - 10 - (letters / 2);
+            Line($"<text class=\"letter\" pointer-events=\"none\" x=\"{N(center)}\" y=\"{N(y + 11)}\">{look.Letter}</text>");
         }
     }
 
@@ -198,9 +212,10 @@ internal sealed class TimelineSvg
         }
     }
 
-    private void WriteMark(ReportFlowEvent next, double y)
+    private static bool IsEnd(ReportFlowEvent next) => next.What is FlowEventKind.Closed or FlowEventKind.Expired;
+
+    private void WriteMark(ReportFlowEvent next, double x, double y)
     {
-        double x = _scale.X(next.Time);
         string title = T($"{Since(next.Time)} {ReportTable.Name(next.What)}{(next.Detail is null ? string.Empty : ": " + next.Detail)}");
         switch (next.What)
         {
