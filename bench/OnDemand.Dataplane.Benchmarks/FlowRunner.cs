@@ -20,6 +20,7 @@ internal static class FlowRunner
     public static int Run(ReadOnlySpan<string> arguments)
     {
         bool json = arguments.Contains("--json");
+        bool batchOnly = arguments.Contains("--batch-only");
         int[] sizes = Option(arguments, "--flows") is { } list
             ? Array.ConvertAll(list.Split(','), static text => int.Parse(text, CultureInfo.InvariantCulture)) : Sizes;
         int[] hosts = Option(arguments, "--hosts") is { } many ? [int.Parse(many, CultureInfo.InvariantCulture)] : [1, 4096];
@@ -30,7 +31,7 @@ internal static class FlowRunner
             {
                 foreach (int size in sizes)
                 {
-                    FlowResult result = Measure(size, host, inbound);
+                    FlowResult result = Measure(size, host, inbound, batchOnly);
                     Console.WriteLine(json ? JsonSerializer.Serialize(result, Json) : result.ToString());
                     GC.Collect();
                 }
@@ -46,10 +47,10 @@ internal static class FlowRunner
         return at >= 0 && at + 1 < arguments.Length ? arguments[at + 1] : null;
     }
 
-    private static FlowResult Measure(int flows, int hosts, bool inbound)
+    private static FlowResult Measure(int flows, int hosts, bool inbound, bool batchOnly)
     {
         var load = new FlowLoad(flows, hosts, inbound);
-        WarmUp(load);
+        WarmUp(load, batchOnly);
         long before = load.Engine.Counters.Of(ForwardReason.Rewritten);
         GCSettings.LatencyMode = GCLatencyMode.SustainedLowLatency;
         long allocated = GC.GetAllocatedBytesForCurrentThread();
@@ -59,24 +60,29 @@ internal static class FlowRunner
         for (int pass = 0; pass < Passes; pass++)
         {
             generate = Math.Min(generate, Time(load, Work.Generate));
-            single = Math.Min(single, Time(load, Work.Single));
+            if (!batchOnly)
+            {
+                single = Math.Min(single, Time(load, Work.Single));
+            }
+
             batch = Math.Min(batch, Time(load, Work.Batch));
         }
 
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-        load.ProveRewritten(before, 2L * Passes * Packets);
+        long packets = (batchOnly ? 1L : 2L) * Passes * Packets;
+        load.ProveRewritten(before, packets);
         return new FlowResult(
-            inbound ? "inbound" : "outbound", hosts, flows, generate, single - generate, batch - generate, (double)allocated / (2L * Passes * Packets));
+            inbound ? "inbound" : "outbound", hosts, flows, generate, batchOnly ? 0 : single - generate, batch - generate, (double)allocated / packets);
     }
 
     // Long enough for the runtime to have compiled everything for the last time.
-    private static void WarmUp(FlowLoad load)
+    private static void WarmUp(FlowLoad load, bool batchOnly)
     {
         long start = Stopwatch.GetTimestamp();
         while (Stopwatch.GetElapsedTime(start) < TimeSpan.FromMilliseconds(800))
         {
             load.Generate(10);
-            load.Single(10);
+            load.Single(batchOnly ? 1 : 10);
             load.Batched(10);
         }
     }

@@ -89,6 +89,7 @@ public sealed partial class DataplaneEngine
     /// <param name="info">What is known of it.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
     /// <returns>What becomes of it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public Verdict HandleOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
@@ -101,6 +102,7 @@ public sealed partial class DataplaneEngine
     /// <param name="info">What is known of it.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
     /// <returns>What becomes of it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public Verdict HandleInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
@@ -114,6 +116,7 @@ public sealed partial class DataplaneEngine
     /// <param name="buffer">The octets of all frames; rewritten in place.</param>
     /// <param name="slots">Where each frame lies; their verdicts are filled in.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public void HandleBatch(Span<byte> buffer, Span<FrameSlot> slots, Timestamp now)
     {
         BeginCall(now);

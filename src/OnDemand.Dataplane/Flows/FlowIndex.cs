@@ -70,7 +70,7 @@ internal sealed class FlowIndex
     /// <summary>Finds the entry with a key.</summary>
     /// <returns>Its number, or -1.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Find<TKey>(ulong hash, in TKey key)
+    public int Find<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
         ulong[] area = _current;
@@ -120,7 +120,7 @@ internal sealed class FlowIndex
         Step();
     }
 
-    private int FindOld<TKey>(ulong hash, in TKey key)
+    private int FindOld<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
         uint tag = (uint)hash;

@@ -11,13 +11,17 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     /// <summary>Set in the host's number when it names the typed address of a native socket.</summary>
     public const int NativeHost = 1 << 23;
 
-    public readonly IpAddress Remote = remote;
+    // Three plain words, which a look-up can keep in registers.
+    public readonly ulong RemoteHigh = remote.High;
+    public readonly ulong RemoteLow = remote.Low;
     public readonly ulong Tail = tail;
 
     public FlowKey(IpAddress remote, byte protocol, int host, ushort localPort, ushort remotePort)
         : this(remote, MakeTail(protocol, host, localPort, remotePort))
     {
     }
+
+    public IpAddress Remote => new(RemoteHigh, RemoteLow);
 
     public bool IsTcp => ProtocolOf(Tail) == IpProtocol.Tcp;
 

@@ -42,10 +42,12 @@ internal sealed class FlowTable
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Hash(in FlowKey key) => _hash.Of(key.Remote.High, key.Remote.Low, key.Tail);
+    public ulong Hash(in FlowKey key) => _hash.Of(key.RemoteHigh, key.RemoteLow, key.Tail);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => _index.Prefetch(hash);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void PrefetchEntry(ulong hash)
     {
         int id = _index.Hint(hash);
@@ -56,7 +58,7 @@ internal sealed class FlowTable
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key));
+    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
 
@@ -75,8 +77,8 @@ internal sealed class FlowTable
 
         _entries[id] = new FlowEntry
         {
-            RemoteHigh = key.Remote.High,
-            RemoteLow = key.Remote.Low,
+            RemoteHigh = key.RemoteHigh,
+            RemoteLow = key.RemoteLow,
             Tail = key.Tail,
             Address = -1,
             OldAddress = -1,
@@ -96,13 +98,13 @@ internal sealed class FlowTable
         _free = id;
     }
 
-    private readonly struct Key(FlowEntry[] entries, FlowKey key) : IEntryKey
+    private readonly struct Key(FlowEntry[] entries, ulong high, ulong low, ulong tail) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
         {
             ref FlowEntry entry = ref entries[id];
-            return ((entry.RemoteLow ^ key.Remote.Low) | (entry.RemoteHigh ^ key.Remote.High) | (entry.Tail ^ key.Tail)) == 0;
+            return ((entry.RemoteLow ^ low) | (entry.RemoteHigh ^ high) | (entry.Tail ^ tail)) == 0;
         }
     }
 }

@@ -45,7 +45,7 @@ internal sealed class AddressTable
     /// <summary>Finds an address.</summary>
     /// <returns>Its name, or <see cref="AddressName.Unknown"/>.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public AddressName Find(IpAddress address) => new(_index.Find(_hash.Of(address), new Key(this, address)));
+    public AddressName Find(IpAddress address) => new(_index.Find(_hash.Of(address), new Key(this, address.High, address.Low)));
 
     /// <summary>Adds an internal address that is not known yet; -1 if there is no room.</summary>
     public int AddInternal(IpAddress address)
@@ -124,13 +124,14 @@ internal sealed class AddressTable
         Generation++;
     }
 
-    private readonly struct Key(AddressTable table, IpAddress address) : IEntryKey
+    private readonly struct Key(AddressTable table, ulong high, ulong low) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
         {
             var name = new AddressName(id);
-            return (name.IsTyped ? table._typed[name.Number].External : table._internal[name.Number].Address) == address;
+            ref readonly IpAddress address = ref (name.IsTyped ? ref table._typed[name.Number].External : ref table._internal[name.Number].Address);
+            return ((address.High ^ high) | (address.Low ^ low)) == 0;
         }
     }
 }
