@@ -9,7 +9,7 @@ namespace OnDemand.Dataplane.Flows;
 /// </summary>
 internal sealed class FlowTable
 {
-    private readonly FlowEntry[] _entries;
+    private readonly AlignedTable<FlowEntry> _entries;
     private readonly FlowColdEntry[] _cold;
     private readonly FlowIndex _index;
     private readonly FlowHash _hash;
@@ -18,7 +18,7 @@ internal sealed class FlowTable
 
     public FlowTable(int capacity, FlowHash hash)
     {
-        _entries = GC.AllocateArray<FlowEntry>(capacity, pinned: true);
+        _entries = new AlignedTable<FlowEntry>(capacity);
         _cold = GC.AllocateArray<FlowColdEntry>(capacity, pinned: true);
         _index = new FlowIndex(capacity);
         _hash = hash;
@@ -98,7 +98,7 @@ internal sealed class FlowTable
         _free = id;
     }
 
-    private readonly struct Key(FlowEntry[] entries, ulong high, ulong low, ulong tail) : IEntryKey
+    private readonly struct Key(AlignedTable<FlowEntry> entries, ulong high, ulong low, ulong tail) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
