@@ -134,7 +134,8 @@ public sealed partial class DataplaneEngine
 
             for (int i = 0; i < some.Length; i++)
             {
-                _flows.PrefetchEntry(_batch[i].Hash);
+                ref Prepared prepared = ref _batch[i];
+                prepared.Guess = _flows.Guess(prepared.Hash);
             }
 
             for (int i = 0; i < some.Length; i++)
@@ -167,6 +168,7 @@ public sealed partial class DataplaneEngine
     private void Prepare(Span<byte> frame, in FrameInfo info, bool inbound, out Prepared prepared)
     {
         prepared = default;
+        prepared.Guess = -1;
         FrameParser.Parse(frame, info.NetworkOffset, out prepared.Layout);
         if (prepared.Layout.Shape == FrameShape.NotIpv6)
         {
@@ -228,5 +230,6 @@ public sealed partial class DataplaneEngine
         public AddressName Name;     // of the source outbound, of the destination inbound
         public FlowKey Key;
         public ulong Hash;
+        public int Guess;            // the flow that the hash suggests, or -1
     }
 }

@@ -11,6 +11,9 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     /// <summary>Set in the host's number when it names the typed address of a native socket.</summary>
     public const int NativeHost = 1 << 23;
 
+    /// <summary>The tail of no key: a host's number never has all bits set.</summary>
+    public const ulong NoTail = ulong.MaxValue;
+
     // Three plain words, which a look-up can keep in registers.
     public readonly ulong RemoteHigh = remote.High;
     public readonly ulong RemoteLow = remote.Low;

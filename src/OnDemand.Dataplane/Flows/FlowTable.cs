@@ -47,17 +47,24 @@ internal sealed class FlowTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => _index.Prefetch(hash);
 
+    /// <summary>The flow that a hash most likely means, or -1; its entry is asked for before it is needed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void PrefetchEntry(ulong hash)
+    public int Guess(ulong hash)
     {
-        int id = _index.Hint(hash);
+        int id = _index.Guess(hash);
         if (id >= 0)
         {
             Memory.Prefetch(ref _entries[id]);
         }
+
+        return id;
     }
 
+    /// <summary>Finds a flow; a right guess spares the index. Entries that were freed since the guess match no key.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Find(in FlowKey key, ulong hash, int guess) =>
+        guess >= 0 && new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail).Matches(guess) ? guess : Find(key, hash);
+
     public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
@@ -94,6 +101,7 @@ internal sealed class FlowTable
         ref FlowEntry entry = ref _entries[id];
         _index.Remove(_hash.Of(entry.RemoteHigh, entry.RemoteLow, entry.Tail), id);
         entry.State = FlowState.Free;
+        entry.Tail = FlowKey.NoTail;
         _cold[id].WheelPrevious = _free;
         _free = id;
     }
