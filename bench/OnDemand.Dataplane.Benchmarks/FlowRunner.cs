@@ -13,7 +13,6 @@ internal static class FlowRunner
 {
     private const int Packets = 8_000_000;
     private const int Chunk = 1000;          // batches in a call, so that the loops are compiled as any hot method is
-    private const int Passes = 3;
     private static readonly int[] Sizes = [1_000, 100_000, 1_000_000, 4_000_000];
     private static readonly JsonSerializerOptions Json = new() { PropertyNamingPolicy = JsonNamingPolicy.CamelCase };
 
@@ -21,6 +20,7 @@ internal static class FlowRunner
     {
         bool json = arguments.Contains("--json");
         bool batchOnly = arguments.Contains("--batch-only");
+        int passes = int.Parse(Option(arguments, "--passes") ?? "3", CultureInfo.InvariantCulture);
         int[] sizes = Option(arguments, "--flows") is { } list
             ? Array.ConvertAll(list.Split(','), static text => int.Parse(text, CultureInfo.InvariantCulture)) : Sizes;
         int[] hosts = Option(arguments, "--hosts") is { } many ? [int.Parse(many, CultureInfo.InvariantCulture)] : [1, 4096];
@@ -31,7 +31,7 @@ internal static class FlowRunner
             {
                 foreach (int size in sizes)
                 {
-                    FlowResult result = Measure(size, host, inbound, batchOnly);
+                    FlowResult result = Measure(size, host, inbound, batchOnly, passes);
                     Console.WriteLine(json ? JsonSerializer.Serialize(result, Json) : result.ToString());
                     GC.Collect();
                 }
@@ -47,7 +47,7 @@ internal static class FlowRunner
         return at >= 0 && at + 1 < arguments.Length ? arguments[at + 1] : null;
     }
 
-    private static FlowResult Measure(int flows, int hosts, bool inbound, bool batchOnly)
+    private static FlowResult Measure(int flows, int hosts, bool inbound, bool batchOnly, int passes)
     {
         var load = new FlowLoad(flows, hosts, inbound);
         WarmUp(load, batchOnly);
@@ -57,7 +57,7 @@ internal static class FlowRunner
         double generate = double.MaxValue;
         double single = double.MaxValue;
         double batch = double.MaxValue;
-        for (int pass = 0; pass < Passes; pass++)
+        for (int pass = 0; pass < passes; pass++)
         {
             generate = Math.Min(generate, Time(load, Work.Generate));
             if (!batchOnly)
@@ -69,7 +69,7 @@ internal static class FlowRunner
         }
 
         allocated = GC.GetAllocatedBytesForCurrentThread() - allocated;
-        long packets = (batchOnly ? 1L : 2L) * Passes * Packets;
+        long packets = (batchOnly ? 1L : 2L) * passes * Packets;
         load.ProveRewritten(before, packets);
         return new FlowResult(
             inbound ? "inbound" : "outbound", hosts, flows, generate, batchOnly ? 0 : single - generate, batch - generate, (double)allocated / packets);

@@ -206,19 +206,28 @@ public sealed partial class DataplaneEngine
 
     private static int HostOf(AddressName name) => name.IsTyped ? FlowKey.NativeHost | name.Number : name.Number;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Verdict Count(Verdict verdict)
     {
-        Counters.Verdicts[(int)verdict.Kind]++;
         if (verdict.Kind == VerdictKind.Forward)
         {
             Counters.Forwards[(int)verdict.Forward]++;
         }
-        else if (verdict.Kind != VerdictKind.Hold)
+        else
         {
-            Counters.Drops[(int)verdict.Drop]++;
+            CountOther(verdict);
         }
 
         return verdict;
+    }
+
+    private void CountOther(Verdict verdict)
+    {
+        Counters.Verdicts[(int)verdict.Kind]++;
+        if (verdict.Kind != VerdictKind.Hold)
+        {
+            Counters.Drops[(int)verdict.Drop]++;
+        }
     }
 
     // One frame on its way through the engine.
