@@ -63,7 +63,7 @@ public sealed class StartingScenario
     /// <param name="output">Where to.</param>
     public void Write(TextWriter output) => ScenarioWriter.Write(output, Scenario, _remarks);
 
-    private static PrefixEntry Given(int site, AddressType type) => new(Prefix(site), type, Duration.Infinite, Duration.Infinite, Home: false);
+    private static PrefixAdvertisement Given(int site, AddressType type) => new(Prefix(site), type);
 
     private static IpPrefix Prefix(int site) => new(new IpAddress(DocumentationHigh | ((ulong)(uint)site << 16), 0), 64);
 

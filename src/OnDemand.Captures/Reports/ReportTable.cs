@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 
@@ -18,7 +19,7 @@ public sealed record ReportTableOptions(int Rows, bool Explain)
 /// <summary>Writes a report as plain text for a terminal of 120 columns or more.</summary>
 public sealed class ReportTable
 {
-    private const int AddressWidth = 26;
+    private const int AddressWidth = 24;
     private const int MostMoves = 40;
 
     private readonly TextWriter _output;
@@ -111,14 +112,14 @@ public sealed class ReportTable
     {
         var table = new TextTable(
             new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth), new TextColumn("", 2),
-            new TextColumn("remote", AddressWidth), new TextColumn("type", 12), new TextColumn("typed address", AddressWidth),
-            new TextColumn("out", 9, IsNumber: true), new TextColumn("in", 9, IsNumber: true), new TextColumn("outcome", 24));
+            new TextColumn("remote", AddressWidth), new TextColumn("type", 13), new TextColumn("typed address", AddressWidth),
+            new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true), new TextColumn("outcome", 24));
         foreach (ReportFlow flow in _report.Flows.Take(_options.Rows))
         {
             table.Add(
-                ReportText.Count(flow.Id), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth), flow.Inbound ? "<-" : "->",
-                ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow), ReportText.Count(flow.PacketsOut),
-                ReportText.Count(flow.PacketsIn), Outcome(flow));
+                flow.Id.ToString(CultureInfo.InvariantCulture), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth), flow.Inbound ? "<-" : "->",
+                ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow), ReportText.ShortCount(flow.PacketsOut),
+                ReportText.ShortCount(flow.PacketsIn), Outcome(flow));
         }
 
         table.Write(_output);

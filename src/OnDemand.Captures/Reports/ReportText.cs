@@ -36,6 +36,9 @@ internal static class ReportText
     /// <summary>A whole number with thin groups of three, as English readers write them.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
 
+    /// <summary>A whole number in at most seven characters: in full below a million, then with three digits.</summary>
+    public static string ShortCount(long count) => count < 1_000_000 ? Count(count) : Size(count)[..^1];
+
     /// <summary>A number of things with their name: <c>1 flow</c>, <c>2 flows</c>.</summary>
     public static string Count(long count, string one, string? many = null) => $"{Count(count)} {(count == 1 ? one : many ?? one + "s")}";
 

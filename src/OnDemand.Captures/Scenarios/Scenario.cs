@@ -46,7 +46,7 @@ public sealed record Scenario
     public bool Pickup { get; init; } = true;
 
     /// <summary>What becomes of a packet that cannot be translated.</summary>
-    public Untranslatable Untranslatable { get; init; }
+    public UntranslatablePolicy Untranslatable { get; init; }
 
     /// <summary>The sizes of the engine's tables; what is null stays as the engine has it.</summary>
     public ScenarioLimits Limits { get; init; } = new();
@@ -72,7 +72,49 @@ public sealed record Scenario
         ArgumentOutOfRangeException.ThrowIfNegative(request);
         return OnDemand.TryGetValue(type, out IReadOnlyList<NetworkAnswer>? answers) && answers.Count > 0
             ? answers[Math.Min(request, answers.Count - 1)]
-            : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero, Duration.Zero, Duration.Zero);
+            : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero);
+    }
+
+    /// <summary>The engine's options as the scenario has them; the limit of events is the caller's to set.</summary>
+    /// <returns>The options.</returns>
+    public DataplaneOptions BuildOptions()
+    {
+        var usual = new DataplaneOptions();
+        return usual with
+        {
+            AddressSeed = Seed,
+            IdentifierSecret = Addresses.Secret is { } secret ? Convert.FromHexString(secret) : ReadOnlyMemory<byte>.Empty,
+            Internal = Internal,
+            Policy = BuildPolicy(),
+            PolicyTable = BuildPolicyTable(),
+            Profile = Profile,
+            Linger = Linger,
+            PickUpMidFlow = Pickup,
+            Untranslatable = Untranslatable,
+            OnNet = Policy.OnNet,
+            GracefulDatagramsAtOnce = Policy.GracefulDatagramsAtOnce,
+            PreferRoute = Policy.PreferRoute,
+            NeutralTypes = (byte)Addresses.Neutral.Aggregate(0, (bits, type) => bits | (1 << (int)type)),
+            NonpersistentRenewal = Renewal(AddressType.Nonpersistent),
+            GracefulRenewal = Renewal(AddressType.GracefulReplacement),
+            SessionLastingRenewal = Renewal(AddressType.SessionLasting),
+            MaximumFlows = Limits.Flows ?? usual.MaximumFlows,
+            MaximumBindings = Limits.Bindings ?? usual.MaximumBindings,
+            MaximumInternalAddresses = Limits.InternalAddresses ?? usual.MaximumInternalAddresses,
+            MaximumTypedAddresses = Limits.TypedAddresses ?? usual.MaximumTypedAddresses,
+            MaximumPrefixes = Limits.Prefixes ?? usual.MaximumPrefixes,
+            MaximumFragmentedDatagrams = Limits.Fragments ?? usual.MaximumFragmentedDatagrams,
+            MaximumHeldFrames = Limits.HeldPackets ?? usual.MaximumHeldFrames,
+            MaximumHeldOctets = Limits.HeldBytes ?? usual.MaximumHeldOctets,
+            TcpEstablishedTimeout = Timers.TcpEstablished ?? usual.TcpEstablishedTimeout,
+            TcpOpeningTimeout = Timers.TcpOpening ?? usual.TcpOpeningTimeout,
+            TcpClosingTimeout = Timers.TcpClosing ?? usual.TcpClosingTimeout,
+            UdpTimeout = Timers.Udp ?? usual.UdpTimeout,
+            IcmpTimeout = Timers.Icmp ?? usual.IcmpTimeout,
+            OtherTimeout = Timers.Other ?? usual.OtherTimeout,
+            FragmentTimeout = Timers.Fragment ?? usual.FragmentTimeout,
+            NetworkAnswerTimeout = Timers.Answer ?? usual.NetworkAnswerTimeout,
+        };
     }
 
     /// <summary>The policy in the engine's form.</summary>
@@ -102,16 +144,8 @@ public sealed record Scenario
             }
         }
     }
-}
 
-/// <summary>What becomes of a packet of a flow that cannot be translated.</summary>
-public enum Untranslatable : byte
-{
-    /// <summary>It passes as it is.</summary>
-    Pass,
-
-    /// <summary>It is dropped and counted.</summary>
-    Drop,
+    private RenewalLimit Renewal(AddressType type) => Addresses.Renew.TryGetValue(type, out RenewalLimit limit) ? limit : RenewalLimit.Never;
 }
 
 /// <summary>How typed addresses are made and renewed.</summary>
@@ -124,13 +158,8 @@ public sealed record ScenarioAddresses
     public string? Secret { get; init; }
 
     /// <summary>When new flows of a type get a fresh address although the old one is still valid.</summary>
-    public IReadOnlyDictionary<AddressType, RenewRule> Renew { get; init; } = new SortedDictionary<AddressType, RenewRule>();
+    public IReadOnlyDictionary<AddressType, RenewalLimit> Renew { get; init; } = new SortedDictionary<AddressType, RenewalLimit>();
 }
-
-/// <summary>When new flows get a fresh address: whichever comes first.</summary>
-/// <param name="After">The age of the address; null for any age.</param>
-/// <param name="Octets">The octets sent and received with it; null for any number.</param>
-public sealed record RenewRule(Duration? After, long? Octets);
 
 /// <summary>The sizes of the engine's tables; null leaves the engine's own.</summary>
 public sealed record ScenarioLimits

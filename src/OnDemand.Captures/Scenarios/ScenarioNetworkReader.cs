@@ -127,17 +127,17 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         }
     }
 
-    private PrefixEntry[] ReadPrefixes(ScenarioNode? node, bool isNew)
+    private PrefixAdvertisement[] ReadPrefixes(ScenarioNode? node, bool isNew)
     {
         HashSet<IpPrefix> seen = [];
         return fields.List(node, "a list of prefixes", item =>
         {
-            PrefixEntry entry = ReadPrefix(item, isNew);
+            PrefixAdvertisement entry = ReadPrefix(item, isNew);
             return seen.Add(entry.Prefix) ? entry : throw fields.Wrong(item, $"the prefix {entry.Prefix} a second time in one event", "each prefix once");
         });
     }
 
-    private PrefixEntry ReadPrefix(ScenarioNode node, bool isNew)
+    private PrefixAdvertisement ReadPrefix(ScenarioNode node, bool isNew)
     {
         ScenarioMap map = fields.Map(node, "a prefix", "prefix", "type", "preferred", "valid", "home");
         AddressType type = map.Get("type", word => fields.TypeOr(word, "untyped"), AddressType.None);
@@ -145,7 +145,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         (Duration preferred, Duration valid) = ReadLifetimes(map);
         return isNew && valid == Duration.Zero
             ? throw fields.Wrong(map.Need("valid"), "a prefix that is given with a valid lifetime of zero", "a lifetime above zero")
-            : new PrefixEntry(prefix, type, preferred, valid, map.Get("home", truth => fields.Truth(truth), false));
+            : new PrefixAdvertisement(prefix, type, preferred, valid, map.Get("home", truth => fields.Truth(truth), false));
     }
 
     private NetworkAnswer ReadAnswer(ScenarioNode node, AddressType type)
@@ -165,7 +165,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         if (kind != NetworkAnswerKind.Grant)
         {
             map.Refuse($"beside 'answer: {AnswerKinds[(int)kind]}'", "prefix", "preferred", "valid");
-            return new NetworkAnswer(kind, null, Duration.Zero, Duration.Zero, delay);
+            return new NetworkAnswer(kind, null, delay);
         }
 
         if (!map.Has("prefix"))
@@ -177,7 +177,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         (Duration preferred, Duration valid) = ReadLifetimes(map);
         return valid == Duration.Zero
             ? throw fields.Wrong(map.Need("valid"), "a grant with a valid lifetime of zero", "a lifetime above zero")
-            : new NetworkAnswer(kind, prefix, preferred, valid, delay);
+            : new NetworkAnswer(kind, new PrefixAdvertisement(prefix, type, preferred, valid), delay);
     }
 
     // One lifetime alone decides the other as far as it must: preferred never exceeds valid (RFC 4862 §5.5.3 c).

@@ -1,3 +1,4 @@
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
@@ -22,9 +23,9 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
             Default = map.Get("default", word => fields.TypeOr(word, "legacy"), AddressType.None),
             Rules = ReadRules(map.Find("rules"), ReadRule),
             Inbound = ReadRules(map.Find("inbound"), ReadInbound),
-            GracefulUdp = (GracefulUdp)map.Get("graceful-udp", word => fields.Word(word, "treatment", "window-end", "at-once"), 0),
-            SessionLasting = (SessionLastingChoice)map.Get("session-lasting", word => fields.Word(word, "choice", "continuity", "route"), 0),
-            OnNet = (OnNetMeaning)map.Get("on-net", word => fields.Word(word, "meaning", "draft-17", "sijeon-07"), 0),
+            GracefulDatagramsAtOnce = map.Get("graceful-udp", word => fields.Word(word, "treatment", "window-end", "at-once") == 1, false),
+            PreferRoute = map.Get("session-lasting", word => fields.Word(word, "choice", "continuity", "route") == 1, false),
+            OnNet = (OnNetReading)map.Get("on-net", word => fields.Word(word, "meaning", "draft-17", "sijeon-07"), 0),
         };
     }
 

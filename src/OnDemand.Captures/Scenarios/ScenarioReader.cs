@@ -83,7 +83,7 @@ public sealed class ScenarioReader
             Addresses = map.Get("addresses", ReadAddresses, new ScenarioAddresses()),
             Linger = map.Get("linger", _fields.Span, Scenario.DefaultLinger),
             Pickup = map.Get("pickup", node => _fields.Truth(node), true),
-            Untranslatable = (Untranslatable)map.Get("untranslatable", node => _fields.Word(node, "treatment", "pass", "drop"), 0),
+            Untranslatable = (UntranslatablePolicy)map.Get("untranslatable", node => _fields.Word(node, "treatment", "pass", "drop"), 0),
             Limits = map.Get("limits", ReadLimits, new ScenarioLimits()),
             Timers = map.Get("timers", ReadTimers, new ScenarioTimers()),
             Labels = ReadLabels(map.Find("labels")),
@@ -139,9 +139,9 @@ public sealed class ScenarioReader
             : throw _fields.Wrong(node, node.Description, expected);
     }
 
-    private SortedDictionary<AddressType, RenewRule> ReadRenew(ScenarioNode? node)
+    private SortedDictionary<AddressType, RenewalLimit> ReadRenew(ScenarioNode? node)
     {
-        SortedDictionary<AddressType, RenewRule> rules = [];
+        SortedDictionary<AddressType, RenewalLimit> rules = [];
         foreach ((AddressType type, ScenarioNode value) in TypedEntries(_fields, node, "renew"))
         {
             if (type == AddressType.Fixed)
@@ -155,7 +155,8 @@ public sealed class ScenarioReader
                 throw _fields.Wrong(value, "a renewal with neither 'after' nor 'bytes'", "at least one of them");
             }
 
-            rules.Add(type, new RenewRule(map.Maybe("after", _fields.SpanAboveZero), map.Maybe("bytes", _fields.Size)));
+            rules.Add(type, new RenewalLimit(
+                map.Get("after", _fields.SpanAboveZero, Duration.Infinite), map.Get("bytes", size => (ulong)_fields.Size(size), 0UL)));
         }
 
         return rules;
