@@ -61,7 +61,7 @@ public sealed partial class DataplaneEngine
         ref FrameLayout layout = ref prepared.Layout;
         int to = prepared.Name.Number;
         ref TypedAddress address = ref _addresses.Typed(to);
-        int id = _flows.Find(prepared.Key, prepared.Hash, prepared.Guess);
+        int id = _flows.Find(prepared.Key, prepared.Hash);
         if (id < 0 && address.NativeFlows > 0)
         {
             var native = new FlowKey(

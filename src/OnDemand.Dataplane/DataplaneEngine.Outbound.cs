@@ -80,7 +80,7 @@ public sealed partial class DataplaneEngine
 
     private Verdict OutboundFlow(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
     {
-        int id = _flows.Find(prepared.Key, prepared.Hash, prepared.Guess);
+        int id = _flows.Find(prepared.Key, prepared.Hash);
         if (id < 0)
         {
             return OpenOutbound(frame, ref prepared, info, now);

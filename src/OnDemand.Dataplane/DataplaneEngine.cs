@@ -35,7 +35,7 @@ public sealed partial class DataplaneEngine
     private readonly PrefixTable _prefixes;
     private readonly FragmentTable _fragments;
     private readonly HoldBuffer _hold;
-    private readonly Prepared[] _batch = new Prepared[BatchSize];
+    private readonly Glance[] _batch = new Glance[BatchSize];
     private readonly uint[] _idle = new uint[16];
     private Timestamp _nextDeadline;
 
@@ -93,8 +93,16 @@ public sealed partial class DataplaneEngine
     public Verdict HandleOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        Prepare(frame, info, inbound: false, out Prepared prepared);
-        return Count(Outbound(frame, ref prepared, info, now));
+        if (TryGlance(frame, info.NetworkOffset, inbound: false, out Glance glance))
+        {
+            glance.Guess = _flows.Guess(glance.Hash);
+            if (TrySend(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
+            {
+                return Count(verdict);
+            }
+        }
+
+        return Count(PrepareOutbound(frame, info, now));
     }
 
     /// <summary>Handles a frame that comes from the network.</summary>
@@ -106,8 +114,16 @@ public sealed partial class DataplaneEngine
     public Verdict HandleInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        Prepare(frame, info, inbound: true, out Prepared prepared);
-        return Count(Inbound(frame, ref prepared, info, now));
+        if (TryGlance(frame, info.NetworkOffset, inbound: true, out Glance glance))
+        {
+            glance.Guess = _flows.Guess(glance.Hash);
+            if (TryReceive(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
+            {
+                return Count(verdict);
+            }
+        }
+
+        return Count(PrepareInbound(frame, info, now));
     }
 
     /// <summary>
@@ -120,35 +136,39 @@ public sealed partial class DataplaneEngine
     public void HandleBatch(Span<byte> buffer, Span<FrameSlot> slots, Timestamp now)
     {
         BeginCall(now);
+        uint tick = Ticks.At(now, _origin);
         while (!slots.IsEmpty)
         {
             Span<FrameSlot> some = slots[..Math.Min(slots.Length, BatchSize)];
+            Span<Glance> glances = _batch.AsSpan(0, some.Length);
             uint generation = _addresses.Generation;
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                ref Prepared prepared = ref _batch[i];
-                Prepare(buffer.Slice(slot.Offset, slot.Length), slot.Info, slot.Inbound, out prepared);
-                _flows.Prefetch(prepared.Hash);
+                bool common = TryGlance(buffer.Slice(slot.Offset, slot.Length), slot.Info.NetworkOffset, slot.Inbound, out glances[i]);
+                glances[i].IsCommon = common;
+                if (common)
+                {
+                    _flows.Prefetch(glances[i].Hash);
+                }
             }
 
-            for (int i = 0; i < some.Length; i++)
+            foreach (ref Glance glance in glances)
             {
-                ref Prepared prepared = ref _batch[i];
-                prepared.Guess = _flows.Guess(prepared.Hash);
+                if (glance.IsCommon)
+                {
+                    glance.Guess = _flows.Guess(glance.Hash);
+                }
             }
 
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                ref Prepared prepared = ref _batch[i];
                 Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-                if (generation != _addresses.Generation)
-                {
-                    Prepare(frame, slot.Info, slot.Inbound, out prepared);
-                }
-
-                slot.Verdict = Count(slot.Inbound ? Inbound(frame, ref prepared, slot.Info, now) : Outbound(frame, ref prepared, slot.Info, now));
+                bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now
+                slot.Verdict = Count(slot.Inbound
+                    ? sure && TryReceive(frame, glances[i], slot.Info, tick, out Verdict verdict) ? verdict : PrepareInbound(frame, slot.Info, now)
+                    : sure && TrySend(frame, glances[i], slot.Info, tick, out verdict) ? verdict : PrepareOutbound(frame, slot.Info, now));
             }
 
             slots = slots[some.Length..];
@@ -164,11 +184,24 @@ public sealed partial class DataplaneEngine
         }
     }
 
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Verdict PrepareOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
+    {
+        Prepare(frame, info, inbound: false, out Prepared prepared);
+        return Outbound(frame, ref prepared, info, now);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Verdict PrepareInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
+    {
+        Prepare(frame, info, inbound: true, out Prepared prepared);
+        return Inbound(frame, ref prepared, info, now);
+    }
+
     // Everything about a frame that does not depend on what other frames do.
     private void Prepare(Span<byte> frame, in FrameInfo info, bool inbound, out Prepared prepared)
     {
         prepared = default;
-        prepared.Guess = -1;
         FrameParser.Parse(frame, info.NetworkOffset, out prepared.Layout);
         if (prepared.Layout.Shape == FrameShape.NotIpv6)
         {
@@ -239,6 +272,5 @@ public sealed partial class DataplaneEngine
         public AddressName Name;     // of the source outbound, of the destination inbound
         public FlowKey Key;
         public ulong Hash;
-        public int Guess;            // the flow that the hash suggests, or -1
     }
 }

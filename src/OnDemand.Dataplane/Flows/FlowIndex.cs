@@ -69,7 +69,12 @@ internal sealed class FlowIndex
         for (uint at = tag & mask; ; at = (at + 1) & mask)
         {
             ulong slot = area[at];
-            if (slot == 0 || (uint)(slot >> 32) == tag)
+            if (slot == 0)
+            {
+                return _oldCount == 0 ? -1 : GuessOld(tag);
+            }
+
+            if ((uint)(slot >> 32) == tag)
             {
                 return (int)(uint)slot - 1;
             }
@@ -127,6 +132,18 @@ internal sealed class FlowIndex
         }
 
         Step();
+    }
+
+    private int GuessOld(uint tag)
+    {
+        for (uint at = tag & _oldMask; ; at = (at + 1) & _oldMask)
+        {
+            ulong slot = _old[at];
+            if (slot == 0 || ((uint)(slot >> 32) == tag && (uint)slot != Gone))
+            {
+                return (int)(uint)slot - 1;
+            }
+        }
     }
 
     private int FindOld<TKey>(ulong hash, TKey key)

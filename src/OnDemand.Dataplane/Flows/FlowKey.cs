@@ -29,7 +29,9 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     public bool IsTcp => ProtocolOf(Tail) == IpProtocol.Tcp;
 
     public static ulong MakeTail(byte protocol, int host, ushort localPort, ushort remotePort) =>
-        ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ((ulong)localPort << 16) | remotePort;
+        MakeTail(protocol, host, ((uint)localPort << 16) | remotePort);
+
+    public static ulong MakeTail(byte protocol, int host, uint ports) => ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ports;
 
     public static byte ProtocolOf(ulong tail) => (byte)(tail >> 56);
 

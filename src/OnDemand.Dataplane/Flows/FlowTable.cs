@@ -47,7 +47,10 @@ internal sealed class FlowTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => _index.Prefetch(hash);
 
-    /// <summary>The flow that a hash most likely means, or -1; its entry is asked for before it is needed.</summary>
+    /// <summary>
+    /// The flow that a hash most likely means, or -1; its entry is asked for before it is needed. Entries that are freed after the guess
+    /// have no key.
+    /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Guess(ulong hash)
     {
@@ -59,11 +62,6 @@ internal sealed class FlowTable
 
         return id;
     }
-
-    /// <summary>Finds a flow; a right guess spares the index. Entries that were freed since the guess match no key.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Find(in FlowKey key, ulong hash, int guess) =>
-        guess >= 0 && new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail).Matches(guess) ? guess : Find(key, hash);
 
     public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
 
