@@ -330,8 +330,9 @@ public sealed partial class DataplaneEngine
             _ => DropReason.BrokenChain,
         });
 
-    private static bool IsLinkScope(IpAddress address) =>
-        address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback;
+    // All of them begin with eight zeros or seven ones, and hardly any other address does.
+    private static bool IsLinkScope(IpAddress address) => (byte)((address.High >> 56) + 2) < 3
+        && (address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback);
 
     private static bool IsSyn(byte flags) => (flags & (TcpTracker.Syn | TcpTracker.Ack | TcpTracker.Rst)) == TcpTracker.Syn;
 

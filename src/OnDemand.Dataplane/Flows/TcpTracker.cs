@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace OnDemand.Dataplane.Flows;
 
@@ -32,6 +33,17 @@ internal static class TcpTracker
             entry.State = FlowState.Established;   // it was not the end (RFC 7857 §2.2)
         }
 
+        NoteSent(ref entry, next, flags, BinaryPrimitives.ReadUInt32BigEndian(segment[8..]));
+    }
+
+    /// <summary>Notes the numbers of a segment that the host sent.</summary>
+    /// <param name="entry">The flow.</param>
+    /// <param name="next">The sequence number after it.</param>
+    /// <param name="flags">Its flags.</param>
+    /// <param name="acknowledged">Its acknowledgment number; meaningful with the ACK flag.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void NoteSent(ref FlowEntry entry, uint next, byte flags, uint acknowledged)
+    {
         if ((entry.Marks & FlowMarks.SendKnown) == 0 || (int)(next - entry.SendNext) > 0)
         {
             entry.SendNext = next;
@@ -41,7 +53,6 @@ internal static class TcpTracker
         entry.Marks = known | FlowMarks.SendKnown;
         if ((flags & Ack) != 0)
         {
-            uint acknowledged = BinaryPrimitives.ReadUInt32BigEndian(segment[8..]);
             if ((known & FlowMarks.ReceiveKnown) == 0 || (int)(acknowledged - entry.ReceiveNext) > 0)
             {
                 entry.ReceiveNext = acknowledged;
