@@ -58,7 +58,7 @@ public sealed class FlowIndexTests
     }
 
     [Fact]
-    public void The_hint_is_the_entry_or_nothing_and_never_a_number_that_was_not_added()
+    public void The_guess_is_the_entry_or_nothing_and_never_a_number_that_was_not_added()
     {
         var hash = new FlowHash(3);
         var index = new FlowIndex(1000);
@@ -69,7 +69,7 @@ public sealed class FlowIndexTests
 
         for (ulong key = 0; key < 2000; key++)
         {
-            Assert.InRange(index.Hint(hash.Of(key)), -1, 499);
+            Assert.InRange(index.Guess(hash.Of(key)), -1, 499);
         }
     }
 
