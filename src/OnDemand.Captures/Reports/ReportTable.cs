@@ -19,7 +19,8 @@ public sealed record ReportTableOptions(int Rows, bool Explain)
 /// <summary>Writes a report as plain text for a terminal of 120 columns or more.</summary>
 public sealed class ReportTable
 {
-    private const int AddressWidth = 24;
+    private const int AddressWidth = 21;
+    private const int MostSpans = 9;
     private const int MostMoves = 40;
 
     private readonly TextWriter _output;
@@ -112,19 +113,27 @@ public sealed class ReportTable
         Line(string.Empty);
     }
 
+    // One row a flow, and one more for each further typed address; what happened at the moves stands last.
     private void WriteFlowTable()
     {
         var table = new TextTable(
             new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth),
-            new TextColumn("", 2), new TextColumn("remote", AddressWidth), new TextColumn("type", 13),
-            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true),
-            new TextColumn("in", 7, IsNumber: true), new TextColumn("outcome", 24));
+            new TextColumn("", 2), new TextColumn("remote", AddressWidth), new TextColumn("type", 13), new TextColumn("from", 9, IsNumber: true),
+            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true),
+            new TextColumn("size", 7, IsNumber: true), new TextColumn("moves", 25));
         foreach (ReportFlow flow in _report.Flows.Take(_options.Rows))
         {
+            ReportSpan? first = flow.Spans.Count > 0 ? flow.Spans[0] : null;
             table.Add(
                 flow.Id.ToString(CultureInfo.InvariantCulture), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth),
-                flow.Inbound ? "<-" : "->", ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow),
-                ReportText.ShortCount(flow.PacketsOut), ReportText.ShortCount(flow.PacketsIn), Outcome(flow));
+                flow.Inbound ? "<-" : "->", ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type),
+                Since(first?.From ?? flow.First), first?.Typed.ToString() ?? "-",
+                ReportText.ShortCount(flow.PacketsOut), ReportText.ShortCount(flow.PacketsIn), ReportText.Size(flow.OctetsOut + flow.OctetsIn),
+                Moves(flow));
+            foreach (ReportSpan span in flow.Spans.Skip(1).Take(MostSpans))
+            {
+                table.Add("", "", "", "", "", "", Since(span.From), span.Typed.ToString(), "", "", "", "");
+            }
         }
 
         table.Write(_output);
@@ -213,23 +222,39 @@ public sealed class ReportTable
         }
     }
 
-    private static string Typed(ReportFlow flow) => flow.Spans.Count switch
+    // In the order of time: what each move did to the flow, and how it ended.
+    private string Moves(ReportFlow flow)
     {
-        0 => "-",
-        1 => flow.Spans[0].Typed.ToString(),
-        _ => ReportText.Elide(flow.Spans[^1].Typed.ToString(), AddressWidth - 4) + $" (+{Math.Min(9, flow.Spans.Count - 1)})",
-    };
+        List<string> words = [];
+        foreach (ReportFlowEvent next in flow.Events)
+        {
+            string? word = next.What switch
+            {
+                FlowEventKind.Kept => "kept",
+                FlowEventKind.Held => "held",
+                FlowEventKind.WentOver => "went over",
+                FlowEventKind.Opened => null,
+                _ => $"{Name(next.What)} {Since(next.Time)}",
+            };
+            if (word is null)
+            {
+                continue;
+            }
 
-    // What the reader wants to know first: the worst that happened, and how often it moved.
-    private static string Outcome(ReportFlow flow)
-    {
-        int moves = flow.Events.Count(next => next.What == FlowEventKind.WentOver);
-        string end = flow.Events.Any(next => next.What == FlowEventKind.Refused) ? "refused"
-            : flow.Events.Any(next => next.What == FlowEventKind.Stranded) ? "stranded"
-            : flow.Events.Any(next => next.What == FlowEventKind.Closed) ? "closed"
-            : flow.Events.Any(next => next.What == FlowEventKind.Expired) ? "expired"
-            : "open";
-        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : moves == 2 ? "twice" : $"{moves} times")}";
+            // The same again is counted, not repeated.
+            int at = words.Count - 1;
+            if (at >= 0 && (words[at] == word || words[at].StartsWith(word + " ×", StringComparison.Ordinal)))
+            {
+                int times = words[at] == word ? 1 : int.Parse(words[at][(word.Length + 2)..], CultureInfo.InvariantCulture);
+                words[at] = string.Create(CultureInfo.InvariantCulture, $"{word} ×{times + 1}");
+            }
+            else
+            {
+                words.Add(word);
+            }
+        }
+
+        return words.Count == 0 ? "-" : string.Join(", ", words);
     }
 
     private void WriteMore(long more, string one)

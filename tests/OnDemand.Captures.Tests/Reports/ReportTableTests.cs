@@ -21,13 +21,15 @@ public class ReportTableTests
           Window from 2.500s to 7.500s: 2001:db8:6a:1::/64 is being replaced.
 
         Flows
-          #  proto    internal               remote                    type           typed address             out   in  outcome
-          1  tcp      fd00:db8::1.50000  ->  2001:db8:9::22.22         session        2001:db8:51:1:…9abc:def0  100   90  closed
-          2  tcp      fd00:db8::1.50001  ->  2001:db8:9::80.443        nonpersistent  2001:db8:a1:1::beef       200  180  stranded
-          3  udp      fd00:db8::1.5353   ->  2001:db8:9::53.53         nonpersistent  2001:db8:a2:1::cafe (+1)  300  270  open, went over once
-          4  udplite  fd00:db8::1.6000   ->  2001:db8:12…34:5678.6001  graceful       2001:db8:6a:2::1 (+1)     400  360  open, went over once
-          5  tcp      fd00:db8::1.8080   <-  2001:db8:77::5.61234      fixed          2001:db8:f1::7            500  450  closed
-          6  icmpv6   fd00:db8::1.77     ->  2001:db8:9::1             fixed          -                         600  540  refused
+          #  proto    internal               remote                 type             from  typed address          out   in   size  moves
+          1  tcp      fd00:db8::1.50000  ->  2001:db8:9::22.22      session        0.200s  2001:db8:51:…abc:def0  100   90  101kB  kept, closed 11.800s
+          2  tcp      fd00:db8::1.50001  ->  2001:db8:9::80.443     nonpersistent  0.500s  2001:db8:a1:1::beef    200  180  202kB  stranded 2.500s
+          3  udp      fd00:db8::1.5353   ->  2001:db8:9::53.53      nonpersistent  1.000s  2001:db8:a1:1::beef    300  270  304kB  went over
+                                                                                   2.700s  2001:db8:a2:1::cafe
+          4  udplite  fd00:db8::1.6000   ->  2001:db8:…4:5678.6001  graceful       1.200s  2001:db8:6a:1::1       400  360  405kB  went over
+                                                                                   7.500s  2001:db8:6a:2::1
+          5  tcp      fd00:db8::1.8080   <-  2001:db8:77::5.61234   fixed          3.000s  2001:db8:f1::7         500  450  506kB  closed 10.000s
+          6  icmpv6   fd00:db8::1.77     ->  2001:db8:9::1          fixed          9.000s  -                      600  540  607kB  held, refused 9.500s
 
         Dropped
           packets  reason
