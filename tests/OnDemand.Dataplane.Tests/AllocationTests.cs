@@ -57,11 +57,13 @@ public sealed class AllocationTests
         Assert.Equal(0, paths.Surprises);
     }
 
-    // A collection, which other threads may cause, gives up what is left of this thread's buffer and counts that as allocated: measure again.
+    // A collection gives up what is left of this thread's buffer and counts that as allocated. So one is made beforehand, which also waits
+    // for one under way, and where another thread has caused one meanwhile, the measurement is made again.
     private static long Allocated(Action walk)
     {
         while (true)
         {
+            GC.Collect();
             int collections = GC.CollectionCount(0);
             long before = GC.GetAllocatedBytesForCurrentThread();
             for (int round = 0; round < Rounds; round++)
