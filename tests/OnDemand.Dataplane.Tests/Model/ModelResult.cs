@@ -26,6 +26,8 @@ internal sealed record ModelOutput(OutputKind Kind, OutputDirection Direction, l
     /// <summary>A released frame, or the packet that an ICMPv6 error is about.</summary>
     public byte[] Frame { get; init; } = [];
 
+    public int NetworkOffset { get; init; }
+
     public IpAddress Source { get; init; }
 
     public IpAddress Destination { get; init; }

@@ -288,7 +288,7 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            Acquire(request, mayAskAnew: false, now);   // fails, unless a move has brought the type meanwhile
+            Acquire(request, mayAskAnew: true, now);   // fails, unless a move has brought the type meanwhile
         }
 
         foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())

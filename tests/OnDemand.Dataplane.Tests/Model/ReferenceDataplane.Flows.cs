@@ -66,7 +66,8 @@ internal sealed partial class ReferenceDataplane
         bool syn = control.HasFlag(TcpControl.Syn);
         return state switch
         {
-            FlowState.OpeningOut when inbound && syn => FlowState.Established,
+            FlowState.OpeningOut when inbound && syn => KnownDifference.SynAck ? state : FlowState.Established,
+            FlowState.OpeningOut when KnownDifference.SynAck && !inbound && !syn && !fin => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
             FlowState.Reset => FlowState.Established,
             FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
@@ -78,7 +79,7 @@ internal sealed partial class ReferenceDataplane
 
     private static uint Later(uint? one, uint other) => one is uint first && (int)(first - other) > 0 ? first : other;
 
-    private ModelVerdict Strand(ModelFlow flow, NaivePacket packet, FrameInfo info)
+    private ModelVerdict Strand(ModelFlow flow, NaivePacket packet, FrameInfo info, Timestamp now)
     {
         if (!flow.IsLive)
         {
@@ -86,6 +87,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         flow.State = FlowState.Stranded;
+        flow.LastSeen = now;
         return ResetHost(flow, packet, info);
     }
 
@@ -147,6 +149,7 @@ internal sealed partial class ReferenceDataplane
             var output = new ModelOutput(OutputKind.Released, toHost ? OutputDirection.Host : OutputDirection.Network, held.Info.Tag)
             {
                 Frame = verdict.Frame!,
+                NetworkOffset = held.Info.NetworkOffset,
             };
             Outputs.Add(output);
         }

@@ -115,7 +115,7 @@ internal sealed partial class ReferenceDataplane
         {
             if (flow.IsTcp)
             {
-                return Strand(flow, packet, info);
+                return Strand(flow, packet, info, now);
             }
 
             if (GoOver(flow, frame, info, packet, now) is ModelVerdict ended)
@@ -291,6 +291,7 @@ internal sealed partial class ReferenceDataplane
             if (flow is { IsTcp: true, IsConnected: true })
             {
                 flow.State = FlowState.Stranded;
+                flow.LastSeen = now;
             }
 
             ModelVerdict ended = flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)

@@ -87,6 +87,7 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelFlow flow in _flows.Values.Where(flow => flow.IsConnected && !flow.Address.IsUsable).ToList())
         {
             flow.State = FlowState.Stranded;
+            flow.LastSeen = now;
             if ((flow.HostAcknowledged ?? flow.RemoteEnd) is uint next)
             {
                 Outputs.Add(Reset(flow.Key, flow.IsNative ? flow.Address : null, next, flow.HostEnd ?? 0, 0) with { Unordered = true });

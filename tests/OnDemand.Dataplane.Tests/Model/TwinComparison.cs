@@ -20,13 +20,14 @@ internal static class TwinComparison
         }
     }
 
-    public static void Outputs(List<(OutputFrame Info, byte[] Frame)> actual, List<ModelOutput> expected)
+    /// <summary>Compares outputs: those about one frame, those about others and later fragments, each in their own order.</summary>
+    public static void Outputs(List<(OutputFrame Info, byte[] Frame)> actual, List<ModelOutput> expected, long tag)
     {
         // Resets of the sweep have no frame that they answer, and come in the order of the engine's table.
         List<(OutputFrame Info, byte[] Frame)> swept = [.. actual.Where(IsSwept).OrderBy(Key)];
-        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output))];
+        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))];
         List<ModelOutput> sweeping = [.. expected.Where(output => output.Unordered).OrderBy(Key)];
-        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered)];
+        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))];
         ModelMismatchException.If(
             swept.Count != sweeping.Count, $"{swept.Count} resets out of the sweep, not {sweeping.Count}: {string.Join("; ", sweeping)}");
         ModelMismatchException.If(
@@ -64,6 +65,9 @@ internal static class TwinComparison
             }
         }
     }
+
+    // A datagram's other fragments follow its first; how they stand to frames of other datagrams is not said.
+    private static bool IsLater(byte[] frame, int networkOffset) => new NaivePacket(frame, networkOffset).Shape == NaiveShape.LaterFragment;
 
     private static bool IsSwept((OutputFrame Info, byte[] Frame) output) => output.Info is { Kind: OutputKind.Reset, Tag: 0 };
 

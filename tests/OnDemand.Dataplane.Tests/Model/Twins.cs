@@ -279,7 +279,7 @@ internal sealed class Twins
             _script.Append(CultureInfo.InvariantCulture, $"      => question {question.Id}: {question.Type}{(question.OnNet ? " on-net" : string.Empty)}").AppendLine();
         }
 
-        TwinComparison.Outputs(_outputs, Model.Outputs);
+        TwinComparison.Outputs(_outputs, Model.Outputs, _tag);
         TwinComparison.Replies(_replies, Model.Replies);
         TwinComparison.Questions(_questions, Model);
         Model.Outputs.Clear();

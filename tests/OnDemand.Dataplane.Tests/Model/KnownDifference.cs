@@ -1,0 +1,5 @@
+namespace OnDemand.Dataplane.Tests.Model;
+internal static class KnownDifference
+{
+    public static bool SynAck => true;
+}
