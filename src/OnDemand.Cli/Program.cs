@@ -1,1 +1,5 @@
-Console.WriteLine("ondemand");
+using OnDemand.Cli;
+
+using Stream input = Console.OpenStandardInput();
+using Stream output = Console.OpenStandardOutput();
+return await CommandLine.RunAsync(args, new CommandStreams(input, output, Console.Error), ReplayJob.RunAsync).ConfigureAwait(false);

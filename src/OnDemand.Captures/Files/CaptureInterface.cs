@@ -4,7 +4,8 @@ namespace OnDemand.Captures.Files;
 /// pcap file says of its only one.</summary>
 public sealed class CaptureInterface
 {
-    // The two resolutions nearly every file has are read without 128-bit arithmetic, as long as nothing can overflow.
+    // The two resolutions nearly every file has need no 128-bit arithmetic, as long as nothing can overflow; 0 safe ticks mark the
+    // others.
     private readonly ulong _unit;
     private readonly ulong _safeTicks;
 
@@ -50,7 +51,8 @@ public sealed class CaptureInterface
     /// <summary>The tick count of a time; see <see cref="TimestampResolution.FromNanoseconds"/>.</summary>
     /// <param name="nanoseconds">Nanoseconds since 1970.</param>
     /// <returns>The tick count as it is to stand in the file.</returns>
-    public ulong FromNanoseconds(long nanoseconds) => Resolution.FromNanoseconds(nanoseconds, OffsetSeconds);
+    public ulong FromNanoseconds(long nanoseconds) =>
+        _safeTicks != 0 && nanoseconds >= 0 ? (ulong)nanoseconds / _unit : Resolution.FromNanoseconds(nanoseconds, OffsetSeconds);
 
     /// <summary>Reads an Interface Description Block whose lengths were checked.</summary>
     /// <param name="block">The whole block, at least <see cref="PcapNg.ShortestInterfaceBlock"/> octets.</param>

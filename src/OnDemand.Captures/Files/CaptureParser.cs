@@ -1,8 +1,7 @@
-using System.Globalization;
-
 namespace OnDemand.Captures.Files;
 
-/// <summary>Cuts a window of octets into records. It holds what earlier records said (byte order, interfaces) and no octet of them.</summary>
+/// <summary>Cuts a window of octets into records. It holds what earlier records said (byte order, interfaces), and no octet of
+/// them.</summary>
 internal abstract class CaptureParser(CaptureReaderOptions options)
 {
     private readonly List<CaptureInterface> _interfaces = [];
@@ -39,15 +38,11 @@ internal abstract class CaptureParser(CaptureReaderOptions options)
     /// <returns>The damage; null when the file ends where a record ends.</returns>
     public abstract CaptureDamage? JudgeEnd(ReadOnlySpan<byte> window, long offset);
 
-    /// <summary>Builds a damage whose sentence does not depend on the machine's culture.</summary>
-    protected static CaptureDamage Damaged(long offset, FormattableString description) =>
-        new(offset, description.ToString(CultureInfo.InvariantCulture));
-
     /// <summary>Remembers damage.</summary>
     /// <returns>0, for <see cref="Parse"/> to return.</returns>
-    protected int Stop(long offset, FormattableString description)
+    protected int Stop(CaptureDamage damage)
     {
-        Damage = Damaged(offset, description);
+        Damage = damage;
         return 0;
     }
 

@@ -72,29 +72,23 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>Whether a record is there, or damage is about to be found; false at the end of the file and after
     /// <see cref="Damage"/>.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> ReadAsync(CancellationToken cancellationToken = default)
+    public ValueTask<bool> ReadAsync(CancellationToken cancellationToken = default)
     {
-        while (Damage is null)
+        // While the input has octets at hand no state machine is needed.
+        bool answer;
+        while (!TryAnswer(out answer))
         {
-            int needed = Measure();
-            if (_end - _start >= needed)
-            {
-                return true;
-            }
-
-            if (_inputEnded)
-            {
-                Damage = JudgeEnd();
-                return false;
-            }
-
             MakeRoom();
-            ReadResult result = await _input.ReadAsync(cancellationToken).ConfigureAwait(false);
-            Take(result);
+            ValueTask<ReadResult> reading = _input.ReadAsync(cancellationToken);
+            if (!reading.IsCompletedSuccessfully)
+            {
+                return AwaitAsync(reading, cancellationToken);
+            }
+
+            Take(reading.Result);
         }
 
-        return false;
+        return ValueTask.FromResult(answer);
     }
 
     /// <summary>Takes the next record from what was read.</summary>
@@ -124,6 +118,44 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <returns>When that is done.</returns>
     public ValueTask DisposeAsync() => _input.CompleteAsync();
 
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private async ValueTask<bool> AwaitAsync(ValueTask<ReadResult> reading, CancellationToken cancellationToken)
+    {
+        Take(await reading.ConfigureAwait(false));
+        bool answer;
+        while (!TryAnswer(out answer))
+        {
+            MakeRoom();
+            Take(await _input.ReadAsync(cancellationToken).ConfigureAwait(false));
+        }
+
+        return answer;
+    }
+
+    // Whether more octets would make no difference to the answer of ReadAsync.
+    private bool TryAnswer(out bool answer)
+    {
+        answer = false;
+        if (Damage is not null)
+        {
+            return true;
+        }
+
+        int needed = Measure();   // may find that the file is no capture
+        answer = Damage is null && _end - _start >= needed;
+        if (answer || Damage is not null)
+        {
+            return true;
+        }
+
+        if (_inputEnded)
+        {
+            Damage = JudgeEnd();
+        }
+
+        return _inputEnded;
+    }
+
     private int Measure()
     {
         if (_parser is null && _end - _start >= MagicLength)
@@ -131,8 +163,7 @@ public sealed class CaptureReader : IAsyncDisposable
             Recognize(Window);
         }
 
-        // With damage just found the answer is not looked at.
-        return Damage is not null ? int.MaxValue : _parser is null ? MagicLength : _parser.Measure(Window);
+        return _parser is null ? MagicLength : _parser.Measure(Window);
     }
 
     private void Recognize(ReadOnlySpan<byte> window)
@@ -153,24 +184,11 @@ public sealed class CaptureReader : IAsyncDisposable
             }
         }
 
-        string found = Convert.ToHexStringLower(window[..MagicLength]);
-        string hint = found.StartsWith("1f8b", StringComparison.Ordinal) ? " (it is compressed with gzip)" : string.Empty;
-        Damage = new CaptureDamage(
-            0,
-            $"The file is not a capture: expected the magic number of pcap or pcapng at byte 0, found {found}{hint}.");
+        Damage = Damages.NotACapture(window[..MagicLength]);
     }
 
-    private CaptureDamage? JudgeEnd()
-    {
-        if (_parser is not null)
-        {
-            return _parser.JudgeEnd(Window, Position);
-        }
-
-        return _end == _start
-            ? new CaptureDamage(0, "The file is empty: expected the header of a pcap or pcapng file at byte 0.")
-            : new CaptureDamage(0, "The file header is cut short: expected the magic number of pcap or pcapng at byte 0.");
-    }
+    private CaptureDamage? JudgeEnd() =>
+        _parser is not null ? _parser.JudgeEnd(Window, Position) : _end == _start ? Damages.Empty : Damages.MagicCutShort;
 
     private void MakeRoom()
     {

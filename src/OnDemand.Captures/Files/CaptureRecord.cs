@@ -15,7 +15,8 @@ public readonly ref struct CaptureRecord
     /// <summary>The whole record, header or block as it stands in the file; or one piece of a large block.</summary>
     public ReadOnlySpan<byte> Octets { get; init; }
 
-    /// <summary>Octets of a large block that follow in further <see cref="CaptureRecordKind.Other"/> records; 0 when it ends here.</summary>
+    /// <summary>Octets of a large block that follow in further <see cref="CaptureRecordKind.Other"/> records; 0 when it ends
+    /// here.</summary>
     public long Remaining { get; init; }
 
     /// <summary>Where <see cref="Octets"/> begins, in octets from the start of the file.</summary>

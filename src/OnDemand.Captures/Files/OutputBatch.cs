@@ -33,13 +33,19 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
 
     /// <summary>Sends off what was appended.</summary>
     /// <returns>Whether anyone still reads the output.</returns>
-    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
-    public async ValueTask<bool> FlushAsync(CancellationToken cancellationToken)
+    public ValueTask<bool> FlushAsync(CancellationToken cancellationToken)
     {
         output.Advance(Length);
         _memory = default;
         Length = 0;
-        FlushResult result = await output.FlushAsync(cancellationToken).ConfigureAwait(false);
+        ValueTask<FlushResult> flushing = output.FlushAsync(cancellationToken);
+        return flushing.IsCompletedSuccessfully ? ValueTask.FromResult(!flushing.Result.IsCompleted) : AwaitAsync(flushing);
+    }
+
+    [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
+    private static async ValueTask<bool> AwaitAsync(ValueTask<FlushResult> flushing)
+    {
+        FlushResult result = await flushing.ConfigureAwait(false);
         return !result.IsCompleted;
     }
 

@@ -29,8 +29,12 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
             return PcapNg.ShortestBlock;
         }
 
-        uint length = order.ReadUInt32(window[4..]);
-        return (int)Math.Min(length, IsBuffered(order.ReadUInt32(window)) ? Options.MaxRecordLength : Options.PieceLength);
+        // What is wrong already needs no more octets.
+        uint total = order.ReadUInt32(window[4..]);
+        bool buffered = IsBuffered(order.ReadUInt32(window));
+        return !IsLength(total) || (buffered && total > Options.MaxRecordLength) ? PcapNg.ShortestBlock
+            : buffered ? (int)total
+            : (int)Math.Min(total, Options.PieceLength);
     }
 
     public override int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
@@ -48,21 +52,21 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
 
         if (!TryGetOrder(window, out ByteOrder order))
         {
-            return Stop(offset, $"The byte-order magic of the section header at byte {offset} is wrong: expected 1a2b3c4d or 4d3c2b1a.");
+            return Stop(Damages.ByteOrderMagic(offset));
         }
 
         uint type = order.ReadUInt32(window);
         uint total = order.ReadUInt32(window[4..]);
-        if (total < PcapNg.ShortestBlock || total % 4 != 0)
+        if (!IsLength(total))
         {
-            return Stop(offset, $"The block at byte {offset} claims {total} octets; expected a multiple of four, at least 12.");
+            return Stop(Damages.BlockLength(offset, total));
         }
 
         if (IsBuffered(type))
         {
             if (total > Options.MaxRecordLength)
             {
-                return Stop(offset, $"The block at byte {offset} claims {total} octets; expected at most {Options.MaxRecordLength}.");
+                return Stop(Damages.BlockTooLong(offset, total, Options.MaxRecordLength));
             }
         }
         else if (total > Options.PieceLength)
@@ -79,7 +83,7 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         uint repeated = order.ReadUInt32(block[^4..]);
         if (repeated != total)
         {
-            return StopForDisagreement(offset, total, repeated);
+            return Stop(Damages.LengthsDisagree(offset, total, repeated));
         }
 
         return type switch
@@ -96,8 +100,7 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
     {
         if (_remaining > 0)
         {
-            long there = offset + window.Length - _largeOffset;
-            return Damaged(_largeOffset, $"The block at byte {_largeOffset} is longer than the file: expected {_largeLength} octets, {there} are left.");
+            return Damages.BlockPastTheEnd(_largeOffset, _largeLength, offset + window.Length - _largeOffset);
         }
 
         if (window.IsEmpty)
@@ -107,19 +110,18 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
 
         if (window.Length < PcapNg.ShortestBlock)
         {
-            return Damaged(
-                offset,
-                $"The block header at byte {offset} is cut short: expected at least 12 octets, {window.Length} are left in the file.");
+            return Damages.BlockHeaderCutShort(offset, window.Length);
         }
 
         _ = TryGetOrder(window, out ByteOrder order);
-        uint total = order.ReadUInt32(window[4..]);
-        return Damaged(offset, $"The block at byte {offset} is longer than the file: expected {total} octets, {window.Length} are left.");
+        return Damages.BlockPastTheEnd(offset, order.ReadUInt32(window[4..]), window.Length);
     }
 
     // Packets are rewritten and interfaces are read, so these are always delivered whole.
     private static bool IsBuffered(uint type) =>
         type is PcapNg.EnhancedPacket or PcapNg.SimplePacket or PcapNg.ObsoletePacket or PcapNg.InterfaceDescription;
+
+    private static bool IsLength(uint total) => total >= PcapNg.ShortestBlock && total % 4 == 0;
 
     // A section header brings its own byte order; its type reads the same in both.
     private bool TryGetOrder(ReadOnlySpan<byte> window, out ByteOrder order)
@@ -173,7 +175,7 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
             uint repeated = _order.ReadUInt32(piece[^4..]);
             if (repeated != _largeLength)
             {
-                return StopForDisagreement(_largeOffset, _largeLength, repeated);
+                return Stop(Damages.LengthsDisagree(_largeOffset, _largeLength, repeated));
             }
         }
 
@@ -188,16 +190,13 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         record = default;
         if (block.Length < PcapNg.ShortestSectionBlock)
         {
-            return Stop(
-                offset,
-                $"The section header at byte {offset} is too short: expected at least {PcapNg.ShortestSectionBlock} octets, it has {block.Length}.");
+            return Stop(Damages.BlockTooShort(offset, "section header", PcapNg.ShortestSectionBlock, block.Length));
         }
 
         ushort major = order.ReadUInt16(block[12..]);
         if (major != PcapNg.MajorVersion)
         {
-            ushort minor = order.ReadUInt16(block[14..]);
-            return Stop(offset, $"The section header at byte {offset} says version {major}.{minor}; expected version {PcapNg.MajorVersion}.");
+            return Stop(Damages.Version(offset, "section", major, order.ReadUInt16(block[14..]), PcapNg.MajorVersion));
         }
 
         _order = order;
@@ -210,14 +209,12 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         record = default;
         if (block.Length < PcapNg.ShortestInterfaceBlock)
         {
-            return Stop(
-                offset,
-                $"The interface block at byte {offset} is too short: expected at least {PcapNg.ShortestInterfaceBlock} octets, it has {block.Length}.");
+            return Stop(Damages.BlockTooShort(offset, "interface block", PcapNg.ShortestInterfaceBlock, block.Length));
         }
 
         if (InterfaceCount == Options.MaxInterfaces)
         {
-            return Stop(offset, $"The interface block at byte {offset} is one too many: expected at most {Options.MaxInterfaces} interfaces.");
+            return Stop(Damages.TooManyInterfaces(offset, Options.MaxInterfaces));
         }
 
         CaptureInterface description = CaptureInterface.Read(block, _order, InterfaceCount);
@@ -232,20 +229,20 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         record = default;
         if (block.Length < PcapNg.ShortestPacketBlock)
         {
-            return StopForShortPacket(offset, PcapNg.ShortestPacketBlock, block.Length);
+            return Stop(Damages.BlockTooShort(offset, "packet block", PcapNg.ShortestPacketBlock, block.Length));
         }
 
         uint number = type == PcapNg.EnhancedPacket ? _order.ReadUInt32(block[8..]) : _order.ReadUInt16(block[8..]);
         if (number >= InterfaceCount - _sectionBase)
         {
-            return StopForUnknownInterface(offset, number);
+            return Stop(Damages.UnknownInterface(offset, number, InterfaceCount - _sectionBase));
         }
 
         uint captured = _order.ReadUInt32(block[20..]);
         uint room = (uint)(block.Length - PcapNg.ShortestPacketBlock);
         if (captured > room)
         {
-            return StopForLongPacket(offset, captured, room);
+            return Stop(Damages.CapturedPastTheBlock(offset, captured, room));
         }
 
         CaptureInterface source = GetInterface(_sectionBase + (int)number);
@@ -273,12 +270,13 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         record = default;
         if (block.Length < PcapNg.ShortestSimplePacketBlock)
         {
-            return StopForShortPacket(offset, PcapNg.ShortestSimplePacketBlock, block.Length);
+            return Stop(Damages.BlockTooShort(offset, "packet block", PcapNg.ShortestSimplePacketBlock, block.Length));
         }
 
         if (InterfaceCount == _sectionBase)
         {
-            return StopForUnknownInterface(offset, number: 0);   // a Simple Packet Block is always of the section's first interface
+            // A Simple Packet Block is always of the section's first interface.
+            return Stop(Damages.UnknownInterface(offset, number: 0, described: 0));
         }
 
         // The block does not say how much was captured: all, unless the interface's snap length is shorter.
@@ -288,7 +286,7 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         uint room = (uint)(block.Length - PcapNg.ShortestSimplePacketBlock);
         if (captured > room)
         {
-            return StopForLongPacket(offset, captured, room);
+            return Stop(Damages.CapturedPastTheBlock(offset, captured, room));
         }
 
         record = new CaptureRecord
@@ -319,18 +317,4 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
         };
         return octets.Length;
     }
-
-    private int StopForDisagreement(long offset, uint first, uint second) =>
-        Stop(offset, $"The two lengths of the block at byte {offset} disagree: expected {first} at its end, found {second}.");
-
-    private int StopForShortPacket(long offset, int shortest, int length) =>
-        Stop(offset, $"The packet block at byte {offset} is too short: expected at least {shortest} octets, it has {length}.");
-
-    private int StopForUnknownInterface(long offset, uint number) =>
-        Stop(
-            offset,
-            $"The packet block at byte {offset} names interface {number}; expected one of the {InterfaceCount - _sectionBase} its section describes.");
-
-    private int StopForLongPacket(long offset, uint captured, uint room) =>
-        Stop(offset, $"The packet block at byte {offset} claims {captured} captured octets; expected at most {room}, which is what it holds.");
 }

@@ -48,7 +48,7 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
         uint captured = order.ReadUInt32(window[8..]);
         if (captured > _longestData)
         {
-            return Stop(offset, $"The record at byte {offset} claims {captured} captured octets; expected at most {_longestData}.");
+            return Stop(Damages.RecordTooLong(offset, captured, _longestData));
         }
 
         int length = _headerLength + (int)captured;
@@ -80,9 +80,7 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
     {
         if (!_headerRead)
         {
-            return Damaged(
-                offset,
-                $"The file header is cut short: expected {Pcap.FileHeaderLength} octets, the file has {window.Length}.");
+            return Damages.FileHeaderCutShort(offset, window.Length);
         }
 
         if (window.IsEmpty)
@@ -91,12 +89,8 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
         }
 
         return window.Length < _headerLength
-            ? Damaged(
-                offset,
-                $"The record header at byte {offset} is cut short: expected {_headerLength} octets, {window.Length} are left in the file.")
-            : Damaged(
-                offset,
-                $"The record at byte {offset} is longer than the file: expected {order.ReadUInt32(window[8..])} captured octets, {window.Length - _headerLength} are left.");
+            ? Damages.RecordHeaderCutShort(offset, _headerLength, window.Length)
+            : Damages.RecordPastTheEnd(offset, order.ReadUInt32(window[8..]), window.Length - _headerLength);
     }
 
     private int ParseFileHeader(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
@@ -110,8 +104,7 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
         ushort major = order.ReadUInt16(window[4..]);
         if (major != Pcap.MajorVersion)
         {
-            ushort minor = order.ReadUInt16(window[6..]);
-            return Stop(offset, $"The file header at byte {offset} says version {major}.{minor}; expected version {Pcap.MajorVersion}.");
+            return Stop(Damages.Version(offset, "file", major, order.ReadUInt16(window[6..]), Pcap.MajorVersion));
         }
 
         uint network = order.ReadUInt32(window[20..]) & Pcap.LinkTypeMask;

@@ -115,7 +115,7 @@ internal sealed class PcapSink(CaptureFormat format, OutputBatch batch) : Captur
         {
             Failure = string.Create(
                 CultureInfo.InvariantCulture,
-                $"A pcap file holds packets of one link type only, but the input has link types {_linkType} and {linkType}; write pcapng instead.");
+                $"A pcap file holds one link type, but the input has packets of link types {_linkType} and {linkType}; write pcapng.");
         }
 
         return Failure is null;

@@ -112,6 +112,15 @@ internal static class Frames
     public static TestFrame Other(IpAddress source, IpAddress destination, byte protocol, int payload = 24) =>
         new() { Source = source, Destination = destination, Protocol = protocol, Upper = Payload(payload, protocol) };
 
+    /// <summary>A Binding Update (RFC 6275 §6.1.7), which speaks about addresses.</summary>
+    public static TestFrame Mobility(IpAddress source, IpAddress destination) => new()
+    {
+        Source = source,
+        Destination = destination,
+        Protocol = IpProtocol.Mobility,
+        Upper = [IpProtocol.NoNextHeader, 1, 5, 0, 0, 0, 0, 1, 0x80, 0, 0, 60, 1, 2, 0, 0],
+    };
+
     public static ExtensionHeader HopByHop() => new(IpProtocol.HopByHop, [0, 0, 5, 2, 0, 0, 1, 0]);
 
     public static ExtensionHeader DestinationOptions(int units = 1)

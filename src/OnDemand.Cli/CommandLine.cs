@@ -1,0 +1,119 @@
+using System.CommandLine;
+using System.CommandLine.Help;
+using System.Diagnostics.CodeAnalysis;
+using OnDemand.Captures.Replay;
+using OnDemand.Captures.Scenarios;
+
+namespace OnDemand.Cli;
+
+/// <summary>Does a replay and gives the exit status; what it throws becomes a sentence.</summary>
+/// <param name="options">What to read and write.</param>
+/// <param name="streams">Standard input, output and error.</param>
+/// <param name="cancellationToken">Stops the replay.</param>
+/// <returns>The exit status.</returns>
+internal delegate Task<int> ReplayRunner(ReplayOptions options, CommandStreams streams, CancellationToken cancellationToken);
+
+/// <summary>
+/// The <c>ondemand</c> command from its arguments to its exit status. Whatever goes wrong, the user gets one sentence on standard error
+/// and never a stack trace.
+/// </summary>
+internal static class CommandLine
+{
+    private const string Mistake = "A mistake in this program, please report it";
+
+    /// <summary>The program's version, as <c>--version</c> says it.</summary>
+    public static string Version { get; } = typeof(CommandLine).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
+
+    /// <summary>Runs the command.</summary>
+    /// <param name="arguments">The arguments.</param>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <param name="replay">Does the replay; null leaves the command out.</param>
+    /// <returns>The exit status, one of <see cref="ExitStatus"/>.</returns>
+    public static async Task<int> RunAsync(string[] arguments, CommandStreams streams, ReplayRunner? replay)
+    {
+        try
+        {
+            return await ParseAndRunAsync(arguments, streams, replay).ConfigureAwait(false);
+        }
+        catch (Exception problem) when (TryExplain(problem, out string? sentence, out int status))
+        {
+            await streams.Error.WriteAsync($"ondemand: {sentence}\n").ConfigureAwait(false);
+            return status;
+        }
+    }
+
+    private static async Task<int> ParseAndRunAsync(string[] arguments, CommandStreams streams, ReplayRunner? replay)
+    {
+        // The one question that scripts ask in a loop is answered before any parser is made.
+        if (arguments is ["--version"])
+        {
+            await streams.Output.WriteAsync(System.Text.Encoding.UTF8.GetBytes($"ondemand {Version}\n")).ConfigureAwait(false);
+            return ExitStatus.Done;
+        }
+
+        RootCommand root = Create(streams, replay);
+        ParseResult parsed = root.Parse(arguments);
+        if (parsed.Errors.Count > 0)
+        {
+            throw new UsageException(Explain(parsed));
+        }
+
+        using TextWriter text = streams.OpenText();
+        var invocation = new InvocationConfiguration { Output = text, Error = streams.Error, EnableDefaultExceptionHandler = false };
+        return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
+    }
+
+    private static RootCommand Create(CommandStreams streams, ReplayRunner? replay)
+    {
+        var root = new RootCommand(
+            "On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
+        root.Subcommands.Add(InspectCommand.Create(streams));
+        if (replay is not null)
+        {
+            root.Subcommands.Add(ReplayCommand.Create(streams, replay));
+        }
+
+        HelpOption help = root.Options.OfType<HelpOption>().Single();
+        help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
+        return root;
+    }
+
+    // A word that nothing is called comes before everything else that is missing because of it.
+    private static string Explain(ParseResult parsed)
+    {
+        Command command = parsed.CommandResult.Command;
+        string name = command is RootCommand ? "ondemand" : $"ondemand {command.Name}";
+        string more = $"'{name} --help' tells more.";
+        if (parsed.UnmatchedTokens is [{ } unknown, ..])
+        {
+            IEnumerable<Symbol> known = unknown.StartsWith('-') ? command.Options : command.Subcommands;
+            string? near = NearestName.Of(unknown, known.Select(symbol => symbol.Name));
+            string hint = near is null ? string.Empty : $"'{near}' is near; ";
+            return $"There is no '{unknown}' in '{name}'; {hint}{more}";
+        }
+
+        return $"{OneSentence(parsed.Errors[0].Message).TrimEnd('.')}; {more}";
+    }
+
+    // Every exception is explained: an unknown one is this program's mistake, and even then a stack trace helps no user.
+    private static bool TryExplain(Exception problem, [NotNullWhen(true)] out string? sentence, out int status)
+    {
+        (sentence, status) = problem switch
+        {
+            UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
+            FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
+            IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
+            OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),
+            OutOfMemoryException => ("There is not enough memory; smaller limits in the scenario may help.", ExitStatus.Internal),
+            _ => ($"{Mistake}: {problem.GetType().Name}: {OneSentence(problem.Message)}", ExitStatus.Internal),
+        };
+        return true;
+    }
+
+    private static string OneSentence(string message)
+    {
+        string line = string.Join(
+            ' ', message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        return line.EndsWith('.') ? line : line + ".";
+    }
+}

@@ -1,0 +1,105 @@
+using System.CommandLine;
+using OnDemand.Captures.Replay;
+
+namespace OnDemand.Cli;
+
+/// <summary><c>ondemand replay</c>: what a scenario would have done to a capture.</summary>
+internal static class ReplayCommand
+{
+    /// <summary>Makes the command.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <param name="replay">Does the replay.</param>
+    /// <returns>The command.</returns>
+    public static Command Create(CommandStreams streams, ReplayRunner replay)
+    {
+        var input = new Argument<string>("IN") { Description = "The capture (pcap or pcapng); - for standard input." };
+        Option<string?> scenario = File(
+            "--scenario",
+            "S.yaml",
+            "What the network does and what programs ask for; 'ondemand inspect IN --write-scenario S.yaml' writes one.");
+        Option<string?> output = File(
+            "--output", "OUT", "The capture as the network would have seen it, in the format of IN; - for standard output.");
+        Option<string?> hostOutput = File("--host-output", "H", "The capture as the host would have seen it.");
+        Option<string?> translations = File(
+            "--translations", "T.json", "Which internal address stood as which typed address, for which flow and when.");
+        Option<string?> report = File("--report", "R.json", "Everything about the replay: totals, moves, prefixes, flows.");
+        Option<string?> timeline = File("--timeline", "T.html", "A picture of the flows over time, in one file.");
+        var taken = new Option<string>("--taken")
+        {
+            Description = "Where the capture was taken: inside, with internal addresses, or outside, with typed ones.",
+            HelpName = "inside|outside",
+            DefaultValueFactory = _ => "inside",
+        };
+        taken.Validators.Add(result =>
+        {
+            string value = result.Tokens is [.., { } last] ? last.Value : "inside";
+            if (value is not ("inside" or "outside"))
+            {
+                result.AddError($"Found --taken '{value}', expected inside or outside.");
+            }
+        });
+        var explain = new Option<bool>("--explain") { Description = "Say for each flow why it got its address and what happened to it." };
+        var json = new Option<bool>("--json") { Description = "Write the report to standard output as JSON instead of a table." };
+        var quiet = new Option<bool>("--quiet") { Description = "Write nothing to standard output." };
+        var command = new Command("replay", "Replay a capture as if the host had moved as a scenario says.")
+        {
+            input, scenario, output, hostOutput, taken, translations, report, timeline, explain, json, quiet,
+        };
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            string path = parsed.GetRequiredValue(input);
+            var options = new ReplayOptions
+            {
+                Input = path,
+                Scenario = parsed.GetValue(scenario) ?? throw new UsageException(
+                    $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from."),
+                Output = parsed.GetValue(output) ?? throw new UsageException(
+                    "A replay needs --output, the capture to write; - is standard output."),
+                HostOutput = parsed.GetValue(hostOutput),
+                TakenOutside = parsed.GetValue(taken) == "outside",
+                Translations = parsed.GetValue(translations),
+                Report = parsed.GetValue(report),
+                Timeline = parsed.GetValue(timeline),
+                Explain = parsed.GetValue(explain),
+                Json = parsed.GetValue(json),
+                Quiet = parsed.GetValue(quiet),
+            };
+            return replay(WithFreeOutput(options), streams, cancellationToken);
+        });
+        return command;
+    }
+
+    private static Option<string?> File(string name, string helpName, string description) =>
+        new(name) { HelpName = helpName, Description = description };
+
+    // No two of them may be the same file: the second would overwrite the first, or the input while it is being read.
+    private static ReplayOptions WithFreeOutput(ReplayOptions options)
+    {
+        (string Name, string? Path)[] files =
+        [
+            ("IN", options.Input), ("--scenario", options.Scenario), ("--output", options.Output), ("--host-output", options.HostOutput),
+            ("--translations", options.Translations), ("--report", options.Report), ("--timeline", options.Timeline),
+        ];
+        Dictionary<string, string> users = new(StringComparer.Ordinal);
+        foreach ((string name, string? path) in files)
+        {
+            if (path is null)
+            {
+                continue;
+            }
+
+            bool isInput = name is "IN" or "--scenario";
+            string key = path != ReplayOptions.StandardStream ? Path.GetFullPath(path) : isInput ? "standard input" : "standard output";
+            if (!users.TryAdd(key, name))
+            {
+                throw new UsageException(
+                    $"{users[key]} and {name} are both {(path == ReplayOptions.StandardStream ? key : $"'{path}'")}; give each its own.");
+            }
+        }
+
+        bool outputTaken = users.TryGetValue("standard output", out string? user);
+        return outputTaken && options.Json
+            ? throw new UsageException($"{user} and --json both write to standard output; give {user} a file name.")
+            : outputTaken ? options with { Quiet = true } : options;
+    }
+}
