@@ -183,6 +183,8 @@ public sealed partial class DataplaneEngine
             : Verdict.Sent(verdict.Forward == ForwardReason.NotOurs ? ForwardReason.Rewritten : ForwardReason.Hairpin, id);
     }
 
+    private FlowMarks HairpinMark(IpAddress remote) => _addresses.Find(remote).IsTyped ? FlowMarks.Hairpin : FlowMarks.None;
+
     private Verdict OpenOutbound(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
     {
         ref FrameLayout layout = ref prepared.Layout;
@@ -231,7 +233,7 @@ public sealed partial class DataplaneEngine
         }
 
         FlowMarks marks = native ? FlowMarks.Native : FlowMarks.None;
-        marks |= _addresses.Find(prepared.Destination).IsTyped ? FlowMarks.Hairpin : FlowMarks.None;
+        marks |= HairpinMark(prepared.Destination);
         int id = OpenFlow(prepared.Key, prepared.Hash, choice, marks, flags, tcp, now);
         ref FlowEntry entry = ref _flows.Entry(id);
         return SendOutbound(frame, ref prepared, info, id, ref entry, ref _addresses.Typed(entry.Address), Ticks.At(now, _origin), now);

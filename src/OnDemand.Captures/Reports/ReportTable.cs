@@ -117,8 +117,8 @@ public sealed class ReportTable
         var table = new TextTable(
             new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth),
             new TextColumn("", 2), new TextColumn("remote", AddressWidth), new TextColumn("type", 13),
-            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true),
-            new TextColumn("outcome", 24));
+            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true),
+            new TextColumn("in", 7, IsNumber: true), new TextColumn("outcome", 24));
         foreach (ReportFlow flow in _report.Flows.Take(_options.Rows))
         {
             table.Add(

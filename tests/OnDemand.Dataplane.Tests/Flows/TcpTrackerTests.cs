@@ -11,22 +11,22 @@ public sealed class TcpTrackerTests
     {
         { "oS iSA oA", "OpeningOut Established Established" },
         { "iS oSA iA", "OpeningIn Established Established" },
-        { "oS iS oSA iSA oA", "OpeningOut Established Established Established Established" },   // simultaneous open
+        { "oS iS oSA iSA oA", "OpeningOut Established Established Established Established" },                 // simultaneous open
         { "oS iSA oA oA iA", "OpeningOut Established Established Established Established" },
         { "oS iSA oA oFA iA iFA oA", "OpeningOut Established Established HostFin HostFin Closed Closed" },
         { "oS iSA oA iFA oA oFA iA", "OpeningOut Established Established RemoteFin RemoteFin Closed Closed" },
-        { "oS iSA oA oFA iFA", "OpeningOut Established Established HostFin Closed" },   // simultaneous close
-        { "oS iSA oA oFA oFA iA", "OpeningOut Established Established HostFin HostFin HostFin" },   // FIN sent again
+        { "oS iSA oA oFA iFA", "OpeningOut Established Established HostFin Closed" },                      // simultaneous close
+        { "oS iSA oA oFA oFA iA", "OpeningOut Established Established HostFin HostFin HostFin" },          // FIN sent again
         { "oS iRA", "OpeningOut Reset" },
         { "oS iSA oR", "OpeningOut Established Reset" },
         { "oS iSA oA iR", "OpeningOut Established Established Reset" },
-        { "oS iSA oA iR oA", "OpeningOut Established Established Reset Established" },   // it was not the end (§2.2)
+        { "oS iSA oA iR oA", "OpeningOut Established Established Reset Established" },                     // it was not the end (§2.2)
         { "oS iSA oA iR iA", "OpeningOut Established Established Reset Established" },
         { "oS iSA oA iFA iR", "OpeningOut Established Established RemoteFin Reset" },
         { "oS oS oS", "OpeningOut OpeningOut OpeningOut" },
-        { "oS oA", "OpeningOut OpeningOut" },   // one side alone opens nothing
+        { "oS oA", "OpeningOut OpeningOut" },                                                             // one side alone opens nothing
         { "iS oRA", "OpeningIn Reset" },
-        { "oA iA", "Established Established" },   // picked up in the middle
+        { "oA iA", "Established Established" },                                                           // picked up in the middle
         { "oFA iA iFA", "HostFin HostFin Closed" },
     };
 
