@@ -39,7 +39,8 @@ public sealed class StartingScenario
         {
             Head =
             [
-                $"A scenario to start from, made from {ReportText.Printable(capture)}. It replays the capture without a move; see below for one.",
+                $"A scenario to start from, made from {ReportText.Printable(capture)}.",
+                "It replays the capture without a move; see below for one.",
             ],
             Internal = [.. guesses.Select(guess => $"{guess.Address}: {guess.Reason}.")],
             AfterNetwork = MoveExample(tally, sites),
@@ -72,7 +73,8 @@ public sealed class StartingScenario
     private static int[] FreeSites(CaptureTally tally)
     {
         int wanted = Types.Length + 2;
-        int[] free = [.. Enumerable.Range(0, 1 << 16).Select(i => (FirstChoice + i) & 0xffff).Where(site => !tally.HasDocumentationAddress(site)).Take(wanted)];
+        IEnumerable<int> all = Enumerable.Range(0, 1 << 16).Select(i => (FirstChoice + i) & 0xffff);
+        int[] free = [.. all.Where(site => !tally.HasDocumentationAddress(site)).Take(wanted)];
         return free.Length == wanted ? free : [.. Enumerable.Range(FirstChoice, wanted)];
     }
 

@@ -167,13 +167,13 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
             if (_session is null)
             {
-                _first = new Timestamp(record.HasTimestamp ? Math.Max(0, record.Timestamp) : 0);
+                _first = ReplaySession.TimeOf(record) ?? default;
                 _session = new ReplaySession(
                     scenario, options, _first, _networkOrder, _hostOrder, _translations is null ? null : AddTranslation);
             }
 
             _session.Packet(record);
-            _last = record.HasTimestamp && record.Timestamp > _last.Nanoseconds ? new Timestamp(record.Timestamp) : _last;
+            _last = ReplaySession.TimeOf(record) is { } time && time > _last ? time : _last;
             if (_network.ShouldFlush || (_host?.ShouldFlush ?? false))
             {
                 return true;

@@ -25,6 +25,8 @@ namespace OnDemand.Captures.Replay;
 /// <summary>One capture on its way through one engine.</summary>
 internal sealed partial class ReplaySession
 {
+    // The year 2223: later ones, which only a broken clock writes, count as this one, so that lifetimes can still be added.
+    private const long LatestTime = 8_000_000_000L * Timestamp.NanosecondsPerSecond;
     private const int MostEvents = 1 << 14;
     private const int MostReplies = 1 << 10;
 
@@ -69,10 +71,14 @@ internal sealed partial class ReplaySession
     /// <summary>The latest time that was reached.</summary>
     public Timestamp Now => _now;
 
+    /// <summary>A packet's time, as the engine can use it; null for a Simple Packet Block, which has none.</summary>
+    public static Timestamp? TimeOf(in CaptureRecord record) =>
+        record.HasTimestamp ? new Timestamp(Math.Clamp(record.Timestamp, 0, LatestTime)) : null;
+
     /// <summary>Takes the next packet of the capture.</summary>
     public void Packet(in CaptureRecord record)
     {
-        var time = record.HasTimestamp ? new Timestamp(record.Timestamp) : _now;
+        Timestamp time = TimeOf(record) ?? _now;
         RunUntil(time);
         _now = time > _now ? time : _now;
         Counts.PacketsRead++;

@@ -53,7 +53,9 @@ public sealed class ReportTable
 
     private void WriteHead()
     {
-        Line($"{ReportText.Printable(_report.Input)} with {ReportText.Printable(_report.Scenario)}, {ReportText.Since(_report.To, _report.From)} from {ReportText.Seconds(_report.From)}");
+        Line(
+            $"{ReportText.Printable(_report.Input)} with {ReportText.Printable(_report.Scenario)}, " +
+            $"{ReportText.Since(_report.To, _report.From)} from {ReportText.Seconds(_report.From)}");
         Line(string.Empty);
     }
 
@@ -67,11 +69,13 @@ public sealed class ReportTable
         Line("Network");
         var table = new TextTable(
             new TextColumn("time", 14, IsNumber: true), new TextColumn("event", 9), new TextColumn("name", 43),
-            new TextColumn("kept", 12, IsNumber: true), new TextColumn("went over", 12, IsNumber: true), new TextColumn("stranded", 12, IsNumber: true));
+            new TextColumn("kept", 12, IsNumber: true), new TextColumn("went over", 12, IsNumber: true),
+            new TextColumn("stranded", 12, IsNumber: true));
         foreach (ReportMove move in _report.Moves.Take(MostMoves))
         {
             table.Add(
-                Since(move.Time), Name(move.Kind), move.Name, ReportText.Count(move.Kept), ReportText.Count(move.WentOver), ReportText.Count(move.Stranded));
+                Since(move.Time), Name(move.Kind), move.Name, ReportText.Count(move.Kept), ReportText.Count(move.WentOver),
+                ReportText.Count(move.Stranded));
         }
 
         table.Write(_output);
@@ -104,22 +108,23 @@ public sealed class ReportTable
             WriteFlowTable();
         }
 
-        WriteMore(_report.Flows.Count - (long)_options.Rows > 0 ? _report.Flows.Count - _options.Rows + _report.FlowsLeftOut : _report.FlowsLeftOut, "flow");
+        WriteMore(Math.Max(0, _report.Flows.Count - _options.Rows) + _report.FlowsLeftOut, "flow");
         Line(string.Empty);
     }
 
     private void WriteFlowTable()
     {
         var table = new TextTable(
-            new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth), new TextColumn("", 2),
-            new TextColumn("remote", AddressWidth), new TextColumn("type", 13), new TextColumn("typed address", AddressWidth),
-            new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true), new TextColumn("outcome", 24));
+            new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth),
+            new TextColumn("", 2), new TextColumn("remote", AddressWidth), new TextColumn("type", 13),
+            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true),
+            new TextColumn("outcome", 24));
         foreach (ReportFlow flow in _report.Flows.Take(_options.Rows))
         {
             table.Add(
-                flow.Id.ToString(CultureInfo.InvariantCulture), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth), flow.Inbound ? "<-" : "->",
-                ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow), ReportText.ShortCount(flow.PacketsOut),
-                ReportText.ShortCount(flow.PacketsIn), Outcome(flow));
+                flow.Id.ToString(CultureInfo.InvariantCulture), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth),
+                flow.Inbound ? "<-" : "->", ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow),
+                ReportText.ShortCount(flow.PacketsOut), ReportText.ShortCount(flow.PacketsIn), Outcome(flow));
         }
 
         table.Write(_output);
@@ -127,7 +132,9 @@ public sealed class ReportTable
 
     private void Explain(ReportFlow flow)
     {
-        Line($"  #{flow.Id} {flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort)} {(flow.Inbound ? "<-" : "->")} {ReportText.End(flow.Remote, flow.RemotePort)}");
+        Line(
+            $"  #{flow.Id} {flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort)} {(flow.Inbound ? "<-" : "->")} " +
+            $"{ReportText.End(flow.Remote, flow.RemotePort)}");
         Line($"     {AddressTypes.ToName(flow.Type)}: {ReportText.Printable(flow.Decision)}");
         foreach (ReportSpan span in flow.Spans)
         {
@@ -136,10 +143,15 @@ public sealed class ReportTable
 
         foreach (ReportFlowEvent next in flow.Events)
         {
-            Line($"     {Since(next.Time)}  {Name(next.What)}{(next.Detail is null ? string.Empty : ": " + ReportText.Printable(next.Detail))}");
+            Line(
+                $"     {Since(next.Time)}  " +
+                $"{Name(next.What)}{(next.Detail is null ? string.Empty : ": " + ReportText.Printable(next.Detail))}");
         }
 
-        Line($"     {ReportText.Count(flow.PacketsOut)} packets out ({ReportText.Size(flow.OctetsOut)}), {ReportText.Count(flow.PacketsIn)} in ({ReportText.Size(flow.OctetsIn)}){(flow.Dropped == 0 ? string.Empty : $", {ReportText.Count(flow.Dropped)} dropped")}");
+        Line(
+            $"     {ReportText.Count(flow.PacketsOut)} packets out ({ReportText.Size(flow.OctetsOut)}), " +
+            $"{ReportText.Count(flow.PacketsIn)} in " +
+            $"({ReportText.Size(flow.OctetsIn)}){(flow.Dropped == 0 ? string.Empty : $", {ReportText.Count(flow.Dropped)} dropped")}");
     }
 
     private void WriteDropReasons()
@@ -151,7 +163,8 @@ public sealed class ReportTable
 
         Line("Dropped");
         var table = new TextTable(new TextColumn("packets", 14, IsNumber: true), new TextColumn("reason", 60));
-        foreach (NamedCount reason in _report.DropReasons.OrderByDescending(reason => reason.Count).ThenBy(reason => reason.Name, StringComparer.Ordinal))
+        IEnumerable<NamedCount> reasons = _report.DropReasons.OrderByDescending(drop => drop.Count);
+        foreach (NamedCount reason in reasons)
         {
             table.Add(ReportText.Count(reason.Count), reason.Name);
         }
@@ -163,8 +176,14 @@ public sealed class ReportTable
     private void WriteTotals()
     {
         ReportTotals totals = _report.Totals;
-        Line($"{ReportText.Count(totals.PacketsRead, "packet")} read ({ReportText.Size(totals.OctetsRead)}): {ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, {ReportText.Count(totals.Dropped)} dropped; {ReportText.Count(totals.Held)} waited, {ReportText.Count(totals.Replies)} made by the engine.");
-        Line($"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, {ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.");
+        Line(
+            $"{ReportText.Count(totals.PacketsRead, "packet")} read ({ReportText.Size(totals.OctetsRead)}): " +
+            $"{ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, " +
+            $"{ReportText.Count(totals.Dropped)} dropped; {ReportText.Count(totals.Held)} waited, {ReportText.Count(totals.Replies)} " +
+            "made by the engine.");
+        Line(
+            $"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, " +
+            $"{ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.");
         double seconds = _report.Elapsed.TotalSeconds;
         if (seconds > 0)
         {
@@ -185,7 +204,9 @@ public sealed class ReportTable
             return;
         }
 
-        Line($"VERIFICATION FAILED: {ReportText.Count(verification.Violations)} of {ReportText.Count(verification.Checked, "packet")} wrong.");
+        Line(
+            $"VERIFICATION FAILED: {ReportText.Count(verification.Violations)} of {ReportText.Count(verification.Checked, "packet")} " +
+            "wrong.");
         foreach (string example in verification.Examples)
         {
             Line("  " + ReportText.Printable(example));
@@ -208,7 +229,7 @@ public sealed class ReportTable
             : flow.Events.Any(next => next.What == FlowEventKind.Closed) ? "closed"
             : flow.Events.Any(next => next.What == FlowEventKind.Expired) ? "expired"
             : "open";
-        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : $"{moves} times")}";
+        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : moves == 2 ? "twice" : $"{moves} times")}";
     }
 
     private void WriteMore(long more, string one)
@@ -221,7 +242,12 @@ public sealed class ReportTable
 
     private string Since(Timestamp time) => ReportText.Since(time, _report.From);
 
-    private static string ShortName(AddressType type) => type == AddressType.GracefulReplacement ? "graceful" : type == AddressType.SessionLasting ? "session" : AddressTypes.ToName(type);
+    private static string ShortName(AddressType type) => type switch
+    {
+        AddressType.GracefulReplacement => "graceful",
+        AddressType.SessionLasting => "session",
+        _ => AddressTypes.ToName(type),
+    };
 
     internal static string Name(ReportMoveKind kind) => kind switch
     {

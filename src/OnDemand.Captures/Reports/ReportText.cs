@@ -11,9 +11,11 @@ internal static class ReportText
     private static readonly string[] SizeUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
     /// <summary>A time as decimal seconds with nine digits.</summary>
-    public static string Seconds(Timestamp time) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{(time.Nanoseconds < 0 ? "-" : "")}{Math.Abs(time.Nanoseconds / Timestamp.NanosecondsPerSecond)}.{Math.Abs(time.Nanoseconds % Timestamp.NanosecondsPerSecond):D9}");
+    public static string Seconds(Timestamp time)
+    {
+        (long seconds, long rest) = Math.DivRem(Math.Abs(time.Nanoseconds), Timestamp.NanosecondsPerSecond);
+        return string.Create(CultureInfo.InvariantCulture, $"{(time.Nanoseconds < 0 ? "-" : "")}{seconds}.{rest:D9}");
+    }
 
     /// <summary>A time since the beginning, in seconds with three digits.</summary>
     public static string Since(Timestamp time, Timestamp start) =>
@@ -30,7 +32,8 @@ internal static class ReportText
             unit++;
         }
 
-        return value.ToString(unit == 0 || value >= 100 ? "0" : value >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture) + SizeUnits[unit];
+        string digits = unit == 0 || value >= 100 ? "0" : value >= 10 ? "0.0" : "0.00";
+        return value.ToString(digits, CultureInfo.InvariantCulture) + SizeUnits[unit];
     }
 
     /// <summary>A whole number with thin groups of three, as English readers write them.</summary>
@@ -50,7 +53,8 @@ internal static class ReportText
     }
 
     /// <summary>
-    /// Cuts the middle out of a text that is too long: of an address both the prefix and the end of the interface identifier tell something.
+    /// Cuts the middle out of a text that is too long: of an address both the prefix and the end of the interface identifier tell
+    /// something.
     /// </summary>
     public static string Elide(string text, int width)
     {

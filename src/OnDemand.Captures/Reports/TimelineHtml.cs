@@ -1,5 +1,5 @@
-using System.Globalization;
 using System.Net;
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 
@@ -27,7 +27,9 @@ public static class TimelineHtml
         ReportFlow[] flows = Choose(report.Flows);
         var palette = new TimelinePalette(flows);
         string title = $"{ReportText.Printable(report.Input)} with {ReportText.Printable(report.Scenario)}";
-        output.Write($"<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"color-scheme\" content=\"light dark\"/>\n<title>{Text(title)}</title>\n");
+        output.Write(
+            "<!DOCTYPE html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\"/>\n<meta name=\"color-scheme\" content=\"light " +
+            $"dark\"/>\n<title>{Text(title)}</title>\n");
         output.Write($"<style>\n{Style}{PaletteStyle()}</style>\n</head>\n<body>\n<h1>{Text(title)}</h1>\n");
         WriteSummary(output, report, flows.Length);
         WriteLegend(output, palette);
@@ -51,7 +53,8 @@ public static class TimelineHtml
     // All of them in the order of opening while they fit; else those first to which most has happened.
     private static ReportFlow[] Choose(IReadOnlyList<ReportFlow> flows) => flows.Count <= MostFlows
         ? [.. flows]
-        : [.. flows.OrderByDescending(Interest).ThenByDescending(flow => flow.PacketsIn + flow.PacketsOut).ThenBy(flow => flow.Id).Take(MostFlows)];
+        : [.. flows.OrderByDescending(Interest).ThenByDescending(flow => flow.PacketsIn + flow.PacketsOut).ThenBy(flow => flow.Id)
+            .Take(MostFlows)];
 
     private static int Interest(ReportFlow flow) => flow.Events.Select(next => next.What).DefaultIfEmpty().Max(what => what switch
     {
@@ -65,12 +68,19 @@ public static class TimelineHtml
     private static void WriteSummary(TextWriter output, ReplayReport report, int shown)
     {
         ReportTotals totals = report.Totals;
-        output.Write($"<p>{ReportText.Count(totals.PacketsRead, "packet")} in {ReportText.Since(report.To, report.From)}: {ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, {ReportText.Count(totals.Dropped)} dropped. ");
-        output.Write($"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, {ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.</p>\n");
+        output.Write(
+            $"<p>{ReportText.Count(totals.PacketsRead, "packet")} in {ReportText.Since(report.To, report.From)}: " +
+            $"{ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, " +
+            $"{ReportText.Count(totals.Dropped)} dropped. ");
+        output.Write(
+            $"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, " +
+            $"{ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.</p>\n");
         long leftOut = report.Flows.Count - shown + report.FlowsLeftOut;
         if (leftOut > 0)
         {
-            output.Write($"<p class=\"note\">{ReportText.Count(shown, "flow")} shown, those first to which most has happened; {ReportText.Count(leftOut, "flow")} left out.</p>\n");
+            output.Write(
+                $"<p class=\"note\">{ReportText.Count(shown, "flow")} shown, those first to which most has happened; " +
+                $"{ReportText.Count(leftOut, "flow")} left out.</p>\n");
         }
     }
 
@@ -79,7 +89,8 @@ public static class TimelineHtml
         output.Write("<ul class=\"legend\" aria-label=\"Legend\">\n");
         foreach ((IpAddress address, TimelineLook look) in palette.Looks.Take(MostLegend))
         {
-            output.Write($"<li><span class=\"key b{look.Color}\">{look.Letter}</span> {address} <i>{AddressTypes.ToName(look.Type)}</i></li>\n");
+            output.Write(
+                $"<li><span class=\"key b{look.Color}\">{look.Letter}</span> {address} <i>{AddressTypes.ToName(look.Type)}</i></li>\n");
         }
 
         if (palette.Looks.Count > MostLegend)
@@ -87,32 +98,47 @@ public static class TimelineHtml
             output.Write($"<li>… and {ReportText.Count(palette.Looks.Count - MostLegend, "address", "addresses")} more</li>\n");
         }
 
-        output.Write("<li><b>×</b> stranded</li><li><b>◆</b> went over</li><li><b>⊘</b> refused</li><li><b>|</b> closed</li><li><span class=\"key shade\">&#160;</span> replacement window</li><li>ticks below a lane: packets</li><li>prefixes: full preferred, pale deprecated, hatched being replaced</li>\n</ul>\n");
+        output.Write(
+            "<li><b>×</b> stranded</li><li><b>◆</b> went over</li><li><b>⊘</b> refused</li><li><b>|</b> closed</li><li><span " +
+            "class=\"key shade\">&#160;</span> replacement window</li><li>ticks below a lane: packets</li><li>prefixes: full " +
+            "preferred, pale deprecated, hatched being replaced</li>\n</ul>\n");
     }
 
     private static void WriteTable(TextWriter output, ReplayReport report, ReportFlow[] flows, TimelinePalette palette)
     {
-        output.Write("<details>\n<summary>The same flows as a table</summary>\n<table>\n<thead><tr><th>#</th><th>flow</th><th>type and reason</th><th>addresses</th><th>events</th><th>packets out, in</th></tr></thead>\n<tbody>\n");
+        output.Write(
+            "<details>\n<summary>The same flows as a table</summary>\n<table>\n<thead><tr><th>#</th><th>flow</th><th>type and " +
+            "reason</th><th>addresses</th><th>events</th><th>packets out, in</th></tr></thead>\n<tbody>\n");
         foreach (ReportFlow flow in flows)
         {
-            string spans = string.Join("<br/>", flow.Spans.Select(span => $"{palette[span.Typed].Letter} {span.Typed} from {ReportText.Since(span.From, report.From)} to {ReportText.Since(span.To, report.From)}"));
-            string events = string.Join("<br/>", flow.Events.Select(next => $"{ReportText.Since(next.Time, report.From)} {ReportTable.Name(next.What)}{(next.Detail is null ? string.Empty : Text(": " + next.Detail))}"));
-            output.Write($"<tr><td>{flow.Id}</td><td>{Text(Name(flow))}</td><td>{AddressTypes.ToName(flow.Type)}: {Text(flow.Decision)}</td><td>{spans}</td><td>{events}</td><td>{ReportText.Count(flow.PacketsOut)}, {ReportText.Count(flow.PacketsIn)}</td></tr>\n");
+            string spans = string.Join("<br/>", flow.Spans.Select(span =>
+                $"{palette[span.Typed].Letter} {span.Typed} from {Since(span.From)} to {Since(span.To)}"));
+            string events = string.Join("<br/>", flow.Events.Select(next =>
+                $"{Since(next.Time)} {ReportTable.Name(next.What)}{(next.Detail is null ? string.Empty : Text(": " + next.Detail))}"));
+            output.Write(
+                $"<tr><td>{flow.Id}</td><td>{Text(Name(flow))}</td><td>{AddressTypes.ToName(flow.Type)}: {Text(flow.Decision)}</td>" +
+                $"<td>{spans}</td><td>{events}</td><td>{ReportText.Count(flow.PacketsOut)}, {ReportText.Count(flow.PacketsIn)}</td>" +
+                "</tr>\n");
         }
 
         output.Write("</tbody>\n</table>\n</details>\n");
+
+        string Since(Timestamp time) => ReportText.Since(time, report.From);
     }
 
-    internal static string Name(ReportFlow flow) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort)} {(flow.Inbound ? "←" : "→")} {ReportText.End(flow.Remote, flow.RemotePort)}");
+    internal static string Name(ReportFlow flow)
+    {
+        string local = ReportText.End(flow.Internal, flow.LocalPort);
+        return $"{flow.Protocol} {local} {(flow.Inbound ? "←" : "→")} {ReportText.End(flow.Remote, flow.RemotePort)}";
+    }
 
     private static string PaletteStyle() => string.Concat(TimelinePalette.Colors.Select((color, i) =>
         $".b{i}{{fill:{color.Fill};background:{color.Fill};color:{color.Text}}}.t{i}{{fill:{color.Text}}}\n"));
 
     private const string Style = """
-        :root{--fg:#1a1a1a;--muted:#595959;--bg:#fff;--grid:#e3e3e3;--lane:#f6f6f6;--move:#7a1f7a;--shade:#8884;--warn:#b00020}
-        @media (prefers-color-scheme:dark){:root{--fg:#eee;--muted:#b3b3b3;--bg:#161616;--grid:#333;--lane:#1f1f1f;--move:#e6a3e6;--shade:#aaa4;--warn:#ff8a80}}
+        :root{--fg:#1a1a1a;--muted:#595959;--bg:#fff;--grid:#e3e3e3;--lane:#f6f6f6;--move:#7a1f7a;--shade:#ddd;--warn:#b00020}
+        @media (prefers-color-scheme:dark){
+        :root{--fg:#eee;--muted:#b3b3b3;--bg:#161616;--grid:#333;--lane:#1f1f1f;--move:#e6a3e6;--shade:#3d3d3d;--warn:#ff8a80}}
         body{font:14px/1.45 system-ui,sans-serif;color:var(--fg);background:var(--bg);margin:24px}
         h1{font-size:18px;margin:0 0 8px;overflow-wrap:anywhere}
         p{margin:4px 0}.note{color:var(--muted)}
@@ -123,14 +149,18 @@ public static class TimelineHtml
         .scroll{overflow-x:auto}
         svg{display:block;font:11px ui-monospace,"DejaVu Sans Mono",monospace}
         svg text{fill:var(--fg)}svg .muted{fill:var(--muted)}svg .warn{fill:var(--warn)}
-        .grid{stroke:var(--grid);stroke-width:1}.lane{fill:var(--lane)}.window{fill:var(--shade)}
+        .grid{stroke:var(--grid);stroke-width:1}.lane{fill:var(--lane)}.window{fill:var(--shade)}.windows{opacity:.8}
         .move{stroke:var(--move);stroke-width:1.5;fill:none}svg text.move{stroke:none;fill:var(--move);font-weight:bold}
         .withdraw{stroke-dasharray:6 3}.detach{stroke-dasharray:2 3}.advertise{stroke-dasharray:1 4}
         .ticks{stroke:var(--muted);stroke-width:1;fill:none}.mark{stroke:var(--fg);stroke-width:2;fill:none}
-        .flow .b0,.flow .b1,.flow .b2,.flow .b3,.flow .b4,.flow .b5,.flow .b6,.flow .b7{fill-opacity:.88}.halo{stroke:var(--bg);stroke-width:6;fill:none}.stranded{stroke:var(--warn);stroke-width:2.5;fill:none}.over{fill:var(--fg);stroke:var(--bg);stroke-width:1}
-        .preferred{fill:var(--fg);fill-opacity:.75}.deprecated{fill:var(--fg);fill-opacity:.35}.closing{fill:url(#hatch)}.hatch{stroke:var(--fg);stroke-width:2}
+        .flow .b0,.flow .b1,.flow .b2,.flow .b3,.flow .b4,.flow .b5,.flow .b6,.flow .b7{fill-opacity:.88}
+        .halo{stroke:var(--bg);stroke-width:6;fill:none}.stranded{stroke:var(--warn);stroke-width:2.5;fill:none}
+        .over{fill:var(--fg);stroke:var(--bg);stroke-width:1}
+        .preferred{fill:var(--fg);fill-opacity:.75}.deprecated{fill:var(--fg);fill-opacity:.35}.closing{fill:url(#hatch)}
+        .hatch{stroke:var(--fg);stroke-width:2}
         .letter{font-weight:bold;text-anchor:middle}
-        details{margin-top:16px}table{border-collapse:collapse;font-size:12px}td,th{border:1px solid var(--grid);padding:3px 6px;text-align:left;vertical-align:top}
+        details{margin-top:16px}table{border-collapse:collapse;font-size:12px}
+        td,th{border:1px solid var(--grid);padding:3px 6px;text-align:left;vertical-align:top}
 
         """;
 }

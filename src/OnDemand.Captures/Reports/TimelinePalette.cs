@@ -14,7 +14,9 @@ internal sealed record TimelineLook(string Letter, int Color, int Round, Address
 /// <summary>Gives each typed address a look, in the order of their first use.</summary>
 internal sealed class TimelinePalette
 {
-    /// <summary>Okabe and Ito's colors without black, which color-blind readers can tell apart, each with the color of text on it.</summary>
+    /// <summary>
+    /// Okabe and Ito's colors without black, which color-blind readers can tell apart, each with the color of text on it.
+    /// </summary>
     public static readonly (string Fill, string Text)[] Colors =
     [
         ("#0072b2", "#fff"), ("#e69f00", "#000"), ("#009e73", "#000"), ("#cc79a7", "#000"), ("#56b4e9", "#000"), ("#d55e00", "#000"),
@@ -31,7 +33,8 @@ internal sealed class TimelinePalette
             foreach (ReportSpan span in flow.Spans)
             {
                 int n = _looks.Count;
-                string letter = ((char)('A' + (n % 26))).ToString() + (n < 26 ? string.Empty : (n / 26).ToString(CultureInfo.InvariantCulture));
+                string round = n < 26 ? string.Empty : (n / 26).ToString(CultureInfo.InvariantCulture);
+                string letter = (char)('A' + (n % 26)) + round;
                 _looks.TryAdd(span.Typed, new TimelineLook(letter, n % Colors.Length, n / Colors.Length, flow.Type));
             }
         }

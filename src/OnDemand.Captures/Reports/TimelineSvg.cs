@@ -14,6 +14,7 @@ internal sealed class TimelineSvg
     private const double PrefixHeight = 18;
     private const double FlowHeight = 26;
     private const double BarHeight = 14;
+    private const double ShortestBar = 4;     // still seen beside its closing mark
     private const double LetterWidth = 7;     // of the monospaced font; a little more than it is, so that nothing ever touches
     private const int NameLetters = 50;
     private const int OutcomeLetters = 23;
@@ -49,9 +50,15 @@ internal sealed class TimelineSvg
     public void Write()
     {
         string height = N(_bottom + 24);
-        Line($"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{N(Width)}\" height=\"{height}\" viewBox=\"0 0 {N(Width)} {height}\" role=\"img\" aria-label=\"Flows over time\">");
-        Line("<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line class=\"hatch\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\"/></pattern>");
-        Line("<pattern id=\"stripes\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line x1=\"0\" y1=\"0\" x2=\"0\" y2=\"5\" stroke=\"#000\" stroke-opacity=\".45\" stroke-width=\"2\"/></pattern></defs>");
+        Line(
+            $"<svg xmlns=\"http://www.w3.org/2000/svg\" width=\"{N(Width)}\" height=\"{height}\" viewBox=\"0 0 {N(Width)} {height}\" " +
+            "role=\"img\" aria-label=\"Flows over time\">");
+        Line(
+            "<defs><pattern id=\"hatch\" width=\"6\" height=\"6\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\">" +
+            "<line class=\"hatch\" x1=\"0\" y1=\"0\" x2=\"0\" y2=\"6\"/></pattern>");
+        Line(
+            "<pattern id=\"stripes\" width=\"5\" height=\"5\" patternUnits=\"userSpaceOnUse\" patternTransform=\"rotate(45)\"><line " +
+            "x1=\"0\" y1=\"0\" x2=\"0\" y2=\"5\" stroke=\"#000\" stroke-opacity=\".45\" stroke-width=\"2\"/></pattern></defs>");
         WriteLanes();
         WriteAxis();
         WriteWindows();
@@ -84,12 +91,18 @@ internal sealed class TimelineSvg
 
     private void WriteWindows()
     {
+        // The opacity is the group's: windows that overlap do not become darker.
+        Line("<g class=\"windows\">");
         foreach (ReportWindow window in _report.Windows.Take(MostMoves))
         {
             double x = _scale.X(window.From);
             string about = $"Replacement window from {Since(window.From)} to {Since(window.To)}: {window.Prefix} is being replaced";
-            Line($"<rect class=\"window\" x=\"{N(x)}\" y=\"{N(_top)}\" width=\"{N(Math.Max(1, _scale.X(window.To) - x))}\" height=\"{N(_bottom - _top)}\"><title>{about}</title></rect>");
+            Line(
+                $"<rect class=\"window\" x=\"{N(x)}\" y=\"{N(_top)}\" width=\"{N(Math.Max(1, _scale.X(window.To) - x))}\" " +
+                $"height=\"{N(_bottom - _top)}\"><title>{about}</title></rect>");
         }
+
+        Line("</g>");
     }
 
     private void WritePrefixes()
@@ -103,15 +116,19 @@ internal sealed class TimelineSvg
             for (int j = 0; j < prefix.States.Count; j++)
             {
                 ReportPrefixState state = prefix.States[j];
-                Timestamp end = j + 1 < prefix.States.Count ? prefix.States[j + 1].Time : _report.To;
+                Timestamp until = j + 1 < prefix.States.Count ? prefix.States[j + 1].Time : _report.To;
                 if (state.State is "preferred" or "deprecated" or "closing")
                 {
                     double x = _scale.X(state.Time);
-                    Line($"<rect class=\"{state.State}\" x=\"{N(x)}\" y=\"{N(y + 5)}\" width=\"{N(Math.Max(1.5, _scale.X(end) - x))}\" height=\"8\"><title>{state.State} from {Since(state.Time)} to {Since(end)}</title></rect>");
+                    Line(
+                        $"<rect class=\"{state.State}\" x=\"{N(x)}\" y=\"{N(y + 5)}\" width=\"{N(Math.Max(1.5, _scale.X(until) - x))}\" " +
+                        $"height=\"8\"><title>{state.State} from {Since(state.Time)} to {Since(until)}</title></rect>");
                 }
             }
 
-            string last = prefix.States.Count > 0 ? prefix.States[^1].Reason is { } reason ? $"{prefix.States[^1].State}: {reason}" : prefix.States[^1].State : string.Empty;
+            string last = prefix.States is [.., { } end]
+                ? end.Reason is { } reason ? $"{end.State}: {reason}" : end.State
+                : string.Empty;
             Line($"<text class=\"muted\" x=\"{N(Right + 10)}\" y=\"{N(y + 12)}\">{T(ReportText.Elide(last, OutcomeLetters))}</text></g>");
         }
     }
@@ -119,11 +136,13 @@ internal sealed class TimelineSvg
     private void WriteFlow(ReportFlow flow, double y)
     {
         string number = string.Create(CultureInfo.InvariantCulture, $"#{flow.Id} ");
-        Line($"<g class=\"flow\" id=\"flow{flow.Id}\"><title>{T($"{number}{TimelineHtml.Name(flow)}\n{AddressTypes.ToName(flow.Type)}: {flow.Decision}")}</title>");
+        Line(
+            $"<g class=\"flow\" id=\"flow{flow.Id}\"><title>" +
+            $"{T($"{number}{TimelineHtml.Name(flow)}\n{AddressTypes.ToName(flow.Type)}: {flow.Decision}")}</title>");
         Line($"<text x=\"4\" y=\"{N(y + 13)}\">{T(number + ShortName(flow, NameLetters - number.Length))}</text>");
         foreach (ReportSpan span in flow.Spans)
         {
-            WriteSpan(span, y + 2);
+            WriteSpan(span, y + 2, isOnly: flow.Spans.Count == 1);
         }
 
         if (flow.Density is { } density)
@@ -133,28 +152,43 @@ internal sealed class TimelineSvg
 
         foreach (ReportFlowEvent next in flow.Events)
         {
-            WriteMark(next, y + 2 + (BarHeight / 2));
+            // The end of a bar that is drawn longer than it was is where the bar ends.
+            double shortest = flow.Spans is [.., { } last] ? _scale.X(last.From) + ShortestBar : 0;
+            WriteMark(next, Math.Max(_scale.X(next.Time), IsEnd(next) ? shortest : 0), y + 2 + (BarHeight / 2));
         }
 
         (string outcome, bool isBad) = Outcome(flow);
-        Line($"<text class=\"{(isBad ? "warn" : "muted")}\" x=\"{N(Right + 10)}\" y=\"{N(y + 13)}\">{T(ReportText.Elide(outcome, OutcomeLetters))}</text></g>");
+        Line(
+            $"<text class=\"{(isBad ? "warn" : "muted")}\" x=\"{N(Right + 10)}\" y=\"{N(y + 13)}\">" +
+            $"{T(ReportText.Elide(outcome, OutcomeLetters))}</text></g>");
     }
 
-    private void WriteSpan(ReportSpan span, double y)
+    private void WriteSpan(ReportSpan span, double y, bool isOnly)
     {
         TimelineLook look = _palette[span.Typed];
         double x = _scale.X(span.From);
-        double width = Math.Max(2, _scale.X(span.To) - x);
+        double width = Math.Max(ShortestBar, _scale.X(span.To) - x);
         string box = $"x=\"{N(x)}\" y=\"{N(y)}\" width=\"{N(width)}\" height=\"{N(BarHeight)}\"";
-        Line($"<rect class=\"b{look.Color}\" {box}><title>{look.Letter} {span.Typed} from {Since(span.From)} to {Since(span.To)}</title></rect>");
+        Line(
+            $"<rect class=\"b{look.Color}\" {box}><title>{look.Letter} {span.Typed} from {Since(span.From)} to " +
+            $"{Since(span.To)}</title></rect>");
         if (look.Round % 2 == 1)
         {
             Line($"<rect fill=\"url(#stripes)\" pointer-events=\"none\" {box}/>");
         }
 
-        if (width >= (look.Letter.Length * LetterWidth) + 14)   // room left for a mark at either end
+        double letters = look.Letter.Length * LetterWidth;
+        if (width >= letters + 14)   // room left for a mark at either end
         {
-            Line($"<text class=\"letter t{look.Color}\" pointer-events=\"none\" x=\"{N(x + (width / 2))}\" y=\"{N(y + 11)}\">{look.Letter}</text>");
+            Line(
+                $"<text class=\"letter t{look.Color}\" pointer-events=\"none\" x=\"{N(x + (width / 2))}\" y=\"{N(y + 11)}\">" +
+                $"{look.Letter}</text>");
+        }
+        else if (isOnly)
+        {
+            // Beside the bar and its mark there is nothing else in the lane, at one side at least.
+            double center = x + width + 10 + letters <= _scale.Right ? x + width + 10 + (letters / 2) : x - 10 - (letters / 2);
+            Line($"<text class=\"letter\" pointer-events=\"none\" x=\"{N(center)}\" y=\"{N(y + 11)}\">{look.Letter}</text>");
         }
     }
 
@@ -178,9 +212,10 @@ internal sealed class TimelineSvg
         }
     }
 
-    private void WriteMark(ReportFlowEvent next, double y)
+    private static bool IsEnd(ReportFlowEvent next) => next.What is FlowEventKind.Closed or FlowEventKind.Expired;
+
+    private void WriteMark(ReportFlowEvent next, double x, double y)
     {
-        double x = _scale.X(next.Time);
         string title = T($"{Since(next.Time)} {ReportTable.Name(next.What)}{(next.Detail is null ? string.Empty : ": " + next.Detail)}");
         switch (next.What)
         {
@@ -189,7 +224,9 @@ internal sealed class TimelineSvg
                 Line($"<path class=\"halo\" {cross}/><path class=\"stranded\" {cross}><title>{title}</title></path>");
                 break;
             case FlowEventKind.Refused:
-                Line($"<path class=\"stranded\" d=\"M{N(x - 5)} {N(y)}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0M{N(x - 3.5)} {N(y + 3.5)}l7 -7\"><title>{title}</title></path>");
+                Line(
+                    $"<path class=\"stranded\" d=\"M{N(x - 5)} {N(y)}a5 5 0 1 0 10 0a5 5 0 1 0 -10 0M{N(x - 3.5)} {N(y + 3.5)}l7 -7\">" +
+                    $"<title>{title}</title></path>");
                 break;
             case FlowEventKind.WentOver:
                 Line($"<path class=\"over\" d=\"M{N(x)} {N(y - 6)}l5 6l-5 6l-5 -6z\"><title>{title}</title></path>");
@@ -207,15 +244,20 @@ internal sealed class TimelineSvg
         foreach (ReportMove move in _report.Moves.Take(MostMoves))
         {
             double x = _scale.X(move.Time);
-            string about = T($"{Since(move.Time)} {ReportTable.Name(move.Kind)} {move.Name}: {ReportText.Count(move.Kept)} kept, {ReportText.Count(move.WentOver)} went over, {ReportText.Count(move.Stranded)} stranded");
-            Line($"<line class=\"move {ReportTable.Name(move.Kind)}\" x1=\"{N(x)}\" y1=\"{N(_top - 6)}\" x2=\"{N(x)}\" y2=\"{N(_bottom)}\"><title>{about}</title></line>");
+            string what = $"{Since(move.Time)} {ReportTable.Name(move.Kind)} {move.Name}";
+            string about = T($"{what}: {move.Kept} kept, {move.WentOver} went over, {move.Stranded} stranded");
+            Line(
+                $"<line class=\"move {ReportTable.Name(move.Kind)}\" x1=\"{N(x)}\" y1=\"{N(_top - 6)}\" x2=\"{N(x)}\" " +
+                $"y2=\"{N(_bottom)}\"><title>{about}</title></line>");
         }
 
         foreach ((ReportMove move, int row, bool toTheLeft) in _labels)
         {
             double x = _scale.X(move.Time) + (toTheLeft ? -3 : 3);
             double y = (row + 1) * LabelHeight;
-            Line($"<line class=\"move\" x1=\"{N(_scale.X(move.Time))}\" y1=\"{N(y - 9)}\" x2=\"{N(_scale.X(move.Time))}\" y2=\"{N(_top - 6)}\"/>");
+            Line(
+                $"<line class=\"move\" x1=\"{N(_scale.X(move.Time))}\" y1=\"{N(y - 9)}\" x2=\"{N(_scale.X(move.Time))}\" " +
+                $"y2=\"{N(_top - 6)}\"/>");
             Line($"<text class=\"move\" x=\"{N(x)}\" y=\"{N(y)}\" text-anchor=\"{(toTheLeft ? "end" : "start")}\">{T(Label(move))}</text>");
         }
     }
@@ -256,7 +298,8 @@ internal sealed class TimelineSvg
     {
         string arrow = flow.Inbound ? " ← " : " → ";
         int each = (letters - flow.Protocol.Length - 1 - arrow.Length) / 2;
-        return $"{flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort, each)}{arrow}{ReportText.End(flow.Remote, flow.RemotePort, each)}";
+        string local = ReportText.End(flow.Internal, flow.LocalPort, each);
+        return $"{flow.Protocol} {local}{arrow}{ReportText.End(flow.Remote, flow.RemotePort, each)}";
     }
 
     private (string Text, bool IsBad) Outcome(ReportFlow flow)

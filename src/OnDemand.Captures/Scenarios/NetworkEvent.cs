@@ -21,7 +21,8 @@ public abstract record NetworkEvent(ScenarioTime At, ScenarioPlace Place);
 /// <param name="Prefixes">What the network gives there; may be empty.</param>
 /// <param name="Window">The replacement window (RFC 8653 §3.2); null when the scenario names none.</param>
 public sealed record AttachEvent(
-    ScenarioTime At, ScenarioPlace Place, string Name, IReadOnlyList<PrefixAdvertisement> Prefixes, Duration? Window) : NetworkEvent(At, Place);
+    ScenarioTime At, ScenarioPlace Place, string Name, IReadOnlyList<PrefixAdvertisement> Prefixes, Duration? Window)
+    : NetworkEvent(At, Place);
 
 /// <summary>The network takes a prefix back.</summary>
 /// <param name="At">When.</param>

@@ -75,7 +75,7 @@ public sealed record Scenario
             : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero);
     }
 
-    /// <summary>The engine's options as the scenario has them; the limit of events is the caller's to set.</summary>
+    /// <summary>The engine's options as the scenario has them; how many events and replies may wait is the caller's to say.</summary>
     /// <returns>The options.</returns>
     public DataplaneOptions BuildOptions()
     {
@@ -83,6 +83,7 @@ public sealed record Scenario
         return usual with
         {
             AddressSeed = Seed,
+            HashSeed = (Seed * 0x9e37_79b9_7f4a_7c15) ^ usual.HashSeed,
             IdentifierSecret = Addresses.Secret is { } secret ? Convert.FromHexString(secret) : ReadOnlyMemory<byte>.Empty,
             Internal = Internal,
             Policy = BuildPolicy(),
@@ -99,7 +100,7 @@ public sealed record Scenario
             GracefulRenewal = Renewal(AddressType.GracefulReplacement),
             SessionLastingRenewal = Renewal(AddressType.SessionLasting),
             MaximumFlows = Limits.Flows ?? usual.MaximumFlows,
-            MaximumBindings = Limits.Bindings ?? usual.MaximumBindings,
+            MaximumBindings = Limits.Bindings ?? Limits.Flows ?? usual.MaximumBindings,
             MaximumInternalAddresses = Limits.InternalAddresses ?? usual.MaximumInternalAddresses,
             MaximumTypedAddresses = Limits.TypedAddresses ?? usual.MaximumTypedAddresses,
             MaximumPrefixes = Limits.Prefixes ?? usual.MaximumPrefixes,
@@ -129,7 +130,9 @@ public sealed record Scenario
     public PolicyTable BuildPolicyTable() =>
         Labels.Count > 0 ? new PolicyTable([.. Labels]) : Profile == SelectionProfile.Linux ? PolicyTable.Linux : PolicyTable.Default;
 
-    /// <summary>Checks what can be checked only when the first packet's time is known: that relative and absolute times are in order.</summary>
+    /// <summary>
+    /// Checks what can be checked only when the first packet's time is known: that relative and absolute times are in order.
+    /// </summary>
     /// <param name="firstPacket">When the first packet was captured.</param>
     /// <exception cref="ScenarioException">An event comes before the one above it.</exception>
     public void CheckOrder(Timestamp firstPacket)
@@ -140,12 +143,14 @@ public sealed record Scenario
             {
                 throw new ScenarioException(
                     File, Network[i].Place.Line, Network[i].Place.Column,
-                    $"found an event at {Network[i].At} after one at {Network[i - 1].At}, expected events in time order (the first packet is at {ScenarioText.Absolute(firstPacket.Nanoseconds)})");
+                    $"found an event at {Network[i].At} after one at {Network[i - 1].At}, expected events in time order " +
+                    $"(the first packet is at {ScenarioText.Absolute(firstPacket.Nanoseconds)})");
             }
         }
     }
 
-    private RenewalLimit Renewal(AddressType type) => Addresses.Renew.TryGetValue(type, out RenewalLimit limit) ? limit : RenewalLimit.Never;
+    private RenewalLimit Renewal(AddressType type) =>
+        Addresses.Renew.TryGetValue(type, out RenewalLimit limit) ? limit : RenewalLimit.Never;
 }
 
 /// <summary>How typed addresses are made and renewed.</summary>

@@ -26,7 +26,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             throw fields.Wrong(node, "an empty list", "a list of at least one event");
         }
 
-        // Relative and absolute times meet only when the first packet is known: Scenario.CheckOrder. Within each kind order is checked here.
+        // Relative and absolute times meet only when the first packet is known: Scenario.CheckOrder. Within each kind order is checked
+        // here.
         NetworkEvent?[] last = new NetworkEvent?[2];
         foreach (NetworkEvent next in events)
         {
@@ -71,7 +72,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         switch (kind)
         {
             case "attach":
-                return new AttachEvent(at, map.Place, Name(map.Need("attach")), ReadPrefixes(map.Find("prefixes"), isNew: true), Window(map));
+                return new AttachEvent(
+                    at, map.Place, Name(map.Need("attach")), ReadPrefixes(map.Find("prefixes"), isNew: true), Window(map));
             case "withdraw":
                 map.Refuse("beside 'withdraw'", "prefixes");
                 return ReadWithdrawal(map, at);
@@ -82,8 +84,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             default:
                 map.Refuse("beside 'advertise'", "window");
                 OnlyTrue(map.Need("advertise"));
-                return new AdvertiseEvent(
-                    at, map.Place, ReadPrefixes(map.Need("prefixes"), isNew: false), map.Get("authenticated", truth => fields.Truth(truth), false));
+                bool authenticated = map.Get("authenticated", truth => fields.Truth(truth), false);
+                return new AdvertiseEvent(at, map.Place, ReadPrefixes(map.Need("prefixes"), isNew: false), authenticated);
         }
     }
 
@@ -133,7 +135,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         return fields.List(node, "a list of prefixes", item =>
         {
             PrefixAdvertisement entry = ReadPrefix(item, isNew);
-            return seen.Add(entry.Prefix) ? entry : throw fields.Wrong(item, $"the prefix {entry.Prefix} a second time in one event", "each prefix once");
+            return seen.Add(entry.Prefix) ? entry : throw fields.Wrong(
+                item, $"the prefix {entry.Prefix} a second time in one event", "each prefix once");
         });
     }
 
@@ -187,7 +190,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         Duration preferred = map.Get("preferred", fields.Span, valid);
         return preferred > valid
             ? throw fields.Wrong(
-                map.Need("preferred"), $"a preferred lifetime of {ScenarioText.Format(preferred)} above the valid lifetime of {ScenarioText.Format(valid)}",
+                map.Need("preferred"),
+                $"a preferred lifetime of {ScenarioText.Format(preferred)} above the valid lifetime of {ScenarioText.Format(valid)}",
                 "preferred not above valid")
             : (preferred, valid);
     }
@@ -198,7 +202,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         IpAddress address = prefix.Address;
         if (prefix.Length == 0 || address.IsMulticast || address.IsLinkLocal || address.IsLoopback || address.IsUnspecified)
         {
-            throw fields.Wrong(node, $"{node.Description} as a prefix from the network", "a unicast prefix that is neither link-local nor loopback");
+            throw fields.Wrong(
+                node, $"{node.Description} as a prefix from the network", "a unicast prefix that is neither link-local nor loopback");
         }
 
         if (prefix.IsSingleAddress && Array.Exists(inside, known => known.Contains(address)))
@@ -209,7 +214,9 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         if (_given.TryGetValue(prefix, out AddressType before) && before != type)
         {
             throw fields.Wrong(
-                node, $"the prefix {prefix} as {AddressTypes.ToName(type)} after it was {AddressTypes.ToName(before)}", "one type for each prefix");
+                node,
+                $"the prefix {prefix} as {AddressTypes.ToName(type)} after it was {AddressTypes.ToName(before)}",
+                "one type for each prefix");
         }
 
         _given[prefix] = type;

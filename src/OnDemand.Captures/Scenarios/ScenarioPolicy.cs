@@ -20,7 +20,9 @@ public sealed record ScenarioPolicy
     /// <summary>Whether flows other than TCP go over as soon as a replacement window opens, instead of when it closes.</summary>
     public bool GracefulDatagramsAtOnce { get; init; }
 
-    /// <summary>Whether new Session-Lasting flows prefer the serving network's prefix (RFC 6724 rule 5.5) to the one that is held.</summary>
+    /// <summary>
+    /// Whether new Session-Lasting flows prefer the serving network's prefix (RFC 6724 rule 5.5) to the one that is held.
+    /// </summary>
     public bool PreferRoute { get; init; }
 
     /// <summary>What ON_NET means: the drafts differ.</summary>

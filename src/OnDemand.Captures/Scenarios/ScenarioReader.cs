@@ -100,7 +100,8 @@ public sealed class ScenarioReader
         {
             IpPrefix prefix = _fields.Prefix(item);
             return prefix.Address.IsMulticast || prefix.Address.IsLinkLocal || prefix.Address.IsLoopback || prefix.Address.IsUnspecified
-                ? throw _fields.Wrong(item, $"{item.Description} as an internal address", "a unicast address that is neither link-local nor loopback")
+                ? throw _fields.Wrong(
+                    item, $"{item.Description} as an internal address", "a unicast address that is neither link-local nor loopback")
                 : seen.Add(prefix) ? prefix : throw _fields.Wrong(item, $"{item.Description} a second time", "each internal address once");
         });
         return prefixes.Length > 0 ? prefixes : throw _fields.Wrong(node, "an empty list", expected);
@@ -165,7 +166,8 @@ public sealed class ScenarioReader
     private ScenarioLimits ReadLimits(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(
-            node, "limits", "flows", "bindings", "internal-addresses", "typed-addresses", "prefixes", "fragments", "held-packets", "held-bytes");
+            node, "limits", "flows", "bindings", "internal-addresses", "typed-addresses", "prefixes", "fragments", "held-packets",
+            "held-bytes");
         return new ScenarioLimits
         {
             Flows = map.Maybe("flows", count => Count(count, 1 << 28)),
@@ -266,7 +268,8 @@ public sealed class ScenarioReader
 
         if (node is not MappingNode map)
         {
-            throw fields.Wrong(node, node.Description, string.Create(CultureInfo.InvariantCulture, $"a map with types as keys under '{what}'"));
+            throw fields.Wrong(
+                node, node.Description, string.Create(CultureInfo.InvariantCulture, $"a map with types as keys under '{what}'"));
         }
 
         HashSet<AddressType> seen = [];

@@ -264,7 +264,8 @@ public sealed class ScenarioWriter
 
     private static IEnumerable<(string Key, string? Value)> Timers(ScenarioTimers timers) =>
     [
-        ("tcp-established", Span(timers.TcpEstablished)), ("tcp-opening", Span(timers.TcpOpening)), ("tcp-closing", Span(timers.TcpClosing)),
+        ("tcp-established", Span(timers.TcpEstablished)), ("tcp-opening", Span(timers.TcpOpening)),
+        ("tcp-closing", Span(timers.TcpClosing)),
         ("udp", Span(timers.Udp)), ("icmp", Span(timers.Icmp)), ("other", Span(timers.Other)), ("fragment", Span(timers.Fragment)),
         ("answer", Span(timers.Answer)),
     ];

@@ -44,6 +44,20 @@ public class TimelineHtmlTests
     }
 
     [Fact]
+    public void A_short_flow_has_its_letter_beside_its_bar()
+    {
+        ReplayReport report = SampleReports.Move();
+        ReportFlow first = report.Flows[0] with { Spans = [report.Flows[0].Spans[0] with { From = SampleReports.At(5), To = SampleReports.At(5.001) }] };
+
+        XElement lane = Lane(Draw(report with { Flows = [first] }), 1);
+
+        double bar = Number(lane.Element(Svg + "rect")!, "x");
+        XElement letter = Assert.Single(WithClass(lane, "text", "letter"));
+        Assert.Equal("A", letter.Value);
+        Assert.InRange(Number(letter, "x"), bar + 10, bar + 30);
+    }
+
+    [Fact]
     public void Every_color_has_a_letter_in_the_legend()
     {
         XDocument page = Page(SampleReports.Move());

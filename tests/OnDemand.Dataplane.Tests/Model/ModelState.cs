@@ -1,0 +1,185 @@
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane.Tests.Model;
+
+/// <summary>A prefix as the model knows it.</summary>
+internal sealed class ModelPrefix
+{
+    public required IpPrefix Prefix { get; init; }
+
+    public required AddressType Type { get; init; }
+
+    public required bool Home { get; init; }
+
+    public bool OnDemand { get; set; }
+
+    public int Attachment { get; set; }
+
+    public PrefixState State { get; set; }
+
+    public Timestamp PreferredUntil { get; set; }
+
+    public Timestamp ValidUntil { get; set; }
+
+    public Timestamp ClosesAt { get; set; } = Timestamp.Never;
+
+    public Timestamp UnusedSince { get; set; }
+
+    public bool WasUsed { get; set; }
+
+    /// <summary>The address that new sockets of an internal address get.</summary>
+    public Dictionary<IpAddress, ModelAddress> Current { get; } = [];
+
+    public bool IsUsable => State is PrefixState.Preferred or PrefixState.Deprecated or PrefixState.Closing;
+
+    public bool IsForNewSockets => State is PrefixState.Preferred or PrefixState.Deprecated;
+}
+
+/// <summary>A typed address; what it is is seen when the engine first shows it, unless the prefix is a /128.</summary>
+internal sealed class ModelAddress
+{
+    public required ModelPrefix Prefix { get; init; }
+
+    public required IpAddress Internal { get; init; }
+
+    public required Timestamp Since { get; init; }
+
+    public IpAddress? External { get; set; }
+
+    public bool IsExact { get; init; }
+
+    public ulong OctetsOut { get; set; }
+
+    public AddressType Type => Prefix.Type;
+
+    public bool IsUsable => Prefix.IsUsable;
+}
+
+/// <summary>What makes two flows share an address.</summary>
+internal readonly record struct ModelBindingKey(byte Protocol, IpAddress Internal, ushort LocalPort, PolicyOutcome Outcome);
+
+/// <summary>A socket's address for one outcome.</summary>
+internal sealed class ModelBinding
+{
+    public required ModelBindingKey Key { get; init; }
+
+    public required ModelAddress Address { get; set; }
+
+    public int Flows { get; set; }
+
+    public int Requests { get; set; }
+}
+
+internal readonly record struct ModelFlowKey(byte Protocol, IpAddress Remote, ushort RemotePort, ushort LocalPort, IpAddress Internal);
+
+/// <summary>A flow.</summary>
+internal sealed class ModelFlow
+{
+    public required ModelFlowKey Key { get; init; }
+
+    public required ModelAddress Address { get; set; }
+
+    public ModelAddress? OldAddress { get; set; }
+
+    public ModelBinding? Binding { get; set; }
+
+    public bool IsNative { get; init; }
+
+    public FlowState State { get; set; }
+
+    public Timestamp LastSeen { get; set; }
+
+    /// <summary>The last acknowledgment number that the host sent.</summary>
+    public uint? HostAcknowledged { get; set; }
+
+    /// <summary>Where the remote's segments end.</summary>
+    public uint? RemoteEnd { get; set; }
+
+    /// <summary>Where the host's segments end.</summary>
+    public uint? HostEnd { get; set; }
+
+    public bool IsTcp => Key.Protocol == IpProtocol.Tcp;
+
+    public bool IsLive => State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded);
+
+    public bool IsConnected =>
+        State is FlowState.OpeningIn or FlowState.Established or FlowState.HostFin or FlowState.RemoteFin;
+}
+
+/// <summary>A question that the network has not answered.</summary>
+internal sealed class ModelQuestion
+{
+    public required AddressType Type { get; init; }
+
+    public required bool OnNet { get; init; }
+
+    public required Timestamp Deadline { get; init; }
+
+    /// <summary>The number by which the engine knows it.</summary>
+    public int? Id { get; set; }
+
+    public List<ModelRequest> Waiting { get; } = [];
+}
+
+/// <summary>A socket's request.</summary>
+internal sealed class ModelRequest
+{
+    public required ulong Token { get; init; }
+
+    public required byte Protocol { get; init; }
+
+    public required IpAddress Named { get; init; }
+
+    public required IpAddress Internal { get; init; }
+
+    public required ushort LocalPort { get; init; }
+
+    public required PolicyOutcome Outcome { get; init; }
+
+    public ModelBinding? Binding { get; set; }
+
+    public bool IsWaiting { get; set; }
+}
+
+/// <summary>A frame that waits, as it arrived.</summary>
+internal sealed class ModelHeldFrame
+{
+    public required byte[] Frame { get; init; }
+
+    public required FrameInfo Info { get; init; }
+
+    public required bool Inbound { get; init; }
+
+    public ModelQuestion? Question { get; init; }
+
+    public ModelDatagram? Datagram { get; init; }
+}
+
+/// <summary>What became of a datagram's first fragment.</summary>
+internal enum ModelFirst
+{
+    Unseen,
+    Held,
+    Dropped,
+    Rewritten,
+    Untouched,
+}
+
+/// <summary>A fragmented datagram.</summary>
+internal sealed class ModelDatagram
+{
+    public required Timestamp Deadline { get; init; }
+
+    public List<(int Offset, int Length)> Ranges { get; } = [];
+
+    public bool IsOverlapped { get; set; }
+
+    public ModelFirst First { get; set; }
+
+    public ForwardReason Untouched { get; set; }
+
+    public ModelAddress? Address { get; set; }
+}

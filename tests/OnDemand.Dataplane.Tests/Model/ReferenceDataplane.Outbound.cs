@@ -1,0 +1,369 @@
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Tests.Support;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane.Tests.Model;
+
+// From the host to the network, in the order of the contract.
+internal sealed partial class ReferenceDataplane
+{
+    private const byte Prohibited = 1;             // RFC 4443 §3.1: communication administratively prohibited
+    private const byte SourcePolicy = 5;        // source address failed ingress/egress policy
+
+    // The address that the frame at hand was given; what follows a first fragment is what it became.
+    private ModelAddress? _used;
+
+    private ModelVerdict Outbound(byte[] frame, FrameInfo info, byte[]? shown, Timestamp now)
+    {
+        _used = null;
+        var packet = new NaivePacket(frame, info.NetworkOffset);
+        if (packet.Shape == NaiveShape.NotIpv6)
+        {
+            return ModelVerdict.Sent(ForwardReason.NotIpv6, frame);
+        }
+
+        ModelAddress? native = null;
+        if (!IsInternal(packet.Source))
+        {
+            native = Known(packet.Source);
+            if (native is null)
+            {
+                return ModelVerdict.Sent(ForwardReason.NotOurs, frame);
+            }
+        }
+        else if (!_internals.Contains(packet.Source))
+        {
+            if (_internals.Count >= _options.MaximumInternalAddresses)
+            {
+                return ModelVerdict.Dropped(DropReason.AddressTableFull);
+            }
+
+            _internals.Add(packet.Source);
+        }
+
+        if (IsOutOfReach(packet.Destination))
+        {
+            return ModelVerdict.Sent(ForwardReason.LinkScope, frame);
+        }
+
+        if (packet.Shape == NaiveShape.NeighborDiscovery)
+        {
+            return ModelVerdict.Sent(ForwardReason.NeighborDiscovery, frame);
+        }
+
+        if (IsInternal(packet.Destination))
+        {
+            return ModelVerdict.Sent(ForwardReason.Internal, frame);
+        }
+
+        if (Unsafe(packet) is DropReason reason)
+        {
+            // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
+            return native is null ? Untranslatable(frame, reason)
+                : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+                : native.IsUsable ? ModelVerdict.Sent(ForwardReason.Native, frame)
+                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded) with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+        }
+
+        return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
+    }
+
+    private ModelVerdict Whole(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
+    {
+        ModelVerdict verdict = packet.Shape == NaiveShape.Error ? OutboundError(frame, info, packet, shown, now)
+            : native is not null ? Native(frame, info, packet, native, now)
+            : OutboundFlow(frame, info, packet, shown, now);
+        Note(packet, inbound: false, verdict);
+        return verdict;
+    }
+
+    private ModelVerdict OutboundFlow(byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
+    {
+        ModelFlowKey key = OutboundKey(packet);
+        ModelFlow? flow = _flows.GetValueOrDefault(key);
+        bool opens = packet.Protocol == IpProtocol.Tcp && IsOpening(packet);
+        bool unanswered = flow is { IsTcp: true, State: FlowState.OpeningOut, Address.IsUsable: false };
+        if (flow is not null && ((opens && !flow.IsLive) || unanswered))
+        {
+            Remove(flow);
+            flow = null;
+        }
+
+        if (flow is null)
+        {
+            if (!_attached)
+            {
+                return ModelVerdict.Dropped(DropReason.Detached);
+            }
+
+            if (packet.Protocol == IpProtocol.Tcp && !IsOpening(packet) && !MayPickUp(packet))
+            {
+                return ModelVerdict.Dropped(DropReason.NoFlow);
+            }
+
+            return Open(frame, info, packet, key, shown, now);
+        }
+
+        if (flow.State == FlowState.Stranded)
+        {
+            return ResetHost(flow, packet, info);
+        }
+
+        if (!flow.Address.IsUsable)
+        {
+            if (flow.IsTcp)
+            {
+                return Strand(flow, packet, info);
+            }
+
+            if (GoOver(flow, frame, info, packet, now) is ModelVerdict ended)
+            {
+                return ended;
+            }
+        }
+        else if (_options.GracefulDatagramsAtOnce && !flow.IsTcp && flow.Address.Prefix.State == PrefixState.Closing)
+        {
+            GoOverAtOnce(flow, packet, now);
+        }
+
+        return _attached ? Leave(flow, frame, info, packet, shown, now) : ModelVerdict.Dropped(DropReason.Detached);
+    }
+
+    private ModelVerdict Open(byte[] frame, FrameInfo info, NaivePacket packet, ModelFlowKey key, byte[]? shown, Timestamp now)
+    {
+        if (_flows.Count >= _options.MaximumFlows)
+        {
+            return Answer(frame, info, Prohibited, DropReason.FlowTableFull);
+        }
+
+        PolicyOutcome outcome = Decide(Facts(key, packet));
+        if (Source(outcome, key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        {
+            return without;
+        }
+
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address))
+        {
+            Forget(binding);
+            return Untranslatable(frame, DropReason.OpaqueTransport);
+        }
+
+        var flow = new ModelFlow
+        {
+            Key = key,
+            Address = binding!.Address,
+            Binding = binding,
+            State = FirstState(packet, inbound: false),
+            LastSeen = now,
+        };
+        binding.Flows++;
+        _flows.Add(key, flow);
+        return Leave(flow, frame, info, packet, shown, now);
+    }
+
+    /// <summary>A binding with an address for new flows, or what becomes of the frame without one.</summary>
+    private ModelVerdict? Source(
+        PolicyOutcome outcome, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
+    {
+        var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, outcome);
+        if (_bindings.TryGetValue(key, out binding) && binding.Address.Prefix.IsForNewSockets)
+        {
+            return null;
+        }
+
+        if (binding is null && _bindings.Count >= _options.MaximumBindings)
+        {
+            return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
+        }
+
+        ModelAddress? address = Choose(outcome, flow.Internal, flow.Remote, now);
+        if (address is null)
+        {
+            if (!_attached)
+            {
+                return ModelVerdict.Dropped(DropReason.Detached);
+            }
+
+            DropReason reason = Ask(outcome, out ModelQuestion? question, now);
+            return reason switch
+            {
+                DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
+                DropReason.Refused => Answer(frame, info, Prohibited, DropReason.Refused),
+                _ => ModelVerdict.Dropped(reason),
+            };
+        }
+
+        if (binding is null)
+        {
+            binding = new ModelBinding { Key = key, Address = address };
+            _bindings.Add(key, binding);
+        }
+
+        binding.Address = address;
+        return null;
+    }
+
+    private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
+    {
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(flow.Address))
+        {
+            return Untranslatable(frame, DropReason.OpaqueTransport);
+        }
+
+        Track(flow, packet, inbound: false, now);
+        return Rewritten(flow.Address, frame, info, packet, shown, now);
+    }
+
+    private ModelVerdict Rewritten(ModelAddress address, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
+    {
+        _used = address;
+        address.OctetsOut += (ulong)packet.PacketLength;
+        if (shown is not null)
+        {
+            Adopt(address, IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)));
+        }
+
+        IpAddress external = address.External ?? Stand(address.Prefix);
+        byte[] rewritten = packet.Shape == NaiveShape.Error
+            ? NaiveRewrite.Error(frame, info, outbound: true, external)
+            : NaiveRewrite.Source(frame, info, external);
+        if (Known(packet.Destination) is null)
+        {
+            return ModelVerdict.Sent(ForwardReason.Rewritten, rewritten);
+        }
+
+        ModelVerdict inbound = Inbound(rewritten, info, now);
+        return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
+            ? inbound with { Forward = ForwardReason.Hairpin }
+            : inbound.Or is null ? inbound
+            : inbound with { Or = ModelVerdict.Sent(ForwardReason.Rewritten, rewritten) };
+    }
+
+    /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
+    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, Timestamp now)
+    {
+        PolicyOutcome outcome = flow.Binding?.Key.Outcome ?? Decide(Facts(flow.Key, packet));
+        if (Source(outcome, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        {
+            return without;
+        }
+
+        Rebind(flow, binding!);
+        flow.OldAddress = null;
+        return null;
+    }
+
+    /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
+    private void GoOverAtOnce(ModelFlow flow, NaivePacket packet, Timestamp now)
+    {
+        PolicyOutcome outcome = flow.Binding?.Key.Outcome ?? Decide(Facts(flow.Key, packet));
+        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == flow.Address.Type && IsAllowed(prefix, outcome));
+        if (!there || !_attached)
+        {
+            return;
+        }
+
+        ModelAddress old = flow.Address;
+        if (Source(outcome, flow.Key, [], default, now, out ModelBinding? binding) is null)
+        {
+            Rebind(flow, binding!);
+            flow.OldAddress = old;
+        }
+    }
+
+    private void Rebind(ModelFlow flow, ModelBinding binding)
+    {
+        binding.Flows++;
+        Unbind(flow);
+        flow.Binding = binding;
+        flow.Address = binding.Address;
+    }
+
+    private ModelVerdict Native(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress address, Timestamp now)
+    {
+        ModelFlowKey key = OutboundKey(packet);
+        ModelFlow? flow = _flows.GetValueOrDefault(key);
+        if (!address.IsUsable)
+        {
+            bool remembered = _flows.Values.Any(other => other.Address == address);
+            if (flow is { IsTcp: true, IsConnected: true })
+            {
+                flow.State = FlowState.Stranded;
+            }
+
+            ModelVerdict ended = flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+                : packet.Protocol == IpProtocol.Tcp
+                ? ResetHost(key, address, packet, info)
+                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
+            return ended with { Or = remembered ? null : ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+        }
+
+        if (flow is not null && packet.Protocol == IpProtocol.Tcp && IsOpening(packet) && !flow.IsLive)
+        {
+            Remove(flow);
+            flow = null;
+        }
+
+        if (!_attached)
+        {
+            return ModelVerdict.Dropped(DropReason.Detached);
+        }
+
+        if (flow is null)
+        {
+            if (packet.Protocol == IpProtocol.Tcp && !IsOpening(packet) && !MayPickUp(packet))
+            {
+                return ModelVerdict.Dropped(DropReason.NoFlow);
+            }
+
+            if (_flows.Count >= _options.MaximumFlows)
+            {
+                return Answer(frame, info, Prohibited, DropReason.FlowTableFull);
+            }
+
+            flow = new ModelFlow { Key = key, Address = address, IsNative = true, State = FirstState(packet, inbound: false), LastSeen = now };
+            _flows.Add(key, flow);
+        }
+
+        Track(flow, packet, inbound: false, now);
+        return ModelVerdict.Sent(ForwardReason.Native, frame);
+    }
+
+    private ModelVerdict Untranslatable(byte[] frame, DropReason reason) => _options.Untranslatable == UntranslatablePolicy.Pass
+        ? ModelVerdict.Sent(ForwardReason.Untranslatable, frame)
+        : ModelVerdict.Dropped(reason);
+
+    private static DropReason? Unsafe(NaivePacket packet) => packet.Shape switch
+    {
+        NaiveShape.Authenticated => DropReason.Authenticated,
+        NaiveShape.Signaling => DropReason.AddressSignaling,
+        NaiveShape.Tiny => DropReason.TinyFragment,
+        NaiveShape.Broken => DropReason.BrokenChain,
+        _ => null,
+    };
+
+    private static bool IsOutOfReach(IpAddress address)
+    {
+        byte[] octets = Octets(address);
+        return octets[0] == 0xff || (octets[0] == 0xfe && octets[1] >> 6 == 2) || (octets[..15].All(octet => octet == 0) && octets[15] <= 1);
+    }
+
+    private static ModelFlowKey OutboundKey(NaivePacket packet)
+    {
+        bool message = packet.Protocol == IpProtocol.Icmpv6 && !packet.IsEchoRequest && !packet.IsEchoReply;
+        return new ModelFlowKey(
+            packet.Protocol, packet.PseudoDestination, packet.DestinationPort, message ? packet.IcmpType : packet.SourcePort, packet.Source);
+    }
+
+    private static FlowFacts Facts(ModelFlowKey key, NaivePacket packet) =>
+        new(key.Protocol, key.Internal, key.LocalPort, key.Remote, key.RemotePort, packet.TrafficClass);
+
+    // Which of our addresses this is: one that may be used before one that has ended.
+    private ModelAddress? Known(IpAddress address) => _addresses
+        .Where(typed => typed.External == address)
+        .OrderByDescending(typed => typed.IsUsable)
+        .ThenByDescending(typed => typed.Since)
+        .FirstOrDefault();
+}

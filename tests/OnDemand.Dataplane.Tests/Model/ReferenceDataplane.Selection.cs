@@ -1,0 +1,168 @@
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Tests.Selection;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane.Tests.Model;
+
+// The type first, then RFC 6724 among what is left.
+internal sealed partial class ReferenceDataplane
+{
+    private const int HostInterface = 1;
+
+    private PolicyOutcome Decide(in FlowFacts facts)
+    {
+        (byte protocol, IpAddress internalAddress, ushort localPort) = (facts.Protocol, facts.Internal, facts.LocalPort);
+        ModelRequest? request =
+            _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
+            ?? _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named.IsUnspecified);
+        return request?.Outcome ?? _policy.Match(facts).Outcome;
+    }
+
+    private ModelAddress? Choose(PolicyOutcome outcome, IpAddress internalAddress, IpAddress destination, Timestamp now)
+    {
+        List<ModelAddress> addresses = [];
+        List<SourceCandidate> candidates = [];
+        foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsForNewSockets && IsAllowed(prefix, outcome)))
+        {
+            if (AddressOf(prefix, internalAddress, now) is ModelAddress address)
+            {
+                addresses.Add(address);
+                candidates.Add(new SourceCandidate(address.External ?? Stand(prefix), prefix.Prefix.Length)
+                {
+                    InterfaceIndex = HostInterface,
+                    Deprecated = prefix.State == PrefixState.Deprecated,
+                    Home = prefix.Home,
+                    AdvertisedByNextHop = prefix.Attachment == _attachment,
+                    Temporary = prefix.Type != AddressType.Fixed && !prefix.Prefix.IsSingleAddress,
+                });
+            }
+        }
+
+        bool nextHop = outcome.IsLegacy || _options.PreferRoute || (outcome.OnNet && _options.OnNet == OnNetReading.PreferServing);
+        (int index, _) = NaiveSourceSelection.Select(
+            candidates, new SelectionQuery(destination, HostInterface, outcome.IsLegacy ? outcome.Preferences : default, nextHop));
+        return index < 0 ? null : Renewed(addresses[index], now);
+    }
+
+    private bool IsAllowed(ModelPrefix prefix, PolicyOutcome outcome)
+    {
+        if (outcome.Prefix is IpPrefix pinned)
+        {
+            return prefix.Prefix == pinned;
+        }
+
+        return (outcome.Type == AddressType.None || prefix.Type == outcome.Type)
+            && (!outcome.OnNet || prefix.Attachment == _attachment);
+    }
+
+    // Stands for an address not yet seen; no rule looks past the prefix's length but rule 1, and what nobody has seen is nobody's destination.
+    private static IpAddress Stand(ModelPrefix prefix) => new(prefix.Prefix.Address.High, prefix.Prefix.Address.Low | 0xfeed);
+
+    private ModelAddress? AddressOf(ModelPrefix prefix, IpAddress internalAddress, Timestamp now)
+    {
+        if (prefix.Current.TryGetValue(internalAddress, out ModelAddress? address))
+        {
+            return address;
+        }
+
+        bool single = prefix.Prefix.IsSingleAddress;
+        if (single && prefix.Current.Count > 0)
+        {
+            return null;
+        }
+
+        address = new ModelAddress
+        {
+            Prefix = prefix,
+            Internal = internalAddress,
+            Since = now,
+            IsExact = single,
+            External = single ? prefix.Prefix.Address : null,
+        };
+        prefix.Current.Add(internalAddress, address);
+        _addresses.Add(address);
+        return address;
+    }
+
+    // RFC 8653 §5: by age or by octets sent.
+    private ModelAddress Renewed(ModelAddress address, Timestamp now)
+    {
+        RenewalLimit limit = address.Type switch
+        {
+            AddressType.Nonpersistent => _options.NonpersistentRenewal,
+            AddressType.GracefulReplacement => _options.GracefulRenewal,
+            AddressType.SessionLasting => _options.SessionLastingRenewal,
+            _ => RenewalLimit.Never,
+        };
+        bool due = limit.After < now.Since(address.Since) || (limit.Bytes > 0 && address.OctetsOut >= limit.Bytes);
+        if (!due || address.IsExact)
+        {
+            return address;
+        }
+
+        address.Prefix.Current.Remove(address.Internal);
+        return AddressOf(address.Prefix, address.Internal, now)!;
+    }
+
+    /// <summary>Asks the network, or says why not.</summary>
+    private DropReason Ask(PolicyOutcome outcome, out ModelQuestion? question, Timestamp now)
+    {
+        question = null;
+        if (outcome.Type == AddressType.None)
+        {
+            return DropReason.NoSource;
+        }
+
+        (AddressType Type, bool OnNet) key = (outcome.Type, outcome.OnNet);
+        question = _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
+        if (question is not null)
+        {
+            return DropReason.None;
+        }
+
+        if (_unsupported.Contains(key.Type) || (_refusedUntil.TryGetValue(key.Type, out Timestamp until) && now < until))
+        {
+            return DropReason.Refused;
+        }
+
+        question = new ModelQuestion { Type = key.Type, OnNet = key.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout) };
+        _questions.Add(question);
+        Questions.Add(new PrefixRequest(-1, key.Type, key.OnNet));
+        return DropReason.None;
+    }
+
+    /// <summary>Takes over the address that the engine shows, or says what is wrong with it.</summary>
+    private void Adopt(ModelAddress address, IpAddress shown)
+    {
+        if (address.External is not null)
+        {
+            return;   // what was shown is compared as part of the frame
+        }
+
+        ModelMismatchException.If(!address.Prefix.Prefix.Contains(shown), $"{shown} is not in {address.Prefix.Prefix} ({address.Type})");
+        ModelMismatchException.If(IsInternal(shown), $"the internal address {shown} leaves the host");
+        ModelAddress? taken = _addresses.Find(other => other.External == shown);
+        bool again = taken is not null && address.Type == AddressType.Fixed && taken.Internal == address.Internal;   // RFC 7217: the same again
+        ModelMismatchException.If(taken is not null && !again, $"{shown} was already the address of another");
+        if (IsNeutral(address))
+        {
+            ModelMismatchException.If(
+                Support.NaiveChecksum.Sum(Octets(shown)) % 0xffff != Support.NaiveChecksum.Sum(Octets(address.Internal)) % 0xffff,
+                $"{shown} is not neutral to {address.Internal}");
+        }
+
+        address.External = shown;
+    }
+
+    private bool IsNeutral(ModelAddress address) =>
+        (_options.NeutralTypes & (1 << (int)address.Type)) != 0 && !address.IsExact;
+
+    private static byte[] Octets(IpAddress address)
+    {
+        byte[] octets = new byte[IpAddress.Length];
+        address.Write(octets);
+        return octets;
+    }
+}
