@@ -78,6 +78,19 @@ public sealed class FragmentTests
     }
 
     [Fact]
+    public void Where_the_options_let_pass_what_cannot_be_rewritten_a_fragment_whose_first_never_comes_passes_untouched_after_the_time_limit()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        scene.SendOctets(Datagram, [.. fragments[1]]);
+
+        scene.Pass(5.1);
+
+        Assert.Equal(fragments[1], scene.OnlyOutput().Octets);
+        Assert.Equal(0, scene.Engine.Counters.Of(DropReason.HoldTimeout));
+    }
+
+    [Fact]
     [Rfc(5722, "4")]
     public void An_overlap_ends_the_datagram_and_everything_of_it_that_waits_or_comes()
     {

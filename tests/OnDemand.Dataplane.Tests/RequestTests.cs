@@ -385,6 +385,46 @@ public sealed class RequestTests
         Assert.Equal(AddressType.SessionLasting, scene.Question().Type);
     }
 
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Who_waits_is_served_as_soon_as_the_type_comes_unasked_and_the_answer_then_changes_nothing(bool move)
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);
+        scene.Request(AddressType.SessionLasting);
+        Assert.True(scene.SendUdp().Held);
+        PrefixRequest question = scene.Question();
+
+        if (move)
+        {
+            scene.Attach(SessionTwo);
+        }
+        else
+        {
+            scene.Engine.Advertise([SessionTwo], authenticated: true, scene.Now);
+        }
+
+        Assert.True(HostScene.SessionTwo.Contains(scene.Reply().Address));
+        Assert.True(HostScene.SessionTwo.Contains(IpAddress.Read(scene.OnlyOutput().Octets.AsSpan(8))));
+        scene.Refuse(question);
+        Assert.False(scene.HasReply);
+        Assert.Equal(ForwardReason.Rewritten, scene.SendUdp(port: 6000).Forwarded);
+    }
+
+    [Fact]
+    public void A_socket_that_asked_with_ON_NET_goes_on_waiting_for_its_own_prefix()
+    {
+        HostScene scene = new HostScene().Attach(Nonpersistent);
+        scene.Request(AddressType.SessionLasting, onNet: true);
+        PrefixRequest question = scene.Question();
+
+        scene.Engine.Advertise([SessionOne], authenticated: true, scene.Now);
+        Assert.False(scene.HasReply);
+        scene.Grant(question, SessionTwo);
+
+        Assert.True(HostScene.SessionTwo.Contains(scene.Reply().Address));
+    }
+
     [Fact]
     public void While_detached_nobody_is_asked_and_nothing_waits()
     {
