@@ -55,7 +55,8 @@ public sealed class BannedApiTests
             Directory.EnumerateFiles(Path.Combine(Tools.Root, Project), "*.cs", SearchOption.AllDirectories)
                 .Where(file => !file.Contains($"{Path.DirectorySeparatorChar}obj{Path.DirectorySeparatorChar}", StringComparison.Ordinal)),
             file => File.ReadAllText(file) is string text
-                && (text.Contains("#pragma warning disable", StringComparison.Ordinal) || text.Contains("SuppressMessage", StringComparison.Ordinal)));
+                && (text.Contains("#pragma warning disable", StringComparison.Ordinal)
+                    || text.Contains("SuppressMessage", StringComparison.Ordinal)));
 
     [Fact]
     public void The_compiled_engine_refers_to_none_of_them()
@@ -74,7 +75,8 @@ public sealed class BannedApiTests
             "System.Diagnostics.Debug", "System.Diagnostics.Trace",
         ];
         string[] spaces = ["System.IO.", "System.Net.Sockets.", "System.Threading.Tasks."];
-        string[] members = ["System.DateTime.get_Now", "System.DateTime.get_UtcNow", "System.DateTimeOffset.get_UtcNow", "System.Guid.NewGuid"];
+        string[] members =
+            ["System.DateTime.get_Now", "System.DateTime.get_UtcNow", "System.DateTimeOffset.get_UtcNow", "System.Guid.NewGuid"];
         Assert.DoesNotContain(references, reference =>
             types.Any(type => reference.StartsWith(type + '.', StringComparison.Ordinal))
             || spaces.Any(space => reference.StartsWith(space, StringComparison.Ordinal)) || members.Contains(reference));

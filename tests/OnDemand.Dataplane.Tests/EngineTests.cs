@@ -102,7 +102,8 @@ public sealed class EngineTests
     [Fact]
     public void Packets_between_internal_addresses_stay_as_they_are()
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Internal = [IpPrefix.Parse("fd00:db8::/64")] }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Internal = [IpPrefix.Parse("fd00:db8::/64")] })
+            .Attach(Nonpersistent);
         scene.SendUdp();
 
         Assert.Equal(ForwardReason.Internal, scene.SendUdp(to: Frames.OtherHost).Forwarded);
@@ -114,12 +115,15 @@ public sealed class EngineTests
     [Rfc(4302, "3.3.3.1")]
     public void A_packet_whose_addresses_are_authenticated_is_dropped_or_passed_but_never_rewritten(UntranslatablePolicy policy)
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Untranslatable = policy }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Untranslatable = policy })
+            .Attach(Nonpersistent);
         TestFrame frame = Frames.Udp(Frames.Host, 1, Frames.Server, 2) with { Extensions = [Frames.Authentication()] };
 
         Handled sent = scene.Send(frame);
 
-        Assert.Equal(policy == UntranslatablePolicy.Drop ? (null, DropReason.Authenticated) : (ForwardReason.Untranslatable, null), (sent.Forwarded, sent.Dropped));
+        Assert.Equal(
+            policy == UntranslatablePolicy.Drop ? (null, DropReason.Authenticated) : (ForwardReason.Untranslatable, null),
+            (sent.Forwarded, sent.Dropped));
         Assert.Equal(frame.Build(), sent.Octets);
         Assert.Equal(0, scene.Engine.FlowCount);
     }
@@ -149,9 +153,11 @@ public sealed class EngineTests
     [Rfc(6296, "2.6")]
     public void A_checksum_neutral_address_serves_every_transport_without_touching_a_single_octet_behind_the_addresses(byte protocol)
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { NeutralTypes = 1 << (int)AddressType.Nonpersistent }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.Nonpersistent,
+            options => options with { NeutralTypes = 1 << (int)AddressType.Nonpersistent }).Attach(Nonpersistent);
         TestFrame frame = protocol == IpProtocol.Tcp ? Frames.Tcp(Frames.Host, 1, Frames.Server, 2, TcpControl.Syn)
-            : protocol == IpProtocol.Udp ? Frames.Udp(Frames.Host, 1, Frames.Server, 2) : Frames.Other(Frames.Host, Frames.Server, protocol);
+            : protocol == IpProtocol.Udp ? Frames.Udp(Frames.Host, 1, Frames.Server, 2)
+                : Frames.Other(Frames.Host, Frames.Server, protocol);
 
         Handled sent = scene.Send(frame);
 
@@ -190,8 +196,9 @@ public sealed class EngineTests
     [Fact]
     public void The_sockets_own_request_goes_before_a_rule_and_a_rule_before_the_default()
     {
-        var rule = new PolicyRule { Protocol = IpProtocol.Tcp, RemotePort = new PortRange(443), Outcome = PolicyOutcome.OfType(AddressType.SessionLasting) };
-        HostScene scene = new HostScene(change: options => options with { Policy = new ServicePolicy([rule], [], PolicyOutcome.OfType(AddressType.Nonpersistent)) })
+        var rule = new PolicyRule { RemotePort = new PortRange(443), Outcome = PolicyOutcome.OfType(AddressType.SessionLasting) };
+        var policy = new ServicePolicy([rule], [], PolicyOutcome.OfType(AddressType.Nonpersistent));
+        HostScene scene = new HostScene(change: options => options with { Policy = policy })
             .Attach(Nonpersistent, Session, Fixed);
         scene.Request(AddressType.Fixed, 40001);
 
@@ -207,8 +214,10 @@ public sealed class EngineTests
     [Rfc(8653, "3.2")]
     public void Only_a_fixed_address_is_reachable_from_outside()
     {
-        HostScene scene = new HostScene().Attach(Nonpersistent, Session, Fixed, HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement));
-        Dictionary<AddressType, IpAddress> made = scene.Events(EngineEventKind.AddressMade).ToDictionary(address => address.Type, address => address.Address);
+        HostScene scene = new HostScene()
+            .Attach(Nonpersistent, Session, Fixed, HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement));
+        Dictionary<AddressType, IpAddress> made = scene
+            .Events(EngineEventKind.AddressMade).ToDictionary(address => address.Type, address => address.Address);
 
         Assert.Equal(ForwardReason.Rewritten, scene.ReceiveUdp(made[AddressType.Fixed]).Forwarded);
         Assert.Equal(DropReason.Unsolicited, scene.ReceiveUdp(made[AddressType.Nonpersistent], port: 5001).Dropped);
@@ -235,7 +244,8 @@ public sealed class EngineTests
     public void Policy_opens_a_port_of_another_type()
     {
         var rule = new InboundRule(AddressType.SessionLasting) { Protocol = IpProtocol.Tcp, LocalPort = new PortRange(8080) };
-        HostScene scene = new HostScene(change: options => options with { Policy = new ServicePolicy([], [rule], PolicyOutcome.Legacy) }).Attach(Session);
+        HostScene scene = new HostScene(change: options => options with { Policy = new ServicePolicy([], [rule], PolicyOutcome.Legacy) })
+            .Attach(Session);
         IpAddress address = Assert.Single(scene.Events(EngineEventKind.AddressMade)).Address;
 
         Assert.Equal(ForwardReason.Rewritten, scene.ReceiveTcp(address, TcpControl.Syn, 5000, 0, port: 8080).Forwarded);
@@ -258,7 +268,8 @@ public sealed class EngineTests
     [InlineData(true)]
     public void TCP_without_a_flow_and_without_SYN_is_taken_up_only_where_the_options_say_so(bool pickUp)
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { PickUpMidFlow = pickUp }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { PickUpMidFlow = pickUp })
+            .Attach(Nonpersistent);
 
         Handled data = scene.SendTcp(TcpControl.Ack, 77, 88, payload: 10);
         Handled reset = scene.SendTcp(TcpControl.Rst, 77, 0, port: 40001);
@@ -376,11 +387,14 @@ public sealed class EngineTests
     [Rfc(4443, "2.4")]
     public void ICMPv6_errors_are_limited_in_rate_and_what_is_not_said_is_counted()
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { MaximumFlows = 1, IcmpErrorsPerSecond = 3 }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { MaximumFlows = 1, IcmpErrorsPerSecond = 3 })
+            .Attach(Nonpersistent);
         scene.SendUdp(port: 1);
 
         Handled[] refused = [.. Enumerable.Range(2, 5).Select(port => scene.SendUdp((ushort)port))];
-        Assert.Equal([DropReason.FlowTableFull, DropReason.FlowTableFull, DropReason.FlowTableFull, null, null], refused.Select(frame => frame.Answered));
+        Assert.Equal(
+            [DropReason.FlowTableFull, DropReason.FlowTableFull, DropReason.FlowTableFull, null, null],
+            refused.Select(frame => frame.Answered));
         Assert.Equal(DropReason.FlowTableFull, refused[4].Dropped);
         Assert.Equal((3, 2), (scene.Engine.Counters.IcmpErrorsSent, scene.Engine.Counters.IcmpErrorsSuppressed));
 
@@ -404,7 +418,8 @@ public sealed class EngineTests
     public void A_fixed_address_is_the_same_in_every_run_with_the_same_secret_and_another_in_every_prefix()
     {
         static IpAddress Run(ulong seed, byte secret, IpPrefix prefix) => Assert.Single(
-            new HostScene(change: options => options with { AddressSeed = seed, IdentifierSecret = Enumerable.Repeat(secret, 16).ToArray() })
+            new HostScene(change: options =>
+                    options with { AddressSeed = seed, IdentifierSecret = Enumerable.Repeat(secret, 16).ToArray() })
                 .Attach(HostScene.Of(prefix, AddressType.Fixed)).Events(EngineEventKind.AddressMade)).Address;
 
         IpAddress address = Run(1, 7, HostScene.FixedOne);
@@ -427,7 +442,8 @@ public sealed class EngineTests
     public void Checksums_left_to_a_device_stay_partial_and_right()
     {
         HostScene scene = new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);
-        TestFrame frame = Frames.Tcp(Frames.Host, 40000, Frames.Server, 443, TcpControl.Syn) with { Checksum = ChecksumState.Partial, Link = LinkHeader.Ethernet };
+        TestFrame syn = Frames.Tcp(Frames.Host, 40000, Frames.Server, 443, TcpControl.Syn);
+        TestFrame frame = syn with { Checksum = ChecksumState.Partial, Link = LinkHeader.Ethernet };
 
         Handled sent = scene.Send(frame);
 
@@ -439,10 +455,12 @@ public sealed class EngineTests
     {
         HostScene alone = new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);
         HostScene batched = new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);
-        TestFrame[] frames = [.. Enumerable.Range(0, 100).Select(number => Frames.Udp(Frames.Host, (ushort)(5000 + (number % 7)), Frames.Server, (ushort)(number % 5), seed: number))];
+        TestFrame[] frames = [.. Enumerable.Range(0, 100)
+            .Select(number => Frames.Udp(Frames.Host, (ushort)(5000 + (number % 7)), Frames.Server, (ushort)(number % 5), seed: number))];
         byte[] buffer = [.. frames.SelectMany(frame => frame.Build())];
         int length = frames[0].Build().Length;
-        FrameSlot[] slots = [.. frames.Select((frame, number) => new FrameSlot { Offset = number * length, Length = length, Info = frame.Info })];
+        FrameSlot[] slots =
+            [.. frames.Select((frame, number) => new FrameSlot { Offset = number * length, Length = length, Info = frame.Info })];
 
         batched.Engine.HandleBatch(buffer, slots, batched.Now);
 
@@ -463,7 +481,8 @@ public sealed class EngineTests
 
         Counters counters = scene.Engine.Counters;
         Assert.Equal((2, 2), (counters.Of(VerdictKind.Forward), counters.Of(VerdictKind.Drop)));
-        Assert.Equal((2, 1, 1), (counters.Of(ForwardReason.Rewritten), counters.Of(DropReason.Unsolicited), counters.Of(DropReason.NoFlow)));
+        Assert.Equal((2, 1, 1),
+            (counters.Of(ForwardReason.Rewritten), counters.Of(DropReason.Unsolicited), counters.Of(DropReason.NoFlow)));
         Assert.Equal((1, 1, 2, 120), (counters.Of(AddressType.Nonpersistent).Flows, counters.Of(AddressType.Nonpersistent).FlowsOpened,
             counters.Of(AddressType.Nonpersistent).Packets, counters.Of(AddressType.Nonpersistent).Octets));
     }

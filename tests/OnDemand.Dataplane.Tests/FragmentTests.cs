@@ -20,7 +20,8 @@ public sealed class FragmentTests
         Handled[] sent = [.. Datagram.BuildFragments(7, 1200, 2400, 3600).Select(octets => scene.SendOctets(Datagram, octets))];
 
         Assert.All(sent, fragment => Assert.Equal(ForwardReason.Rewritten, fragment.Forwarded));
-        Assert.Equal((Datagram with { Source = sent[0].Source }).BuildFragments(7, 1200, 2400, 3600), sent.Select(fragment => fragment.Octets));
+        Assert.Equal(
+            (Datagram with { Source = sent[0].Source }).BuildFragments(7, 1200, 2400, 3600), sent.Select(fragment => fragment.Octets));
     }
 
     [Fact]
@@ -39,7 +40,8 @@ public sealed class FragmentTests
         byte[][] expected = (Datagram with { Source = first.Source }).BuildFragments(7, 1200, 2400);
         Assert.Equal(ForwardReason.Rewritten, first.Forwarded);
         Assert.Equal([expected[2], expected[1]], released.Select(output => output.Octets));
-        Assert.All(released, output => Assert.Equal((OutputKind.Released, OutputDirection.Network), (output.Info.Kind, output.Info.Direction)));
+        Assert.All(released,
+            output => Assert.Equal((OutputKind.Released, OutputDirection.Network), (output.Info.Kind, output.Info.Direction)));
     }
 
     [Fact]
@@ -73,6 +75,19 @@ public sealed class FragmentTests
         scene.Pass(0.2);
         Assert.Equal(1, scene.Engine.Counters.Of(DropReason.HoldTimeout));
         Assert.Empty(scene.Outputs());
+    }
+
+    [Fact]
+    public void Where_the_options_let_pass_what_cannot_be_rewritten_a_fragment_whose_first_never_comes_passes_untouched_after_the_time_limit()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        scene.SendOctets(Datagram, [.. fragments[1]]);
+
+        scene.Pass(5.1);
+
+        Assert.Equal(fragments[1], scene.OnlyOutput().Octets);
+        Assert.Equal(0, scene.Engine.Counters.Of(DropReason.HoldTimeout));
     }
 
     [Fact]
@@ -136,7 +151,8 @@ public sealed class FragmentTests
     {
         HostScene scene = Scene(options => options with { MaximumFragmentedDatagrams = 2 });
 
-        DropReason?[] dropped = [.. Enumerable.Range(1, 3).Select(id => scene.SendOctets(Datagram, Datagram.BuildFragments((uint)id, 1200)[1]).Dropped)];
+        DropReason?[] dropped =
+            [.. Enumerable.Range(1, 3).Select(id => scene.SendOctets(Datagram, Datagram.BuildFragments((uint)id, 1200)[1]).Dropped)];
 
         Assert.Equal([null, null, DropReason.FragmentTableFull], dropped);
         scene.Pass(5.1);

@@ -34,7 +34,8 @@ public sealed class HairpinTests
     [Rfc(4787, "6")]
     public void What_may_not_come_in_from_outside_may_not_come_in_by_hairpin_either()
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Internal = [Of(Frames.Host), Of(Frames.OtherHost)] })
+        HostScene scene =
+            new HostScene(AddressType.Nonpersistent, options => options with { Internal = [Of(Frames.Host), Of(Frames.OtherHost)] })
             .Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent));
         IpAddress other = scene.Events(EngineEventKind.AddressMade).Single(made => made.Identity.Internal == Frames.OtherHost).Address;
 
@@ -49,7 +50,8 @@ public sealed class HairpinTests
         Handled synAck = scene.Send(Frames.Tcp(Frames.OtherHost, 80, syn.Source, 40000, TcpControl.Syn | TcpControl.Ack, 5000, 1001));
         Handled ack = scene.Send(Frames.Tcp(Frames.Host, 40000, served, 80, TcpControl.Ack, 1001, 5001));
 
-        Assert.Equal([ForwardReason.Hairpin, ForwardReason.Hairpin, ForwardReason.Hairpin], [syn.Forwarded, synAck.Forwarded, ack.Forwarded]);
+        Assert.Equal([ForwardReason.Hairpin, ForwardReason.Hairpin, ForwardReason.Hairpin],
+            [syn.Forwarded, synAck.Forwarded, ack.Forwarded]);
         Assert.Equal((served, Frames.Host), (synAck.Source, synAck.Destination));
         Assert.Equal((syn.Source, Frames.OtherHost), (ack.Source, ack.Destination));
     }
@@ -59,9 +61,12 @@ public sealed class HairpinTests
     // Two internal addresses; the second serves at a Fixed one.
     private static HostScene Scene(out IpAddress served)
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { Internal = [Of(Frames.Host), Of(Frames.OtherHost)] })
-            .Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent), HostScene.Of(HostScene.FixedOne, AddressType.Fixed));
-        served = scene.Events(EngineEventKind.AddressMade).Single(made => made.Identity.Internal == Frames.OtherHost && made.Type == AddressType.Fixed).Address;
+        HostScene scene =
+            new HostScene(AddressType.Nonpersistent, options => options with { Internal = [Of(Frames.Host), Of(Frames.OtherHost)] })
+            .Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent),
+                HostScene.Of(HostScene.FixedOne, AddressType.Fixed));
+        served = scene.Events(EngineEventKind.AddressMade)
+            .Single(made => made.Identity.Internal == Frames.OtherHost && made.Type == AddressType.Fixed).Address;
         return scene;
     }
 }

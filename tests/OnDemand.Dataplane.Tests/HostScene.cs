@@ -26,7 +26,7 @@ internal sealed record Handled(TestFrame Frame, Verdict Verdict, byte[] Octets)
 /// <summary>A frame that the engine gave out.</summary>
 internal sealed record Output(OutputFrame Info, byte[] Octets);
 
-/// <summary>One host and its engine, told as a story: the network attaches and withdraws, time passes, programs send and peers answer.</summary>
+/// <summary>One host and its engine, told as a story: the network gives and takes, time passes, programs send, peers answer.</summary>
 internal sealed class HostScene
 {
     public static readonly IpPrefix NonpersistentOne = IpPrefix.Parse("2001:db8:a1:1::/64");
@@ -75,7 +75,8 @@ internal sealed class HostScene
         return this;
     }
 
-    /// <summary>Lets time pass and does what falls due, as a caller that keeps to <see cref="DataplaneEngine.NextDeadline"/> does.</summary>
+    /// <summary>Lets time pass and does what falls due, as a caller does that keeps to
+    /// <see cref="DataplaneEngine.NextDeadline"/> does.</summary>
     public void Pass(double seconds)
     {
         var end = new Timestamp(Now.Nanoseconds + (long)(seconds * Timestamp.NanosecondsPerSecond));
@@ -156,11 +157,19 @@ internal sealed class HostScene
     public Output OnlyOutput() => Assert.Single(Outputs());
 
     public void Request(
-        AddressType type, ushort port = 40000, byte protocol = IpProtocol.Tcp, bool onNet = false, AddressPreferences preferences = AddressPreferences.None,
+        AddressType type, ushort port = 40000, byte protocol = IpProtocol.Tcp, bool onNet = false,
+        AddressPreferences preferences = AddressPreferences.None,
         IpPrefix? prefix = null, ulong token = 1) => Engine.Handle(
             new SetscRequest
             {
-                Token = token, Protocol = protocol, Internal = Frames.Host, LocalPort = port, Type = type, OnNet = onNet, Preferences = preferences, Prefix = prefix,
+                Token = token,
+                Protocol = protocol,
+                Internal = Frames.Host,
+                LocalPort = port,
+                Type = type,
+                OnNet = onNet,
+                Preferences = preferences,
+                Prefix = prefix,
             },
             Now);
 
@@ -203,7 +212,8 @@ internal sealed class HostScene
     /// <summary>The RST that a program's own stack gets, octet for octet.</summary>
     public static byte[] Reset(uint sequence, uint acknowledgment, ushort port = 40000, IpAddress? host = null)
     {
-        TestFrame frame = Frames.Tcp(Frames.Server, 443, host ?? Frames.Host, port, TcpControl.Rst | TcpControl.Ack, sequence, acknowledgment);
+        TestFrame frame =
+            Frames.Tcp(Frames.Server, 443, host ?? Frames.Host, port, TcpControl.Rst | TcpControl.Ack, sequence, acknowledgment);
         frame.Upper[14] = 0;
         frame.Upper[15] = 0;
         return frame.Build();

@@ -17,7 +17,8 @@ public sealed class IcmpErrorTests
     [InlineData(3, 0, 0u)]
     [InlineData(4, 1, 40u)]
     [Rfc(5508, "4.2")]
-    public void A_routers_error_about_a_packet_of_the_host_arrives_as_if_about_the_packet_that_the_host_sent(byte type, byte code, uint field)
+    public void A_routers_error_about_a_packet_of_the_host_arrives_as_if_about_the_packet_that_the_host_sent(byte type, byte code,
+        uint field)
     {
         HostScene scene = Scene();
         Handled sent = scene.SendUdp();
@@ -89,7 +90,8 @@ public sealed class IcmpErrorTests
         TestFrame wrong = Frames.Udp(Frames.Host, 5000, Frames.Server, 53) with { Checksum = ChecksumState.Wrong };
         Handled sent = scene.Send(wrong);
 
-        Assert.Equal(DropReason.BadIcmpChecksum, scene.Receive(Frames.Error(Router, sent.Source, 1, 0, sent.Octets) with { Checksum = ChecksumState.Wrong }).Dropped);
+        Assert.Equal(DropReason.BadIcmpChecksum,
+            scene.Receive(Frames.Error(Router, sent.Source, 1, 0, sent.Octets) with { Checksum = ChecksumState.Wrong }).Dropped);
         Handled received = scene.Receive(Frames.Error(Router, sent.Source, 1, 0, sent.Octets));
         Assert.Equal(Frames.Error(Router, Frames.Host, 1, 0, wrong.Build()).Build(), received.Octets);
     }
@@ -103,7 +105,8 @@ public sealed class IcmpErrorTests
         byte[] other = Frames.Udp(sent.Source, 5001, Frames.Server, 53).Build();
 
         Assert.Equal(DropReason.ErrorWithoutFlow, scene.Receive(Frames.Error(Router, sent.Source, 1, 0, other)).Dropped);
-        Assert.Equal(DropReason.ErrorWithoutFlow, scene.Send(Frames.Error(Frames.Host, Frames.Server, 1, 0, Frames.Udp(Frames.Server, 1, Frames.Host, 2).Build())).Dropped);
+        Assert.Equal(DropReason.ErrorWithoutFlow,
+            scene.Send(Frames.Error(Frames.Host, Frames.Server, 1, 0, Frames.Udp(Frames.Server, 1, Frames.Host, 2).Build())).Dropped);
     }
 
     [Fact]
@@ -160,7 +163,8 @@ public sealed class IcmpErrorTests
         Handled received = scene.Receive(Frames.Error(Router, sent[0].Source, 2, 0, sent[1].Octets.AsSpan(0, 800), field: 1280));
 
         Assert.Equal(ForwardReason.Rewritten, received.Forwarded);
-        Assert.Equal(Frames.Error(Router, Frames.Host, 2, 0, datagram.BuildFragments(7, 1200, 2400)[1].AsSpan(0, 800), field: 1280).Build(), received.Octets);
+        Assert.Equal(Frames.Error(Router, Frames.Host, 2, 0, datagram.BuildFragments(7, 1200, 2400)[1].AsSpan(0, 800), field: 1280).Build(),
+            received.Octets);
     }
 
     [Fact]
@@ -170,7 +174,8 @@ public sealed class IcmpErrorTests
         HostScene scene = Scene();
         Handled sent = scene.SendUdp();
 
-        Assert.Equal(ForwardReason.Rewritten, scene.Receive(Frames.Error(IpAddress.Parse("fe80::1"), sent.Source, 3, 0, sent.Octets)).Forwarded);
+        Assert.Equal(ForwardReason.Rewritten,
+            scene.Receive(Frames.Error(IpAddress.Parse("fe80::1"), sent.Source, 3, 0, sent.Octets)).Forwarded);
     }
 
     private static HostScene Scene() => new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);

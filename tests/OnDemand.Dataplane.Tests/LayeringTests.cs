@@ -22,7 +22,8 @@ public sealed partial class LayeringTests
             .Select(type => type[(Engine.Length + 1)..]).Where(type => !type.StartsWith(room + '.', StringComparison.Ordinal))];
 
         // The words of the whole engine, without any behavior that leads upwards.
-        string[] words = ["Timestamp", "Duration", "Memory", "FrameInfo", "ForwardReason", "Decision", "DecisionOrigin", "DecisionRemarks", "DropReason", "OutputFrame"];
+        string[] words = ["Timestamp", "Duration", "Memory", "FrameInfo", "ForwardReason", "Decision", "DecisionOrigin", "DecisionRemarks",
+            "DropReason", "OutputFrame"];
         string[] stray = [.. used.Where(type => !below.Any(one => type == one || type.StartsWith(one + '.', StringComparison.Ordinal)))];
         Assert.Empty(room == "Wire" ? stray : stray.Except(words));
     }
@@ -61,7 +62,8 @@ public sealed partial class LayeringTests
     private static HashSet<string> TypesUsedBy(string room)
     {
         HashSet<string> used = [];
-        BindingFlags all = BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
+        BindingFlags all =
+            BindingFlags.Public | BindingFlags.NonPublic | BindingFlags.Static | BindingFlags.Instance | BindingFlags.DeclaredOnly;
         foreach (Type type in typeof(DataplaneEngine).Assembly.GetTypes())
         {
             if (type.Namespace != $"{Engine}.{room}")
@@ -100,7 +102,8 @@ public sealed partial class LayeringTests
                 Type[]? methodArguments = method.IsGenericMethod ? method.GetGenericArguments() : null;
                 try
                 {
-                    Add(used, method.Module.ResolveMember(BitConverter.ToInt32(body, at + 1), typeArguments, methodArguments)?.DeclaringType);
+                    Add(used,
+                        method.Module.ResolveMember(BitConverter.ToInt32(body, at + 1), typeArguments, methodArguments)?.DeclaringType);
                 }
                 catch (Exception exception) when (exception is ArgumentException or BadImageFormatException)
                 {

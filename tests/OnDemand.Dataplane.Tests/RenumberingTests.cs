@@ -28,7 +28,8 @@ public sealed class RenumberingTests
 
         scene.Attach(NonpersistentTwo);
 
-        Assert.Equal((ForwardReason.Rewritten, address), (scene.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded, scene.SendTcp(TcpControl.Ack, 1001, 5001).Source));
+        Assert.Equal((ForwardReason.Rewritten, address),
+            (scene.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded, scene.SendTcp(TcpControl.Ack, 1001, 5001).Source));
         Assert.Equal(ForwardReason.Rewritten, scene.ReceiveTcp(address, TcpControl.Ack, 5001, 1001, payload: 100).Forwarded);
         Assert.Empty(scene.Outputs());
     }
@@ -67,7 +68,8 @@ public sealed class RenumberingTests
         scene.Attach(NonpersistentTwo);
 
         Output reset = scene.OnlyOutput();
-        Assert.Equal((OutputKind.Reset, OutputDirection.Host, DropReason.AddressEnded), (reset.Info.Kind, reset.Info.Direction, reset.Info.About));
+        Assert.Equal((OutputKind.Reset, OutputDirection.Host, DropReason.AddressEnded),
+            (reset.Info.Kind, reset.Info.Direction, reset.Info.About));
         Assert.Equal(HostScene.Reset(5501, 1301), reset.Octets);
         Assert.Equal((1, 1), (scene.Engine.Counters.ResetsSent, scene.Engine.Counters.Of(AddressType.Nonpersistent).Stranded));
     }
@@ -220,7 +222,8 @@ public sealed class RenumberingTests
     [Rfc(8653, "3.2")]
     public void Where_policy_says_so_datagrams_go_over_as_soon_as_the_window_opens_and_both_addresses_are_accepted()
     {
-        HostScene scene = new HostScene(AddressType.GracefulReplacement, options => options with { GracefulDatagramsAtOnce = true }).Attach(GracefulOne);
+        HostScene scene = new HostScene(AddressType.GracefulReplacement, options => options with { GracefulDatagramsAtOnce = true })
+            .Attach(GracefulOne);
         IpAddress before = scene.SendUdp().Source;
         scene.Attach(10, GracefulTwo);
 
@@ -302,7 +305,8 @@ public sealed class RenumberingTests
         scene.Pass(120);
         scene.Attach(NonpersistentTwo);
 
-        Assert.Equal((ForwardReason.Rewritten, address), (scene.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded, scene.SendTcp(TcpControl.Ack, 1001, 5001).Source));
+        Assert.Equal((ForwardReason.Rewritten, address),
+            (scene.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded, scene.SendTcp(TcpControl.Ack, 1001, 5001).Source));
         Assert.Empty(scene.Outputs());
     }
 
@@ -410,7 +414,8 @@ public sealed class RenumberingTests
     [Rfc(8653, "5")]
     public void After_so_many_octets_new_sockets_get_a_fresh_address_and_live_flows_keep_theirs()
     {
-        HostScene scene = new HostScene(AddressType.Nonpersistent, options => options with { NonpersistentRenewal = new RenewalLimit(Duration.Infinite, 10_000) })
+        HostScene scene = new HostScene(AddressType.Nonpersistent,
+            options => options with { NonpersistentRenewal = new RenewalLimit(Duration.Infinite, 10_000) })
             .Attach(NonpersistentOne);
         IpAddress first = scene.Connect(40000);
         Assert.Equal(first, scene.Connect(40001));
@@ -432,7 +437,8 @@ public sealed class RenumberingTests
     public void After_so_many_seconds_new_sockets_get_a_fresh_address_but_never_of_a_fixed_prefix()
     {
         var rule = new RenewalLimit(Duration.FromSeconds(3600), 0);
-        HostScene scene = new HostScene(change: options => options with { SessionLastingRenewal = rule, NonpersistentRenewal = rule }).Attach(SessionOne, FixedOne);
+        HostScene scene = new HostScene(change: options => options with { SessionLastingRenewal = rule, NonpersistentRenewal = rule })
+            .Attach(SessionOne, FixedOne);
         scene.Request(AddressType.SessionLasting, 1);
         IpAddress session = scene.Reply().Address;
         scene.Request(AddressType.Fixed, 2);

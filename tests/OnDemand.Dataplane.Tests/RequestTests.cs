@@ -55,7 +55,8 @@ public sealed class RequestTests
     [Rfc(8653, "3.4")]
     [Rfc(8653, "4.1")]
     [Draft("6.1")]
-    public void If_the_network_says_no_the_socket_request_fails_and_not_supported_is_told_apart_from_failed(PrefixAnswerKind answer, SetscStatus status)
+    public void If_the_network_says_no_the_socket_request_fails_and_not_supported_is_told_apart_from_failed(PrefixAnswerKind answer,
+        SetscStatus status)
     {
         HostScene scene = new HostScene().Attach(Nonpersistent);
 
@@ -128,7 +129,8 @@ public sealed class RequestTests
     public void A_legacy_socket_uses_what_the_network_gave_typed_or_not()
     {
         Assert.True(HostScene.SessionOne.Contains(new HostScene().Attach(SessionOne).SendUdp().Source));
-        Assert.True(HostScene.NonpersistentOne.Contains(new HostScene().Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.None)).SendUdp().Source));
+        PrefixAdvertisement untyped = HostScene.Of(HostScene.NonpersistentOne, AddressType.None);
+        Assert.True(HostScene.NonpersistentOne.Contains(new HostScene().Attach(untyped).SendUdp().Source));
     }
 
     [Fact]
@@ -299,7 +301,8 @@ public sealed class RequestTests
     public void Packets_that_wait_for_the_network_leave_in_order_with_the_new_source_when_it_grants()
     {
         HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);
-        Handled[] waiting = [.. Enumerable.Range(0, 5).Select(number => scene.Send(Frames.Udp(Frames.Host, (ushort)(5000 + (number % 2)), Frames.Server, 53, seed: number)))];
+        Handled[] waiting = [.. Enumerable.Range(0, 5)
+            .Select(number => scene.Send(Frames.Udp(Frames.Host, (ushort)(5000 + (number % 2)), Frames.Server, 53, seed: number)))];
         Assert.All(waiting, packet => Assert.True(packet.Held));
         Assert.Empty(scene.Outputs());
 
@@ -325,7 +328,8 @@ public sealed class RequestTests
         scene.Refuse(scene.Question(), answer);
 
         Assert.Equal(
-            [Frames.Error(Frames.Server, Frames.Host, 1, 1, first.Frame.Build()).Build(), Frames.Error(Frames.Server, Frames.Host, 1, 1, second.Frame.Build()).Build()],
+            [Frames.Error(Frames.Server, Frames.Host, 1, 1, first.Frame.Build()).Build(),
+                Frames.Error(Frames.Server, Frames.Host, 1, 1, second.Frame.Build()).Build()],
             scene.Outputs().Select(output => output.Octets));
         Assert.Equal(2, scene.Engine.Counters.Of(DropReason.Refused));
         Assert.Equal(0, scene.Engine.FlowCount);
@@ -334,9 +338,12 @@ public sealed class RequestTests
     [Fact]
     public void The_packets_that_may_wait_are_bounded()
     {
-        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { MaximumHeldFrames = 3 }).Attach(Nonpersistent);
+        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { MaximumHeldFrames = 3 })
+            .Attach(Nonpersistent);
 
-        Assert.Equal([null, null, null, DropReason.HoldFull], Enumerable.Range(0, 4).Select(number => scene.SendUdp((ushort)(5000 + number)).Dropped));
+        Assert.Equal(
+            [null, null, null, DropReason.HoldFull],
+            Enumerable.Range(0, 4).Select(number => scene.SendUdp((ushort)(5000 + number)).Dropped));
     }
 
     [Fact]
@@ -376,6 +383,46 @@ public sealed class RequestTests
         scene.Attach(Nonpersistent);
         Assert.True(scene.SendUdp().Held);
         Assert.Equal(AddressType.SessionLasting, scene.Question().Type);
+    }
+
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void Who_waits_is_served_as_soon_as_the_type_comes_unasked_and_the_answer_then_changes_nothing(bool move)
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);
+        scene.Request(AddressType.SessionLasting);
+        Assert.True(scene.SendUdp().Held);
+        PrefixRequest question = scene.Question();
+
+        if (move)
+        {
+            scene.Attach(SessionTwo);
+        }
+        else
+        {
+            scene.Engine.Advertise([SessionTwo], authenticated: true, scene.Now);
+        }
+
+        Assert.True(HostScene.SessionTwo.Contains(scene.Reply().Address));
+        Assert.True(HostScene.SessionTwo.Contains(IpAddress.Read(scene.OnlyOutput().Octets.AsSpan(8))));
+        scene.Refuse(question);
+        Assert.False(scene.HasReply);
+        Assert.Equal(ForwardReason.Rewritten, scene.SendUdp(port: 6000).Forwarded);
+    }
+
+    [Fact]
+    public void A_socket_that_asked_with_ON_NET_goes_on_waiting_for_its_own_prefix()
+    {
+        HostScene scene = new HostScene().Attach(Nonpersistent);
+        scene.Request(AddressType.SessionLasting, onNet: true);
+        PrefixRequest question = scene.Question();
+
+        scene.Engine.Advertise([SessionOne], authenticated: true, scene.Now);
+        Assert.False(scene.HasReply);
+        scene.Grant(question, SessionTwo);
+
+        Assert.True(HostScene.SessionTwo.Contains(scene.Reply().Address));
     }
 
     [Fact]

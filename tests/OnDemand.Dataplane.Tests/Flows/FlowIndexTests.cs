@@ -58,11 +58,7 @@ public sealed class FlowIndexTests
     }
 
     [Fact]
-<<<<<<< HEAD
     public void A_guess_is_an_entry_whose_hash_looks_the_same_or_nothing_also_while_the_index_grows()
-=======
-    public void The_guess_is_the_entry_or_nothing_and_never_a_number_that_was_not_added()
->>>>>>> main
     {
         var hash = new FlowHash(3);
         var index = new FlowIndex(5000);
@@ -77,11 +73,7 @@ public sealed class FlowIndexTests
 
         for (int id = 0; id < 5000; id += 2)
         {
-<<<<<<< HEAD
             index.Remove(hash.Of((ulong)id), id);
-=======
-            Assert.InRange(index.Guess(hash.Of(key)), -1, 499);
->>>>>>> main
         }
 
         Assert.All(Enumerable.Range(0, 5000), id => Assert.Equal(id % 2 == 0 ? -1 : id, index.Guess(hash.Of((ulong)id))));

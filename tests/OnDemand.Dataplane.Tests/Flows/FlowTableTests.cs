@@ -57,7 +57,8 @@ public sealed class FlowTableTests
 
         Assert.Equal(id, again);
         Assert.Equal(-1, table.Find(first));
-        Assert.Equal((0UL, FlowState.Free, -1, -1, -1), (table.Entry(again).Bytes, table.Entry(again).State, table.Entry(again).Address, table.Entry(again).OldAddress, table.Entry(again).Binding));
+        Assert.Equal((0UL, FlowState.Free, -1, -1, -1), (table.Entry(again).Bytes, table.Entry(again).State, table.Entry(again).Address,
+            table.Entry(again).OldAddress, table.Entry(again).Binding));
         Assert.Equal(1, table.HighWater);
     }
 

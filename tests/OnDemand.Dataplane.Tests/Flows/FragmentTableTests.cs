@@ -90,7 +90,8 @@ public sealed class FragmentTableTests
     public void The_oldest_leaves_first_and_its_place_begins_empty()
     {
         var table = new FragmentTable(3, new FlowHash(1));
-        int[] ids = [.. Enumerable.Range(0, 3).Select(number => table.Add(Frames.Host, Frames.Server, (uint)number, Timestamp.FromSeconds(number)))];
+        int[] ids = [.. Enumerable.Range(0, 3)
+            .Select(number => table.Add(Frames.Host, Frames.Server, (uint)number, Timestamp.FromSeconds(number)))];
         Assert.Equal(-1, table.Add(Frames.Host, Frames.Server, 9, Timestamp.FromSeconds(9)));
         table.Mark(ids[0], 0, 800);
 

@@ -41,7 +41,8 @@ public sealed class HoldBufferTests
                     byte[] frame = Frames.Payload(random.Next(10) == 0 ? random.Next(2000, 66_000) : random.Next(0, 3000), step);
                     bool room = hold.Count < 50 && blocks + Blocks(frame.Length) <= 100;
                     refused |= !room;
-                    Assert.Equal(room, hold.TryAdd(ref queues[at], frame, new FrameInfo(14, step % 2 == 0, step), step % 3 == 0, new Timestamp(step)));
+                    Assert.Equal(room,
+                        hold.TryAdd(ref queues[at], frame, new FrameInfo(14, step % 2 == 0, step), step % 3 == 0, new Timestamp(step)));
                     if (room)
                     {
                         model[at].Enqueue((frame, step));

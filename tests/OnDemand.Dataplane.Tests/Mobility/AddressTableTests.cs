@@ -94,7 +94,8 @@ public sealed class AddressTableTests
         return table;
     }
 
-    private static int Add(AddressTable table, IpAddress address, int host) => table.AddTyped(address, host, 0, AddressType.SessionLasting, default);
+    private static int Add(AddressTable table, IpAddress address, int host) =>
+        table.AddTyped(address, host, 0, AddressType.SessionLasting, default);
 
     private static List<int> OfHost(AddressTable table, int host)
     {

@@ -73,7 +73,8 @@ public sealed class PrefixTableTests
     [InlineData("::/0", 60, 60, false)]
     [Rfc(4862, "5.5.3")]
     public void What_a_host_may_not_use_is_not_acceptable(string prefix, int preferred, int valid, bool acceptable) =>
-        Assert.Equal(acceptable, new PrefixAdvertisement(IpPrefix.Parse(prefix), AddressType.Nonpersistent, Seconds(preferred), Seconds(valid)).IsAcceptable);
+        Assert.Equal(acceptable,
+            new PrefixAdvertisement(IpPrefix.Parse(prefix), AddressType.Nonpersistent, Seconds(preferred), Seconds(valid)).IsAcceptable);
 
     [Fact]
     public void Prefixes_are_kept_in_the_order_of_advertisement_through_removal_and_reuse()
@@ -128,7 +129,8 @@ public sealed class PrefixTableTests
     {
         var table = new PrefixTable(3);
         Assert.Equal(Timestamp.Never, table.NextDeadline(Seconds(60), 1, attached: true));
-        int one = table.Add(new PrefixAdvertisement(Numbered(1).Prefix, AddressType.Nonpersistent, Seconds(50), Seconds(100)), 1, onDemand: false, Now);
+        int one = table.Add(new PrefixAdvertisement(Numbered(1).Prefix, AddressType.Nonpersistent, Seconds(50), Seconds(100)), 1,
+            onDemand: false, Now);
         int two = table.Add(new PrefixAdvertisement(Numbered(2).Prefix, AddressType.SessionLasting), 1, onDemand: true, Now);
 
         Assert.Equal(Now.Add(Seconds(50)), table.NextDeadline(Seconds(60), 1, attached: true));
@@ -145,5 +147,6 @@ public sealed class PrefixTableTests
 
     private static PrefixAdvertisement Advertised(Duration valid) => new(Prefix, AddressType.Nonpersistent, Duration.Zero, valid);
 
-    private static PrefixAdvertisement Numbered(int number) => new(new IpPrefix(new IpAddress(0x2001_0db8_0000_0000UL | (uint)number, 0), 64), AddressType.Nonpersistent);
+    private static PrefixAdvertisement Numbered(int number) =>
+        new(new IpPrefix(new IpAddress(0x2001_0db8_0000_0000UL | (uint)number, 0), 64), AddressType.Nonpersistent);
 }

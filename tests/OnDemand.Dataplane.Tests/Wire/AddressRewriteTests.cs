@@ -11,7 +11,10 @@ public sealed class AddressRewriteTests
     private static readonly IpAddress Home = IpAddress.Parse("2001:db8:f1::7");
 
     public static TheoryData<string> Packets =>
-        ["tcp", "tcp with data", "tcp with odd data", "udp", "udp empty", "udp odd", "udp-lite", "dccp", "sctp", "echo", "echo reply", "icmpv6 200", "opaque"];
+    [
+        "tcp", "tcp with data", "tcp with odd data", "udp", "udp empty", "udp odd", "udp-lite", "dccp", "sctp", "echo", "echo reply",
+        "icmpv6 200", "opaque",
+    ];
 
     [Theory]
     [MemberData(nameof(Packets))]
@@ -57,7 +60,8 @@ public sealed class AddressRewriteTests
         byte[] there = WithSource(frame, Typed);
         byte[] back = [.. there];
         AddressRewrite.Source(
-            back, OracleFrame.Parse(back, 0), Frames.Host, InternetChecksum.Negate(InternetChecksum.Difference(Frames.Host, Typed)), partial: false);
+            back, OracleFrame.Parse(back, 0), Frames.Host, InternetChecksum.Negate(InternetChecksum.Difference(Frames.Host, Typed)),
+                partial: false);
 
         Assert.Equal(Fault(wrong), Fault(there));
         Assert.Equal(wrong, back);
@@ -96,7 +100,8 @@ public sealed class AddressRewriteTests
             Assert.Equal(0xffff, (after[46] << 8) | after[47]);
         }
 
-        TestFrame tcp = Enumerable.Range(0, 65536).Select(sequence => Frames.Tcp(Frames.Host, 7, Frames.Server, 9, sequence: (uint)sequence))
+        TestFrame tcp = Enumerable.Range(0, 65536)
+            .Select(sequence => Frames.Tcp(Frames.Host, 7, Frames.Server, 9, sequence: (uint)sequence))
             .First(frame => NaiveChecksum.Right(Typed, Frames.Server, IpProtocol.Tcp, frame.Upper) == 0);
         byte[] segment = WithSource(tcp, Typed);
 
@@ -108,7 +113,8 @@ public sealed class AddressRewriteTests
     [Rfc(6275, "11.3.1")]
     public void Behind_a_home_address_option_the_source_is_not_in_the_pseudo_header()
     {
-        TestFrame frame = Frames.Udp(Frames.Host, 7, Frames.Server, 9) with { Extensions = [Frames.HomeAddress(Home)], PseudoSource = Home };
+        TestFrame frame =
+            Frames.Udp(Frames.Host, 7, Frames.Server, 9) with { Extensions = [Frames.HomeAddress(Home)], PseudoSource = Home };
 
         Assert.Equal((frame with { Source = Typed }).Build(), WithSource(frame, Typed));
         Assert.Equal((frame with { Destination = Typed }).Build(), WithDestination(frame, Typed));
@@ -119,7 +125,8 @@ public sealed class AddressRewriteTests
     public void With_segments_left_the_destination_is_not_in_the_pseudo_header()
     {
         ExtensionHeader routing = Frames.Routing(Frames.OtherServer, 1);
-        TestFrame frame = Frames.Tcp(Frames.Host, 7, Frames.Server, 9, payload: 9) with { Extensions = [routing], PseudoDestination = Frames.OtherServer };
+        TestFrame segment = Frames.Tcp(Frames.Host, 7, Frames.Server, 9, payload: 9);
+        TestFrame frame = segment with { Extensions = [routing], PseudoDestination = Frames.OtherServer };
 
         Assert.Equal((frame with { Source = Typed }).Build(), WithSource(frame, Typed));
         Assert.Equal((frame with { Destination = Typed }).Build(), WithDestination(frame, Typed));
@@ -129,7 +136,8 @@ public sealed class AddressRewriteTests
     [Rfc(8754, "2")]
     public void A_segment_routing_header_without_segments_left_leaves_the_destination_in_the_pseudo_header()
     {
-        TestFrame frame = Frames.Udp(Frames.Server, 7, Typed, 9) with { Extensions = [Frames.SegmentRouting(0, Typed, Frames.OtherServer)] };
+        TestFrame frame =
+            Frames.Udp(Frames.Server, 7, Typed, 9) with { Extensions = [Frames.SegmentRouting(0, Typed, Frames.OtherServer)] };
 
         Assert.Equal((frame with { Destination = Frames.Host }).Build(), WithDestination(frame, Frames.Host));
     }
@@ -173,7 +181,8 @@ public sealed class AddressRewriteTests
                 FrameLayout layout = OracleFrame.Parse(octets, 0);
 
                 AddressRewrite.Error(
-                    octets, layout, OracleFrame.Parse(octets, 48), outbound, to, InternetChecksum.Difference(from, to), state == ChecksumState.Partial);
+                    octets, layout, OracleFrame.Parse(octets, 48), outbound, to, InternetChecksum.Difference(from, to),
+                        state == ChecksumState.Partial);
 
                 Assert.Equal((ErrorAbout(kind, outbound, to, quotedOctets) with { Checksum = state }).Build(), octets);
             }
@@ -227,7 +236,8 @@ public sealed class AddressRewriteTests
     {
         List<byte[]> packets = [];
         foreach (OracleFrame frame in OracleFrame.All.Where(frame => frame.ChecksumOffset != 0 && frame.Shape == FrameShape.Transport
-            && (frame.Marks & except) == 0 && frame.FragmentHeaderOffset == 0 && frame.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Icmpv6 && frame.Octets.Length < 5000))
+            && (frame.Marks & except) == 0 && frame.FragmentHeaderOffset == 0
+                && frame.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Icmpv6 && frame.Octets.Length < 5000))
         {
             byte[] packet = frame.Packet;
             FrameLayout layout = OracleFrame.Parse(packet, 0);

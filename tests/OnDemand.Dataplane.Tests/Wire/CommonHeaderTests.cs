@@ -42,7 +42,8 @@ public sealed class CommonHeaderTests
         TestFrame frame = Frames.Tcp(Frames.Host, 40000, Frames.Server, 443, TcpControl.Ack | TcpControl.Psh, 0x01020304, 0x05060708, 40);
         byte[] packet = frame.Build();
         ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(packet.AsSpan());
-        Assert.Equal((0x01020304u, 0x05060708u, (byte)0x18, 20u), (header.Sequence, header.Acknowledgment, header.Flags, header.SegmentHeaderLength));
+        Assert.Equal((0x01020304u, 0x05060708u, (byte)0x18, 20u),
+            (header.Sequence, header.Acknowledgment, header.Flags, header.SegmentHeaderLength));
 
         byte[] expected = (frame with { Source = Frames.OtherHost, Destination = Frames.OtherServer }).Build();
         header.Source = Frames.OtherHost;

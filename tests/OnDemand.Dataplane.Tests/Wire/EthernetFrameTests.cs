@@ -40,7 +40,8 @@ public sealed class EthernetFrameTests
     {
         for (int tags = 0; tags < 12; tags++)
         {
-            byte[] header = [.. new byte[12], .. Enumerable.Repeat<byte[]>([(byte)(tag >> 8), (byte)tag, 0, 5], tags).SelectMany(octets => octets), 0x86, 0xdd];
+            byte[] header = [.. new byte[12], .. Enumerable.Repeat<byte[]>([(byte)(tag >> 8), (byte)tag, 0, 5], tags)
+                .SelectMany(octets => octets), 0x86, 0xdd];
             Assert.Equal(14 + (4 * tags), EthernetFrame.FindIpv6(header));
         }
     }

@@ -36,7 +36,8 @@ public sealed class FrameParserTests
     public void Tshark_sees_the_same_ports()
     {
         OracleFrame[] frames = [.. OracleFrame.All.Where(frame => frame.Shape == FrameShape.Transport && frame.Octets.Length < 60_000
-            && frame.FragmentHeaderOffset == 0 && frame.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Dccp or IpProtocol.Sctp)];
+            && frame.FragmentHeaderOffset == 0
+                && frame.Protocol is IpProtocol.Tcp or IpProtocol.Udp or IpProtocol.Dccp or IpProtocol.Sctp)];
 
         string[] lines = Tools.RunTshark(
             frames.Select(frame => frame.Packet),
@@ -101,7 +102,8 @@ public sealed class FrameParserTests
 
         FrameLayout layout = OracleFrame.Parse(frame, 0);
 
-        Assert.Equal((FrameShape.Transport, 40 + (8000 * 8), (ushort)7, (ushort)9), (layout.Shape, layout.UpperOffset, layout.SourcePort, layout.DestinationPort));
+        Assert.Equal((FrameShape.Transport, 40 + (8000 * 8), (ushort)7, (ushort)9),
+            (layout.Shape, layout.UpperOffset, layout.SourcePort, layout.DestinationPort));
     }
 
     [Fact]
@@ -153,7 +155,8 @@ public sealed class FrameParserTests
     [Rfc(8200, "4.5")]
     public void A_second_fragment_header_breaks_the_chain()
     {
-        TestFrame frame = Frames.Udp(Frames.Host, 7, Frames.Server, 9) with { Extensions = [Frames.AtomicFragment(1), Frames.AtomicFragment(2)] };
+        TestFrame frame =
+            Frames.Udp(Frames.Host, 7, Frames.Server, 9) with { Extensions = [Frames.AtomicFragment(1), Frames.AtomicFragment(2)] };
 
         Assert.Equal(FrameShape.BrokenChain, Shape(frame));
     }

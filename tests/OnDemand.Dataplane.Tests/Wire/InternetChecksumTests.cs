@@ -140,7 +140,8 @@ public sealed class InternetChecksumTests
         {
             var source = new IpAddress(one, ~other);
             var destination = new IpAddress(other, one * 31);
-            return InternetChecksum.PseudoHeaderSum(source, destination, length, 58) == NaiveChecksum.PseudoHeader(source, destination, length, 58);
+            return InternetChecksum.PseudoHeaderSum(source, destination, length, 58) == NaiveChecksum.PseudoHeader(source, destination,
+                length, 58);
         }));
 
     private static byte[] Bytes(ushort word) => [(byte)(word >> 8), (byte)word];

@@ -97,7 +97,8 @@ public sealed class IpAddressTests
         {
             var one = new IpAddress(high, low);
             int bit = at % 129;
-            var other = bit < 64 ? new IpAddress(high ^ (1UL << (63 - bit)), ~low) : bit < 128 ? new IpAddress(high, low ^ (1UL << (127 - bit))) : one;
+            var other = bit < 64 ? new IpAddress(high ^ (1UL << (63 - bit)), ~low) : bit < 128
+                ? new IpAddress(high, low ^ (1UL << (127 - bit))) : one;
             return one.CommonPrefixLength(other) == bit && other.CommonPrefixLength(one) == bit;
         }));
 

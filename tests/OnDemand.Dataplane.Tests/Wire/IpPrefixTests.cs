@@ -16,7 +16,8 @@ public sealed class IpPrefixTests
             var prefix = new IpPrefix(new IpAddress(high, low), length);
             var framework = new IPNetwork(ToFramework(prefix.Address), length);
             int flipped = (int)(low % 128);
-            var near = flipped < 64 ? new IpAddress(high ^ (1UL << (63 - flipped)), low) : new IpAddress(high, low ^ (1UL << (127 - flipped)));
+            var near = flipped < 64 ? new IpAddress(high ^ (1UL << (63 - flipped)), low)
+                : new IpAddress(high, low ^ (1UL << (127 - flipped)));
             return prefix.Contains(new IpAddress(high, low)) && prefix.Contains(near) == framework.Contains(ToFramework(near))
                 && prefix.Contains(near) == (flipped >= length);
         }));

@@ -29,7 +29,8 @@ public sealed class ReplyPacketsTests
         ReplyPackets.WriteReset(packet, Frames.Server, Frames.Host, 443, 40000, 0xfedcba98, 0x01234567);
 
         string[] lines = Tools.RunTshark(
-            [packet], "ipv6.src", "ipv6.dst", "ipv6.plen", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags", "tcp.checksum.status");
+            [packet], "ipv6.src", "ipv6.dst", "ipv6.plen", "tcp.srcport", "tcp.dstport", "tcp.seq_raw", "tcp.ack_raw", "tcp.flags",
+                "tcp.checksum.status");
 
         Assert.Equal(["2001:db8:c::1\tfd00:db8::1\t20\t443\t40000\t4275878552\t19088743\t0x0014\t1"], lines);
     }
@@ -64,7 +65,8 @@ public sealed class ReplyPacketsTests
         int length = ReplyPackets.WriteUnreachable(packet, Frames.Server, ReplyPackets.SourceFailedPolicy, offender);
 
         string[] lines = Tools.RunTshark(
-            [packet[..length]], "ipv6.src", "ipv6.dst", "icmpv6.type", "icmpv6.code", "icmpv6.checksum.status", "udp.srcport", "udp.dstport");
+            [packet[..length]], "ipv6.src", "ipv6.dst", "icmpv6.type", "icmpv6.code", "icmpv6.checksum.status", "udp.srcport",
+                "udp.dstport");
 
         Assert.Equal(["2001:db8:c::1\tfd00:db8::1\t1\t5\t1\t5000\t53"], lines);
     }
