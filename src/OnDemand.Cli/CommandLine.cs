@@ -19,6 +19,8 @@ internal delegate Task<int> ReplayRunner(ReplayOptions options, CommandStreams s
 /// </summary>
 internal static class CommandLine
 {
+    private const string Mistake = "A mistake in this program, please report it";
+
     /// <summary>The program's version, as <c>--version</c> says it.</summary>
     public static string Version { get; } = typeof(CommandLine).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
@@ -63,7 +65,8 @@ internal static class CommandLine
 
     private static RootCommand Create(CommandStreams streams, ReplayRunner? replay)
     {
-        var root = new RootCommand("On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
+        var root = new RootCommand(
+            "On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
         root.Subcommands.Add(InspectCommand.Create(streams));
         if (replay is not null)
         {
@@ -83,8 +86,9 @@ internal static class CommandLine
         string more = $"'{name} --help' tells more.";
         if (parsed.UnmatchedTokens is [{ } unknown, ..])
         {
-            IEnumerable<string> known = unknown.StartsWith('-') ? command.Options.Select(option => option.Name) : command.Subcommands.Select(sub => sub.Name);
-            string hint = NearestName.Of(unknown, known) is string near ? $"'{near}' is near; " : string.Empty;
+            IEnumerable<Symbol> known = unknown.StartsWith('-') ? command.Options : command.Subcommands;
+            string? near = NearestName.Of(unknown, known.Select(symbol => symbol.Name));
+            string hint = near is null ? string.Empty : $"'{near}' is near; ";
             return $"There is no '{unknown}' in '{name}'; {hint}{more}";
         }
 
@@ -101,14 +105,15 @@ internal static class CommandLine
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),
             OutOfMemoryException => ("There is not enough memory; smaller limits in the scenario may help.", ExitStatus.Internal),
-            _ => ($"A mistake in this program, please report it: {problem.GetType().Name}: {OneSentence(problem.Message)}", ExitStatus.Internal),
+            _ => ($"{Mistake}: {problem.GetType().Name}: {OneSentence(problem.Message)}", ExitStatus.Internal),
         };
         return true;
     }
 
     private static string OneSentence(string message)
     {
-        string line = string.Join(' ', message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
+        string line = string.Join(
+            ' ', message.Split(['\r', '\n', '\t'], StringSplitOptions.RemoveEmptyEntries | StringSplitOptions.TrimEntries));
         return line.EndsWith('.') ? line : line + ".";
     }
 }

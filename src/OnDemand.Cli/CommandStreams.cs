@@ -22,6 +22,13 @@ internal sealed record CommandStreams(Stream Input, Stream Output, TextWriter Er
         ? Input
         : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, FileOptions.SequentialScan);
 
+    /// <summary>Creates a file, or opens standard output.</summary>
+    /// <param name="path">The path; <c>-</c> for standard output.</param>
+    /// <returns>The stream, to be disposed.</returns>
+    public Stream CreateOutput(string path) => path == ReplayOptions.StandardStream
+        ? Output
+        : new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
+
     /// <summary>Creates a text file in UTF-8, or opens standard output.</summary>
     /// <param name="path">The path; <c>-</c> for standard output.</param>
     /// <returns>The writer, to be disposed.</returns>

@@ -28,7 +28,8 @@ internal static class InspectCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(string path, string? scenarioPath, bool json, CommandStreams streams, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        string path, string? scenarioPath, bool json, CommandStreams streams, CancellationToken cancellationToken)
     {
         bool scenarioToOutput = scenarioPath == ReplayOptions.StandardStream;
         if (scenarioToOutput && json)
@@ -56,8 +57,8 @@ internal static class InspectCommand
         int status = ExitStatus.Done;
         if (scenarioPath is not null && !TryWriteScenario(scenarioPath, inspector, streams))
         {
-            await streams.Error.WriteAsync($"ondemand: {path} has no flow between two IPv6 addresses beyond the link, so there is no scenario to write.\n")
-                .ConfigureAwait(false);
+            string sentence = $"{path} has no flow between two IPv6 addresses beyond the link, so there is no scenario to write.";
+            await streams.Error.WriteAsync($"ondemand: {sentence}\n").ConfigureAwait(false);
             status = ExitStatus.Usage;
         }
 

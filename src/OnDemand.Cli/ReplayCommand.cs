@@ -13,10 +13,15 @@ internal static class ReplayCommand
     public static Command Create(CommandStreams streams, ReplayRunner replay)
     {
         var input = new Argument<string>("IN") { Description = "The capture (pcap or pcapng); - for standard input." };
-        Option<string?> scenario = File("--scenario", "S.yaml", "What the network does and what programs ask for; 'ondemand inspect IN --write-scenario S.yaml' writes one.");
-        Option<string?> output = File("--output", "OUT", "The capture as the network would have seen it, in the format of IN; - for standard output.");
+        Option<string?> scenario = File(
+            "--scenario",
+            "S.yaml",
+            "What the network does and what programs ask for; 'ondemand inspect IN --write-scenario S.yaml' writes one.");
+        Option<string?> output = File(
+            "--output", "OUT", "The capture as the network would have seen it, in the format of IN; - for standard output.");
         Option<string?> hostOutput = File("--host-output", "H", "The capture as the host would have seen it.");
-        Option<string?> translations = File("--translations", "T.json", "Which internal address stood as which typed address, for which flow and when.");
+        Option<string?> translations = File(
+            "--translations", "T.json", "Which internal address stood as which typed address, for which flow and when.");
         Option<string?> report = File("--report", "R.json", "Everything about the replay: totals, moves, prefixes, flows.");
         Option<string?> timeline = File("--timeline", "T.html", "A picture of the flows over time, in one file.");
         var taken = new Option<string>("--taken")
@@ -48,7 +53,8 @@ internal static class ReplayCommand
                 Input = path,
                 Scenario = parsed.GetValue(scenario) ?? throw new UsageException(
                     $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from."),
-                Output = parsed.GetValue(output) ?? throw new UsageException("A replay needs --output, the capture to write; - is standard output."),
+                Output = parsed.GetValue(output) ?? throw new UsageException(
+                    "A replay needs --output, the capture to write; - is standard output."),
                 HostOutput = parsed.GetValue(hostOutput),
                 TakenOutside = parsed.GetValue(taken) == "outside",
                 Translations = parsed.GetValue(translations),
@@ -86,7 +92,8 @@ internal static class ReplayCommand
             string key = path != ReplayOptions.StandardStream ? Path.GetFullPath(path) : isInput ? "standard input" : "standard output";
             if (!users.TryAdd(key, name))
             {
-                throw new UsageException($"{users[key]} and {name} are both {(path == ReplayOptions.StandardStream ? key : $"'{path}'")}; give each its own.");
+                throw new UsageException(
+                    $"{users[key]} and {name} are both {(path == ReplayOptions.StandardStream ? key : $"'{path}'")}; give each its own.");
             }
         }
 

@@ -60,7 +60,21 @@ public sealed class Counters
     /// <summary>Frames that met a verdict.</summary>
     /// <param name="kind">The verdict.</param>
     /// <returns>How many.</returns>
-    public long Of(VerdictKind kind) => Verdicts[(int)kind];
+    public long Of(VerdictKind kind)
+    {
+        if (kind != VerdictKind.Forward)
+        {
+            return Verdicts[(int)kind];
+        }
+
+        long sum = 0;   // each forwarded frame is counted once, by its reason
+        foreach (long count in Forwards)
+        {
+            sum += count;
+        }
+
+        return sum;
+    }
 
     /// <summary>Frames sent on for a reason.</summary>
     /// <param name="reason">The reason.</param>

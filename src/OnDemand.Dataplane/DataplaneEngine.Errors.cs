@@ -46,7 +46,7 @@ public sealed partial class DataplaneEngine
                 return choice.Result == ChoiceResult.Ask ? HoldFor(choice.Question, frame, info, now) : Verdict.Dropped(DropReason.ErrorWithoutFlow);
             }
 
-            id = OpenFlow(key, _flows.Hash(key), PickedUp(choice), FlowMarks.None, TcpTracker.Ack, key.IsTcp, now);
+            id = OpenFlow(key, _flows.Hash(key), PickedUp(choice), HairpinMark(remote), TcpTracker.Ack, key.IsTcp, now);
         }
 
         ref FlowEntry entry = ref _flows.Entry(id);
@@ -113,7 +113,7 @@ public sealed partial class DataplaneEngine
                 Binding = -1,
                 Decision = new Decision(DecisionOrigin.PickedUp, address.Type, default, -1, default),
             };
-            id = OpenFlow(key, _flows.Hash(key), choice, FlowMarks.None, TcpTracker.Ack, key.IsTcp, now);
+            id = OpenFlow(key, _flows.Hash(key), choice, HairpinMark(remote), TcpTracker.Ack, key.IsTcp, now);
         }
 
         ref FlowEntry entry = ref _flows.Entry(id);

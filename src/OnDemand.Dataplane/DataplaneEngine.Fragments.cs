@@ -142,6 +142,16 @@ public sealed partial class DataplaneEngine
         while (_fragments.Oldest >= 0 && _fragments[_fragments.Oldest].Expires <= now)
         {
             ref FragmentedDatagram oldest = ref _fragments[_fragments.Oldest];
+            if (oldest.State == DatagramState.Waiting && !oldest.Queue.IsEmpty && _options.Untranslatable == UntranslatablePolicy.Pass)
+            {
+                // Nobody will ever know their ports; they pass as they are, like everything that cannot be rewritten safely.
+                oldest.State = DatagramState.Untouched;
+                oldest.Reason = ForwardReason.Untranslatable;
+                _hold.Move(ref oldest.Queue, ref _released);
+                _fragments.RenewOldest(now.Add(_options.FragmentTimeout));
+                continue;
+            }
+
             int lost = _hold.Discard(ref oldest.Queue);
             Counters.Drops[(int)DropReason.HoldTimeout] += lost;
             Counters.Verdicts[(int)VerdictKind.Drop] += lost;

@@ -159,7 +159,7 @@ public sealed partial class DataplaneEngine
             Binding = -1,
             Decision = new Decision(origin, address.Type, SelectionRule.None, -1, DecisionRemarks.None),
         };
-        int id = OpenFlow(prepared.Key, prepared.Hash, choice, FlowMarks.Inbound, flags, tcp, now);
+        int id = OpenFlow(prepared.Key, prepared.Hash, choice, FlowMarks.Inbound | HairpinMark(prepared.Source), flags, tcp, now);
         return Deliver(frame, ref prepared, info, id, ref _flows.Entry(id), flags, tick, now);
     }
 

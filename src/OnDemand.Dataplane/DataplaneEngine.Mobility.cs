@@ -38,6 +38,7 @@ public sealed partial class DataplaneEngine
             _ = Learn(prefix, authenticated: true, onDemand: false, now);
         }
 
+        SettleFulfilled(now);
         SetDeadline();
     }
 
@@ -108,6 +109,7 @@ public sealed partial class DataplaneEngine
             _ = Learn(prefix, authenticated, onDemand: false, now);
         }
 
+        SettleFulfilled(now);
         SetDeadline();
     }
 

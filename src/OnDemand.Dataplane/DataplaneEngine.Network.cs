@@ -146,6 +146,28 @@ public sealed partial class DataplaneEngine
         }
     }
 
+    // The network gave unasked what it was asked for: nobody need wait for the answer, which will find no question.
+    private void SettleFulfilled(Timestamp now)
+    {
+        for (int at = 0; at < _questions.Length; at++)
+        {
+            if (!IsOpen(_questions[at]) || _questions[at].OnNet)
+            {
+                continue;
+            }
+
+            foreach (int id in _prefixes.InOrder)
+            {
+                ref PrefixEntry prefix = ref _prefixes[id];
+                if (prefix.Type == _questions[at].Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated)
+                {
+                    Settle(at, now);
+                    break;
+                }
+            }
+        }
+    }
+
     private void RunQuestions(Timestamp now)
     {
         for (int at = 0; at < _questions.Length; at++)

@@ -75,8 +75,14 @@ public sealed partial class DataplaneEngine
     {
         FrameShape.Transport or FrameShape.OpaqueTransport => OutboundFlow(frame, ref prepared, info, now),
         FrameShape.Icmpv6Error => OutboundError(frame, ref prepared, info, now),
-        _ => prepared.Name.IsTyped ? Verdict.Sent(ForwardReason.Native) : Untranslatable(prepared.Layout.Shape),
+        _ => prepared.Name.IsTyped ? NativeUnread(frame, prepared, info, now) : Untranslatable(prepared.Layout.Shape),
     };
+
+    // A native socket's packet that has no flow we could read: it needs no rewriting, but an ended address is no source any more.
+    private Verdict NativeUnread(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now) =>
+        _prefixes[_addresses.Typed(prepared.Name.Number).Prefix].State == PrefixState.Ended
+            ? Unreachable(frame, prepared, info, ReplyPackets.SourceFailedPolicy, DropReason.AddressEnded, now)
+            : Verdict.Sent(ForwardReason.Native);
 
     private Verdict OutboundFlow(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
     {
@@ -177,6 +183,8 @@ public sealed partial class DataplaneEngine
             : Verdict.Sent(verdict.Forward == ForwardReason.NotOurs ? ForwardReason.Rewritten : ForwardReason.Hairpin, id);
     }
 
+    private FlowMarks HairpinMark(IpAddress remote) => _addresses.Find(remote).IsTyped ? FlowMarks.Hairpin : FlowMarks.None;
+
     private Verdict OpenOutbound(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
     {
         ref FrameLayout layout = ref prepared.Layout;
@@ -225,7 +233,7 @@ public sealed partial class DataplaneEngine
         }
 
         FlowMarks marks = native ? FlowMarks.Native : FlowMarks.None;
-        marks |= _addresses.Find(prepared.Destination).IsTyped ? FlowMarks.Hairpin : FlowMarks.None;
+        marks |= HairpinMark(prepared.Destination);
         int id = OpenFlow(prepared.Key, prepared.Hash, choice, marks, flags, tcp, now);
         ref FlowEntry entry = ref _flows.Entry(id);
         return SendOutbound(frame, ref prepared, info, id, ref entry, ref _addresses.Typed(entry.Address), Ticks.At(now, _origin), now);
@@ -324,8 +332,9 @@ public sealed partial class DataplaneEngine
             _ => DropReason.BrokenChain,
         });
 
-    private static bool IsLinkScope(IpAddress address) =>
-        address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback;
+    // All of them begin with eight zeros or seven ones, and hardly any other address does.
+    private static bool IsLinkScope(IpAddress address) => (byte)((address.High >> 56) + 2) < 3
+        && (address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback);
 
     private static bool IsSyn(byte flags) => (flags & (TcpTracker.Syn | TcpTracker.Ack | TcpTracker.Rst)) == TcpTracker.Syn;
 

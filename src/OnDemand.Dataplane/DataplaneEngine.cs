@@ -35,7 +35,7 @@ public sealed partial class DataplaneEngine
     private readonly PrefixTable _prefixes;
     private readonly FragmentTable _fragments;
     private readonly HoldBuffer _hold;
-    private readonly Prepared[] _batch = new Prepared[BatchSize];
+    private readonly Glance[] _batch = new Glance[BatchSize];
     private readonly uint[] _idle = new uint[16];
     private Timestamp _nextDeadline;
 
@@ -89,11 +89,20 @@ public sealed partial class DataplaneEngine
     /// <param name="info">What is known of it.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
     /// <returns>What becomes of it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public Verdict HandleOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        Prepare(frame, info, inbound: false, out Prepared prepared);
-        return Count(Outbound(frame, ref prepared, info, now));
+        if (TryGlance(frame, info.NetworkOffset, inbound: false, out Glance glance))
+        {
+            glance.Guess = _flows.Guess(glance.Hash);
+            if (TrySend(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
+            {
+                return Count(verdict);
+            }
+        }
+
+        return Count(PrepareOutbound(frame, info, now));
     }
 
     /// <summary>Handles a frame that comes from the network.</summary>
@@ -101,11 +110,20 @@ public sealed partial class DataplaneEngine
     /// <param name="info">What is known of it.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
     /// <returns>What becomes of it.</returns>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public Verdict HandleInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        Prepare(frame, info, inbound: true, out Prepared prepared);
-        return Count(Inbound(frame, ref prepared, info, now));
+        if (TryGlance(frame, info.NetworkOffset, inbound: true, out Glance glance))
+        {
+            glance.Guess = _flows.Guess(glance.Hash);
+            if (TryReceive(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
+            {
+                return Count(verdict);
+            }
+        }
+
+        return Count(PrepareInbound(frame, info, now));
     }
 
     /// <summary>
@@ -114,37 +132,43 @@ public sealed partial class DataplaneEngine
     /// <param name="buffer">The octets of all frames; rewritten in place.</param>
     /// <param name="slots">Where each frame lies; their verdicts are filled in.</param>
     /// <param name="now">The time, never earlier than in the call before.</param>
+    [MethodImpl(MethodImplOptions.NoInlining)]
     public void HandleBatch(Span<byte> buffer, Span<FrameSlot> slots, Timestamp now)
     {
         BeginCall(now);
+        uint tick = Ticks.At(now, _origin);
         while (!slots.IsEmpty)
         {
             Span<FrameSlot> some = slots[..Math.Min(slots.Length, BatchSize)];
+            Span<Glance> glances = _batch.AsSpan(0, some.Length);
             uint generation = _addresses.Generation;
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                ref Prepared prepared = ref _batch[i];
-                Prepare(buffer.Slice(slot.Offset, slot.Length), slot.Info, slot.Inbound, out prepared);
-                _flows.Prefetch(prepared.Hash);
+                bool common = TryGlance(buffer.Slice(slot.Offset, slot.Length), slot.Info.NetworkOffset, slot.Inbound, out glances[i]);
+                glances[i].IsCommon = common;
+                if (common)
+                {
+                    _flows.Prefetch(glances[i].Hash);
+                }
             }
 
-            for (int i = 0; i < some.Length; i++)
+            foreach (ref Glance glance in glances)
             {
-                _flows.PrefetchEntry(_batch[i].Hash);
+                if (glance.IsCommon)
+                {
+                    glance.Guess = _flows.Guess(glance.Hash);
+                }
             }
 
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                ref Prepared prepared = ref _batch[i];
                 Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-                if (generation != _addresses.Generation)
-                {
-                    Prepare(frame, slot.Info, slot.Inbound, out prepared);
-                }
-
-                slot.Verdict = Count(slot.Inbound ? Inbound(frame, ref prepared, slot.Info, now) : Outbound(frame, ref prepared, slot.Info, now));
+                bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now
+                slot.Verdict = Count(slot.Inbound
+                    ? sure && TryReceive(frame, glances[i], slot.Info, tick, out Verdict verdict) ? verdict : PrepareInbound(frame, slot.Info, now)
+                    : sure && TrySend(frame, glances[i], slot.Info, tick, out verdict) ? verdict : PrepareOutbound(frame, slot.Info, now));
             }
 
             slots = slots[some.Length..];
@@ -158,6 +182,20 @@ public sealed partial class DataplaneEngine
         {
             RunDeadlines(now);
         }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Verdict PrepareOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
+    {
+        Prepare(frame, info, inbound: false, out Prepared prepared);
+        return Outbound(frame, ref prepared, info, now);
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private Verdict PrepareInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
+    {
+        Prepare(frame, info, inbound: true, out Prepared prepared);
+        return Inbound(frame, ref prepared, info, now);
     }
 
     // Everything about a frame that does not depend on what other frames do.
@@ -201,19 +239,28 @@ public sealed partial class DataplaneEngine
 
     private static int HostOf(AddressName name) => name.IsTyped ? FlowKey.NativeHost | name.Number : name.Number;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private Verdict Count(Verdict verdict)
     {
-        Counters.Verdicts[(int)verdict.Kind]++;
         if (verdict.Kind == VerdictKind.Forward)
         {
             Counters.Forwards[(int)verdict.Forward]++;
         }
-        else if (verdict.Kind != VerdictKind.Hold)
+        else
         {
-            Counters.Drops[(int)verdict.Drop]++;
+            CountOther(verdict);
         }
 
         return verdict;
+    }
+
+    private void CountOther(Verdict verdict)
+    {
+        Counters.Verdicts[(int)verdict.Kind]++;
+        if (verdict.Kind != VerdictKind.Hold)
+        {
+            Counters.Drops[(int)verdict.Drop]++;
+        }
     }
 
     // One frame on its way through the engine.

@@ -3,7 +3,7 @@ using System.Runtime.Intrinsics.X86;
 
 namespace OnDemand.Dataplane;
 
-/// <summary>The one place with pointers: asking the processor for a cache line before it is needed. A wrong hint costs time, nothing else.</summary>
+/// <summary>Asking the processor for a cache line before it is needed: a wrong hint costs time, nothing else.</summary>
 internal static unsafe class Memory
 {
     /// <summary>Asks for the cache line that holds a place in a table; elsewhere than on x86 it does nothing.</summary>

@@ -40,7 +40,9 @@ public sealed record InspectionReport
     /// <summary>Packets by link type.</summary>
     public IReadOnlyList<NamedCount> LinkTypes { get; init; } = [];
 
-    /// <summary>Packets by what they are: ipv6, not-ipv6 and, within IPv6, fragments, ICMPv6 errors, neighbor discovery and so on.</summary>
+    /// <summary>
+    /// Packets by what they are: ipv6, not-ipv6 and, within IPv6, fragments, ICMPv6 errors, neighbor discovery and so on.
+    /// </summary>
     public IReadOnlyList<NamedCount> Kinds { get; init; } = [];
 
     /// <summary>ICMPv6 errors by their name.</summary>
@@ -72,7 +74,8 @@ public sealed record InspectionReport
 /// <param name="IsUnrouted">Whether every packet from it still has a Hop Limit that senders begin with: 64, 128 or 255.</param>
 /// <param name="LooksInternal">Whether it is among the likely internal addresses.</param>
 public sealed record HostSummary(
-    IpAddress Address, long PacketsSent, long PacketsReceived, long Octets, long Flows, long FlowsOpened, bool IsUnrouted, bool LooksInternal);
+    IpAddress Address, long PacketsSent, long PacketsReceived, long Octets, long Flows, long FlowsOpened, bool IsUnrouted,
+    bool LooksInternal);
 
 /// <summary>A flow in a capture.</summary>
 /// <param name="Protocol">The protocol's name, or its number.</param>

@@ -27,7 +27,9 @@ public static class InspectionTable
     private static void WriteHead(TextWriter output, InspectionReport report)
     {
         string format = report.Format.Length == 0 ? "no capture" : report.Format;
-        output.Write($"{ReportText.Printable(report.Input)}: {format}, {ReportText.Count(report.Packets, "packet")}, {ReportText.Size(report.Octets)}");
+        output.Write(
+            $"{ReportText.Printable(report.Input)}: {format}, {ReportText.Count(report.Packets, "packet")}, " +
+            $"{ReportText.Size(report.Octets)}");
         output.Write(report is { From: { } from, To: { } to }
             ? $", {ReportText.Since(to, from)} from {ReportText.Seconds(from)} to {ReportText.Seconds(to)}\n"
             : "\n");
@@ -62,14 +64,15 @@ public static class InspectionTable
 
         output.Write("\nHosts (* likely internal)\n");
         var table = new TextTable(
-            new TextColumn("address", AddressWidth + 2), new TextColumn("sent", 12, IsNumber: true), new TextColumn("received", 12, IsNumber: true),
-            new TextColumn("size", 8, IsNumber: true), new TextColumn("flows", 9, IsNumber: true), new TextColumn("opened", 9, IsNumber: true),
-            new TextColumn("hop limit", 9));
+            new TextColumn("address", AddressWidth + 2), new TextColumn("sent", 12, IsNumber: true),
+            new TextColumn("received", 12, IsNumber: true), new TextColumn("size", 8, IsNumber: true),
+            new TextColumn("flows", 9, IsNumber: true), new TextColumn("opened", 9, IsNumber: true), new TextColumn("hop limit", 9));
         foreach (HostSummary host in report.Hosts.Take(MostHosts))
         {
             table.Add(
-                (host.LooksInternal ? "* " : "  ") + host.Address, ReportText.Count(host.PacketsSent), ReportText.Count(host.PacketsReceived),
-                ReportText.Size(host.Octets), ReportText.Count(host.Flows), ReportText.Count(host.FlowsOpened),
+                (host.LooksInternal ? "* " : "  ") + host.Address, ReportText.Count(host.PacketsSent),
+                ReportText.Count(host.PacketsReceived), ReportText.Size(host.Octets), ReportText.Count(host.Flows),
+                ReportText.Count(host.FlowsOpened),
                 host.PacketsSent == 0 ? "-" : host.IsUnrouted ? "initial" : "lowered");
         }
 
@@ -88,13 +91,14 @@ public static class InspectionTable
         output.Write("\nFlows (in the direction in which they were opened)\n");
         var table = new TextTable(
             new TextColumn("proto", 7), new TextColumn("from", EndWidth), new TextColumn("to", EndWidth), new TextColumn("direction", 9),
-            new TextColumn("first", 12, IsNumber: true), new TextColumn("last", 12, IsNumber: true), new TextColumn("packets", 11, IsNumber: true),
-            new TextColumn("size", 8, IsNumber: true));
+            new TextColumn("first", 12, IsNumber: true), new TextColumn("last", 12, IsNumber: true),
+            new TextColumn("packets", 11, IsNumber: true), new TextColumn("size", 8, IsNumber: true));
         foreach (FlowSummary flow in report.Flows.Take(MostFlows))
         {
             table.Add(
-                flow.Protocol, ReportText.End(flow.Source, flow.SourcePort, EndWidth), ReportText.End(flow.Destination, flow.DestinationPort, EndWidth),
-                flow.Direction, Since(flow.From, report), Since(flow.To, report), ReportText.Count(flow.Packets), ReportText.Size(flow.Octets));
+                flow.Protocol, ReportText.End(flow.Source, flow.SourcePort, EndWidth),
+                ReportText.End(flow.Destination, flow.DestinationPort, EndWidth), flow.Direction, Since(flow.From, report),
+                Since(flow.To, report), ReportText.Count(flow.Packets), ReportText.Size(flow.Octets));
         }
 
         table.Write(output);
@@ -131,7 +135,8 @@ public static class InspectionTable
     {
         if (packets > 0)
         {
-            output.Write($"  More {what} than can be remembered: {ReportText.Count(packets, "packet")} of others counted only in the totals.\n");
+            output.Write(
+                $"  More {what} than can be remembered: {ReportText.Count(packets, "packet")} of others counted only in the totals.\n");
         }
     }
 }

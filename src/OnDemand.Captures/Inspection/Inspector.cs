@@ -25,7 +25,8 @@ public sealed class Inspector
     /// <param name="limits">How much may be remembered.</param>
     /// <param name="cancellationToken">Stops the reading.</param>
     /// <returns>What was found, up to any damage.</returns>
-    public static async Task<Inspector> InspectAsync(string name, Stream input, InspectionLimits limits, CancellationToken cancellationToken)
+    public static async Task<Inspector> InspectAsync(
+        string name, Stream input, InspectionLimits limits, CancellationToken cancellationToken)
     {
         ArgumentNullException.ThrowIfNull(limits);
         var inspector = new Inspector(limits);
@@ -51,7 +52,8 @@ public sealed class Inspector
         {
             if (record.Kind == CaptureRecordKind.Packet)
             {
-                _tally.Add(record.LinkType, record.Data, record.OriginalLength, record.HasTimestamp ? new Timestamp(record.Timestamp) : null);
+                _tally.Add(
+                    record.LinkType, record.Data, record.OriginalLength, record.HasTimestamp ? new Timestamp(record.Timestamp) : null);
             }
         }
     }

@@ -1,4 +1,4 @@
-using System.Globalization;
+using OnDemand.Captures.Reports;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Inspection;
@@ -64,8 +64,8 @@ internal static class InternalAddresses
 
     private static string Reason(IpAddress address, HostTally host, int flows, bool isFirst)
     {
-        string share = string.Create(
-            CultureInfo.InvariantCulture, $"it is an end of {host.Flows} of {flows} {(flows == 1 ? "flow" : "flows")} and opened {host.FlowsOpened}");
+        string ends = $"{ReportText.Count(host.Flows)} of {ReportText.Count(flows, "flow")}";
+        string share = $"it is an end of {ends} and opened {ReportText.Count(host.FlowsOpened)}";
         string near = host.Routed || host.PacketsSent == 0 ? string.Empty : "; no router has lowered the Hop Limit of its packets";
         return IsUniqueLocal(address) ? $"a unique local address, which stays behind the capture point (RFC 4193); {share}"
             : isFirst ? share + near

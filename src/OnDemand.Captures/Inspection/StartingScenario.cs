@@ -39,7 +39,8 @@ public sealed class StartingScenario
         {
             Head =
             [
-                $"A scenario to start from, made from {ReportText.Printable(capture)}. It replays the capture without a move; see below for one.",
+                $"A scenario to start from, made from {ReportText.Printable(capture)}.",
+                "It replays the capture without a move; see below for one.",
             ],
             Internal = [.. guesses.Select(guess => $"{guess.Address}: {guess.Reason}.")],
             AfterNetwork = MoveExample(tally, sites),
@@ -63,7 +64,7 @@ public sealed class StartingScenario
     /// <param name="output">Where to.</param>
     public void Write(TextWriter output) => ScenarioWriter.Write(output, Scenario, _remarks);
 
-    private static PrefixEntry Given(int site, AddressType type) => new(Prefix(site), type, Duration.Infinite, Duration.Infinite, Home: false);
+    private static PrefixAdvertisement Given(int site, AddressType type) => new(Prefix(site), type);
 
     private static IpPrefix Prefix(int site) => new(new IpAddress(DocumentationHigh | ((ulong)(uint)site << 16), 0), 64);
 
@@ -72,7 +73,8 @@ public sealed class StartingScenario
     private static int[] FreeSites(CaptureTally tally)
     {
         int wanted = Types.Length + 2;
-        int[] free = [.. Enumerable.Range(0, 1 << 16).Select(i => (FirstChoice + i) & 0xffff).Where(site => !tally.HasDocumentationAddress(site)).Take(wanted)];
+        IEnumerable<int> all = Enumerable.Range(0, 1 << 16).Select(i => (FirstChoice + i) & 0xffff);
+        int[] free = [.. all.Where(site => !tally.HasDocumentationAddress(site)).Take(wanted)];
         return free.Length == wanted ? free : [.. Enumerable.Range(FirstChoice, wanted)];
     }
 

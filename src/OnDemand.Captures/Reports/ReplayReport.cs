@@ -228,7 +228,8 @@ public sealed record ReportFlow
     /// <summary>What happened to it, in time order.</summary>
     public IReadOnlyList<ReportFlowEvent> Events { get; init; } = [];
 
-    /// <summary>When its packets were; null when that was not recorded.</summary>
+    /// <summary>When its packets were, for the timeline; null when that was not recorded. Not part of the JSON.</summary>
+    [JsonIgnore]
     public PacketDensity? Density { get; init; }
 }
 

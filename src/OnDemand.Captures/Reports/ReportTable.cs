@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 
@@ -18,7 +19,8 @@ public sealed record ReportTableOptions(int Rows, bool Explain)
 /// <summary>Writes a report as plain text for a terminal of 120 columns or more.</summary>
 public sealed class ReportTable
 {
-    private const int AddressWidth = 26;
+    private const int AddressWidth = 21;
+    private const int MostSpans = 9;
     private const int MostMoves = 40;
 
     private readonly TextWriter _output;
@@ -52,7 +54,9 @@ public sealed class ReportTable
 
     private void WriteHead()
     {
-        Line($"{ReportText.Printable(_report.Input)} with {ReportText.Printable(_report.Scenario)}, {ReportText.Since(_report.To, _report.From)} from {ReportText.Seconds(_report.From)}");
+        Line(
+            $"{ReportText.Printable(_report.Input)} with {ReportText.Printable(_report.Scenario)}, " +
+            $"{ReportText.Since(_report.To, _report.From)} from {ReportText.Seconds(_report.From)}");
         Line(string.Empty);
     }
 
@@ -66,11 +70,13 @@ public sealed class ReportTable
         Line("Network");
         var table = new TextTable(
             new TextColumn("time", 14, IsNumber: true), new TextColumn("event", 9), new TextColumn("name", 43),
-            new TextColumn("kept", 12, IsNumber: true), new TextColumn("went over", 12, IsNumber: true), new TextColumn("stranded", 12, IsNumber: true));
+            new TextColumn("kept", 12, IsNumber: true), new TextColumn("went over", 12, IsNumber: true),
+            new TextColumn("stranded", 12, IsNumber: true));
         foreach (ReportMove move in _report.Moves.Take(MostMoves))
         {
             table.Add(
-                Since(move.Time), Name(move.Kind), move.Name, ReportText.Count(move.Kept), ReportText.Count(move.WentOver), ReportText.Count(move.Stranded));
+                Since(move.Time), Name(move.Kind), move.Name, ReportText.Count(move.Kept), ReportText.Count(move.WentOver),
+                ReportText.Count(move.Stranded));
         }
 
         table.Write(_output);
@@ -103,22 +109,31 @@ public sealed class ReportTable
             WriteFlowTable();
         }
 
-        WriteMore(_report.Flows.Count - (long)_options.Rows > 0 ? _report.Flows.Count - _options.Rows + _report.FlowsLeftOut : _report.FlowsLeftOut, "flow");
+        WriteMore(Math.Max(0, _report.Flows.Count - _options.Rows) + _report.FlowsLeftOut, "flow");
         Line(string.Empty);
     }
 
+    // One row a flow, and one more for each further typed address; what happened at the moves stands last.
     private void WriteFlowTable()
     {
         var table = new TextTable(
-            new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth), new TextColumn("", 2),
-            new TextColumn("remote", AddressWidth), new TextColumn("type", 12), new TextColumn("typed address", AddressWidth),
-            new TextColumn("out", 9, IsNumber: true), new TextColumn("in", 9, IsNumber: true), new TextColumn("outcome", 24));
+            new TextColumn("#", 8, IsNumber: true), new TextColumn("proto", 7), new TextColumn("internal", AddressWidth),
+            new TextColumn("", 2), new TextColumn("remote", AddressWidth), new TextColumn("type", 13), new TextColumn("from", 9, IsNumber: true),
+            new TextColumn("typed address", AddressWidth), new TextColumn("out", 7, IsNumber: true), new TextColumn("in", 7, IsNumber: true),
+            new TextColumn("size", 7, IsNumber: true), new TextColumn("moves", 25));
         foreach (ReportFlow flow in _report.Flows.Take(_options.Rows))
         {
+            ReportSpan? first = flow.Spans.Count > 0 ? flow.Spans[0] : null;
             table.Add(
-                ReportText.Count(flow.Id), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth), flow.Inbound ? "<-" : "->",
-                ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type), Typed(flow), ReportText.Count(flow.PacketsOut),
-                ReportText.Count(flow.PacketsIn), Outcome(flow));
+                flow.Id.ToString(CultureInfo.InvariantCulture), flow.Protocol, ReportText.End(flow.Internal, flow.LocalPort, AddressWidth),
+                flow.Inbound ? "<-" : "->", ReportText.End(flow.Remote, flow.RemotePort, AddressWidth), ShortName(flow.Type),
+                Since(first?.From ?? flow.First), first?.Typed.ToString() ?? "-",
+                ReportText.ShortCount(flow.PacketsOut), ReportText.ShortCount(flow.PacketsIn), ReportText.Size(flow.OctetsOut + flow.OctetsIn),
+                Moves(flow));
+            foreach (ReportSpan span in flow.Spans.Skip(1).Take(MostSpans))
+            {
+                table.Add("", "", "", "", "", "", Since(span.From), span.Typed.ToString(), "", "", "", "");
+            }
         }
 
         table.Write(_output);
@@ -126,7 +141,9 @@ public sealed class ReportTable
 
     private void Explain(ReportFlow flow)
     {
-        Line($"  #{flow.Id} {flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort)} {(flow.Inbound ? "<-" : "->")} {ReportText.End(flow.Remote, flow.RemotePort)}");
+        Line(
+            $"  #{flow.Id} {flow.Protocol} {ReportText.End(flow.Internal, flow.LocalPort)} {(flow.Inbound ? "<-" : "->")} " +
+            $"{ReportText.End(flow.Remote, flow.RemotePort)}");
         Line($"     {AddressTypes.ToName(flow.Type)}: {ReportText.Printable(flow.Decision)}");
         foreach (ReportSpan span in flow.Spans)
         {
@@ -135,10 +152,15 @@ public sealed class ReportTable
 
         foreach (ReportFlowEvent next in flow.Events)
         {
-            Line($"     {Since(next.Time)}  {Name(next.What)}{(next.Detail is null ? string.Empty : ": " + ReportText.Printable(next.Detail))}");
+            Line(
+                $"     {Since(next.Time)}  " +
+                $"{Name(next.What)}{(next.Detail is null ? string.Empty : ": " + ReportText.Printable(next.Detail))}");
         }
 
-        Line($"     {ReportText.Count(flow.PacketsOut)} packets out ({ReportText.Size(flow.OctetsOut)}), {ReportText.Count(flow.PacketsIn)} in ({ReportText.Size(flow.OctetsIn)}){(flow.Dropped == 0 ? string.Empty : $", {ReportText.Count(flow.Dropped)} dropped")}");
+        Line(
+            $"     {ReportText.Count(flow.PacketsOut)} packets out ({ReportText.Size(flow.OctetsOut)}), " +
+            $"{ReportText.Count(flow.PacketsIn)} in " +
+            $"({ReportText.Size(flow.OctetsIn)}){(flow.Dropped == 0 ? string.Empty : $", {ReportText.Count(flow.Dropped)} dropped")}");
     }
 
     private void WriteDropReasons()
@@ -150,7 +172,8 @@ public sealed class ReportTable
 
         Line("Dropped");
         var table = new TextTable(new TextColumn("packets", 14, IsNumber: true), new TextColumn("reason", 60));
-        foreach (NamedCount reason in _report.DropReasons.OrderByDescending(reason => reason.Count).ThenBy(reason => reason.Name, StringComparer.Ordinal))
+        IEnumerable<NamedCount> reasons = _report.DropReasons.OrderByDescending(drop => drop.Count);
+        foreach (NamedCount reason in reasons)
         {
             table.Add(ReportText.Count(reason.Count), reason.Name);
         }
@@ -162,8 +185,14 @@ public sealed class ReportTable
     private void WriteTotals()
     {
         ReportTotals totals = _report.Totals;
-        Line($"{ReportText.Count(totals.PacketsRead, "packet")} read ({ReportText.Size(totals.OctetsRead)}): {ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, {ReportText.Count(totals.Dropped)} dropped; {ReportText.Count(totals.Held)} waited, {ReportText.Count(totals.Replies)} made by the engine.");
-        Line($"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, {ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.");
+        Line(
+            $"{ReportText.Count(totals.PacketsRead, "packet")} read ({ReportText.Size(totals.OctetsRead)}): " +
+            $"{ReportText.Count(totals.Rewritten)} rewritten, {ReportText.Count(totals.Untouched)} untouched, " +
+            $"{ReportText.Count(totals.Dropped)} dropped; {ReportText.Count(totals.Held)} waited, {ReportText.Count(totals.Replies)} " +
+            "made by the engine.");
+        Line(
+            $"{ReportText.Count(totals.Flows, "flow")}: {ReportText.Count(totals.WentOver)} went over, " +
+            $"{ReportText.Count(totals.Stranded)} stranded, {ReportText.Count(totals.Refused)} refused.");
         double seconds = _report.Elapsed.TotalSeconds;
         if (seconds > 0)
         {
@@ -184,30 +213,48 @@ public sealed class ReportTable
             return;
         }
 
-        Line($"VERIFICATION FAILED: {ReportText.Count(verification.Violations)} of {ReportText.Count(verification.Checked, "packet")} wrong.");
+        Line(
+            $"VERIFICATION FAILED: {ReportText.Count(verification.Violations)} of {ReportText.Count(verification.Checked, "packet")} " +
+            "wrong.");
         foreach (string example in verification.Examples)
         {
             Line("  " + ReportText.Printable(example));
         }
     }
 
-    private static string Typed(ReportFlow flow) => flow.Spans.Count switch
+    // In the order of time: what each move did to the flow, and how it ended.
+    private string Moves(ReportFlow flow)
     {
-        0 => "-",
-        1 => flow.Spans[0].Typed.ToString(),
-        _ => ReportText.Elide(flow.Spans[^1].Typed.ToString(), AddressWidth - 4) + $" (+{Math.Min(9, flow.Spans.Count - 1)})",
-    };
+        List<string> words = [];
+        foreach (ReportFlowEvent next in flow.Events)
+        {
+            string? word = next.What switch
+            {
+                FlowEventKind.Kept => "kept",
+                FlowEventKind.Held => "held",
+                FlowEventKind.WentOver => "went over",
+                FlowEventKind.Opened => null,
+                _ => $"{Name(next.What)} {Since(next.Time)}",
+            };
+            if (word is null)
+            {
+                continue;
+            }
 
-    // What the reader wants to know first: the worst that happened, and how often it moved.
-    private static string Outcome(ReportFlow flow)
-    {
-        int moves = flow.Events.Count(next => next.What == FlowEventKind.WentOver);
-        string end = flow.Events.Any(next => next.What == FlowEventKind.Refused) ? "refused"
-            : flow.Events.Any(next => next.What == FlowEventKind.Stranded) ? "stranded"
-            : flow.Events.Any(next => next.What == FlowEventKind.Closed) ? "closed"
-            : flow.Events.Any(next => next.What == FlowEventKind.Expired) ? "expired"
-            : "open";
-        return moves == 0 ? end : $"{end}, went over {(moves == 1 ? "once" : $"{moves} times")}";
+            // The same again is counted, not repeated.
+            int at = words.Count - 1;
+            if (at >= 0 && (words[at] == word || words[at].StartsWith(word + " ×", StringComparison.Ordinal)))
+            {
+                int times = words[at] == word ? 1 : int.Parse(words[at][(word.Length + 2)..], CultureInfo.InvariantCulture);
+                words[at] = string.Create(CultureInfo.InvariantCulture, $"{word} ×{times + 1}");
+            }
+            else
+            {
+                words.Add(word);
+            }
+        }
+
+        return words.Count == 0 ? "-" : string.Join(", ", words);
     }
 
     private void WriteMore(long more, string one)
@@ -220,7 +267,12 @@ public sealed class ReportTable
 
     private string Since(Timestamp time) => ReportText.Since(time, _report.From);
 
-    private static string ShortName(AddressType type) => type == AddressType.GracefulReplacement ? "graceful" : type == AddressType.SessionLasting ? "session" : AddressTypes.ToName(type);
+    private static string ShortName(AddressType type) => type switch
+    {
+        AddressType.GracefulReplacement => "graceful",
+        AddressType.SessionLasting => "session",
+        _ => AddressTypes.ToName(type),
+    };
 
     internal static string Name(ReportMoveKind kind) => kind switch
     {

@@ -11,9 +11,11 @@ internal static class ReportText
     private static readonly string[] SizeUnits = ["B", "kB", "MB", "GB", "TB", "PB", "EB"];
 
     /// <summary>A time as decimal seconds with nine digits.</summary>
-    public static string Seconds(Timestamp time) => string.Create(
-        CultureInfo.InvariantCulture,
-        $"{(time.Nanoseconds < 0 ? "-" : "")}{Math.Abs(time.Nanoseconds / Timestamp.NanosecondsPerSecond)}.{Math.Abs(time.Nanoseconds % Timestamp.NanosecondsPerSecond):D9}");
+    public static string Seconds(Timestamp time)
+    {
+        (long seconds, long rest) = Math.DivRem(Math.Abs(time.Nanoseconds), Timestamp.NanosecondsPerSecond);
+        return string.Create(CultureInfo.InvariantCulture, $"{(time.Nanoseconds < 0 ? "-" : "")}{seconds}.{rest:D9}");
+    }
 
     /// <summary>A time since the beginning, in seconds with three digits.</summary>
     public static string Since(Timestamp time, Timestamp start) =>
@@ -30,11 +32,15 @@ internal static class ReportText
             unit++;
         }
 
-        return value.ToString(unit == 0 || value >= 100 ? "0" : value >= 10 ? "0.0" : "0.00", CultureInfo.InvariantCulture) + SizeUnits[unit];
+        string digits = unit == 0 || value >= 100 ? "0" : value >= 10 ? "0.0" : "0.00";
+        return value.ToString(digits, CultureInfo.InvariantCulture) + SizeUnits[unit];
     }
 
     /// <summary>A whole number with thin groups of three, as English readers write them.</summary>
     public static string Count(long count) => count.ToString("N0", CultureInfo.InvariantCulture);
+
+    /// <summary>A whole number in at most seven characters: in full below a million, then with three digits.</summary>
+    public static string ShortCount(long count) => count < 1_000_000 ? Count(count) : Size(count)[..^1];
 
     /// <summary>A number of things with their name: <c>1 flow</c>, <c>2 flows</c>.</summary>
     public static string Count(long count, string one, string? many = null) => $"{Count(count)} {(count == 1 ? one : many ?? one + "s")}";
@@ -47,7 +53,8 @@ internal static class ReportText
     }
 
     /// <summary>
-    /// Cuts the middle out of a text that is too long: of an address both the prefix and the end of the interface identifier tell something.
+    /// Cuts the middle out of a text that is too long: of an address both the prefix and the end of the interface identifier tell
+    /// something.
     /// </summary>
     public static string Elide(string text, int width)
     {

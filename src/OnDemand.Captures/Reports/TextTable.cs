@@ -23,7 +23,7 @@ internal sealed class TextTable(params TextColumn[] columns)
     /// <summary>Writes the titles and the rows; columns are as wide as they must be.</summary>
     public void Write(TextWriter output)
     {
-        int[] widths = [.. columns.Select((column, i) => Math.Max(column.Title.Length, _rows.Count == 0 ? 0 : _rows.Max(row => row[i].Length)))];
+        int[] widths = [.. columns.Select((column, i) => _rows.Select(row => row[i].Length).Append(column.Title.Length).Max())];
         WriteRow(output, [.. columns.Select(column => column.Title)], widths);
         foreach (string[] row in _rows)
         {

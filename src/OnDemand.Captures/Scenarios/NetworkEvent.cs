@@ -9,14 +9,6 @@ namespace OnDemand.Captures.Scenarios;
 /// <param name="Column">The column, counted from 1.</param>
 public readonly record struct ScenarioPlace(int Line, int Column);
 
-/// <summary>A prefix that the network gives.</summary>
-/// <param name="Prefix">The prefix; a /128 is that very address, not one made by us.</param>
-/// <param name="Type">Its type; <see cref="AddressType.None"/> when the network gave it without one.</param>
-/// <param name="Preferred">Preferred lifetime from the moment it is given; never above <paramref name="Valid"/>.</param>
-/// <param name="Valid">Valid lifetime from the moment it is given.</param>
-/// <param name="Home">Whether its addresses are home addresses (RFC 6724 rule 4).</param>
-public sealed record PrefixEntry(IpPrefix Prefix, AddressType Type, Duration Preferred, Duration Valid, bool Home);
-
 /// <summary>Something that the network does at a time.</summary>
 /// <param name="At">When.</param>
 /// <param name="Place">Where the scenario says so.</param>
@@ -29,7 +21,8 @@ public abstract record NetworkEvent(ScenarioTime At, ScenarioPlace Place);
 /// <param name="Prefixes">What the network gives there; may be empty.</param>
 /// <param name="Window">The replacement window (RFC 8653 §3.2); null when the scenario names none.</param>
 public sealed record AttachEvent(
-    ScenarioTime At, ScenarioPlace Place, string Name, IReadOnlyList<PrefixEntry> Prefixes, Duration? Window) : NetworkEvent(At, Place);
+    ScenarioTime At, ScenarioPlace Place, string Name, IReadOnlyList<PrefixAdvertisement> Prefixes, Duration? Window)
+    : NetworkEvent(At, Place);
 
 /// <summary>The network takes a prefix back.</summary>
 /// <param name="At">When.</param>
@@ -49,7 +42,7 @@ public sealed record DetachEvent(ScenarioTime At, ScenarioPlace Place) : Network
 /// <param name="Prefixes">The prefixes with their new lifetimes.</param>
 /// <param name="Authenticated">Whether the two-hour rule is lifted (RFC 4862 §5.5.3 e).</param>
 public sealed record AdvertiseEvent(
-    ScenarioTime At, ScenarioPlace Place, IReadOnlyList<PrefixEntry> Prefixes, bool Authenticated) : NetworkEvent(At, Place);
+    ScenarioTime At, ScenarioPlace Place, IReadOnlyList<PrefixAdvertisement> Prefixes, bool Authenticated) : NetworkEvent(At, Place);
 
 /// <summary>What the network says when it is asked for a type.</summary>
 public enum NetworkAnswerKind : byte
@@ -70,7 +63,5 @@ public enum NetworkAnswerKind : byte
 /// <summary>One answer of the network to a request for a type.</summary>
 /// <param name="Kind">What it says.</param>
 /// <param name="Prefix">The prefix granted; null for every other kind.</param>
-/// <param name="Preferred">Preferred lifetime of the prefix granted.</param>
-/// <param name="Valid">Valid lifetime of the prefix granted.</param>
 /// <param name="Delay">The time between question and answer.</param>
-public sealed record NetworkAnswer(NetworkAnswerKind Kind, IpPrefix? Prefix, Duration Preferred, Duration Valid, Duration Delay);
+public sealed record NetworkAnswer(NetworkAnswerKind Kind, PrefixAdvertisement? Prefix, Duration Delay);

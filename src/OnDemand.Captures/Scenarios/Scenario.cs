@@ -46,7 +46,7 @@ public sealed record Scenario
     public bool Pickup { get; init; } = true;
 
     /// <summary>What becomes of a packet that cannot be translated.</summary>
-    public Untranslatable Untranslatable { get; init; }
+    public UntranslatablePolicy Untranslatable { get; init; }
 
     /// <summary>The sizes of the engine's tables; what is null stays as the engine has it.</summary>
     public ScenarioLimits Limits { get; init; } = new();
@@ -72,7 +72,50 @@ public sealed record Scenario
         ArgumentOutOfRangeException.ThrowIfNegative(request);
         return OnDemand.TryGetValue(type, out IReadOnlyList<NetworkAnswer>? answers) && answers.Count > 0
             ? answers[Math.Min(request, answers.Count - 1)]
-            : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero, Duration.Zero, Duration.Zero);
+            : new NetworkAnswer(NetworkAnswerKind.Unsupported, null, Duration.Zero);
+    }
+
+    /// <summary>The engine's options as the scenario has them; how many events and replies may wait is the caller's to say.</summary>
+    /// <returns>The options.</returns>
+    public DataplaneOptions BuildOptions()
+    {
+        var usual = new DataplaneOptions();
+        return usual with
+        {
+            AddressSeed = Seed,
+            HashSeed = (Seed * 0x9e37_79b9_7f4a_7c15) ^ usual.HashSeed,
+            IdentifierSecret = Addresses.Secret is { } secret ? Convert.FromHexString(secret) : ReadOnlyMemory<byte>.Empty,
+            Internal = Internal,
+            Policy = BuildPolicy(),
+            PolicyTable = BuildPolicyTable(),
+            Profile = Profile,
+            Linger = Linger,
+            PickUpMidFlow = Pickup,
+            Untranslatable = Untranslatable,
+            OnNet = Policy.OnNet,
+            GracefulDatagramsAtOnce = Policy.GracefulDatagramsAtOnce,
+            PreferRoute = Policy.PreferRoute,
+            NeutralTypes = (byte)Addresses.Neutral.Aggregate(0, (bits, type) => bits | (1 << (int)type)),
+            NonpersistentRenewal = Renewal(AddressType.Nonpersistent),
+            GracefulRenewal = Renewal(AddressType.GracefulReplacement),
+            SessionLastingRenewal = Renewal(AddressType.SessionLasting),
+            MaximumFlows = Limits.Flows ?? usual.MaximumFlows,
+            MaximumBindings = Limits.Bindings ?? Limits.Flows ?? usual.MaximumBindings,
+            MaximumInternalAddresses = Limits.InternalAddresses ?? usual.MaximumInternalAddresses,
+            MaximumTypedAddresses = Limits.TypedAddresses ?? usual.MaximumTypedAddresses,
+            MaximumPrefixes = Limits.Prefixes ?? usual.MaximumPrefixes,
+            MaximumFragmentedDatagrams = Limits.Fragments ?? usual.MaximumFragmentedDatagrams,
+            MaximumHeldFrames = Limits.HeldPackets ?? usual.MaximumHeldFrames,
+            MaximumHeldOctets = Limits.HeldBytes ?? usual.MaximumHeldOctets,
+            TcpEstablishedTimeout = Timers.TcpEstablished ?? usual.TcpEstablishedTimeout,
+            TcpOpeningTimeout = Timers.TcpOpening ?? usual.TcpOpeningTimeout,
+            TcpClosingTimeout = Timers.TcpClosing ?? usual.TcpClosingTimeout,
+            UdpTimeout = Timers.Udp ?? usual.UdpTimeout,
+            IcmpTimeout = Timers.Icmp ?? usual.IcmpTimeout,
+            OtherTimeout = Timers.Other ?? usual.OtherTimeout,
+            FragmentTimeout = Timers.Fragment ?? usual.FragmentTimeout,
+            NetworkAnswerTimeout = Timers.Answer ?? usual.NetworkAnswerTimeout,
+        };
     }
 
     /// <summary>The policy in the engine's form.</summary>
@@ -87,7 +130,9 @@ public sealed record Scenario
     public PolicyTable BuildPolicyTable() =>
         Labels.Count > 0 ? new PolicyTable([.. Labels]) : Profile == SelectionProfile.Linux ? PolicyTable.Linux : PolicyTable.Default;
 
-    /// <summary>Checks what can be checked only when the first packet's time is known: that relative and absolute times are in order.</summary>
+    /// <summary>
+    /// Checks what can be checked only when the first packet's time is known: that relative and absolute times are in order.
+    /// </summary>
     /// <param name="firstPacket">When the first packet was captured.</param>
     /// <exception cref="ScenarioException">An event comes before the one above it.</exception>
     public void CheckOrder(Timestamp firstPacket)
@@ -98,20 +143,14 @@ public sealed record Scenario
             {
                 throw new ScenarioException(
                     File, Network[i].Place.Line, Network[i].Place.Column,
-                    $"found an event at {Network[i].At} after one at {Network[i - 1].At}, expected events in time order (the first packet is at {ScenarioText.Absolute(firstPacket.Nanoseconds)})");
+                    $"found an event at {Network[i].At} after one at {Network[i - 1].At}, expected events in time order " +
+                    $"(the first packet is at {ScenarioText.Absolute(firstPacket.Nanoseconds)})");
             }
         }
     }
-}
 
-/// <summary>What becomes of a packet of a flow that cannot be translated.</summary>
-public enum Untranslatable : byte
-{
-    /// <summary>It passes as it is.</summary>
-    Pass,
-
-    /// <summary>It is dropped and counted.</summary>
-    Drop,
+    private RenewalLimit Renewal(AddressType type) =>
+        Addresses.Renew.TryGetValue(type, out RenewalLimit limit) ? limit : RenewalLimit.Never;
 }
 
 /// <summary>How typed addresses are made and renewed.</summary>
@@ -124,13 +163,8 @@ public sealed record ScenarioAddresses
     public string? Secret { get; init; }
 
     /// <summary>When new flows of a type get a fresh address although the old one is still valid.</summary>
-    public IReadOnlyDictionary<AddressType, RenewRule> Renew { get; init; } = new SortedDictionary<AddressType, RenewRule>();
+    public IReadOnlyDictionary<AddressType, RenewalLimit> Renew { get; init; } = new SortedDictionary<AddressType, RenewalLimit>();
 }
-
-/// <summary>When new flows get a fresh address: whichever comes first.</summary>
-/// <param name="After">The age of the address; null for any age.</param>
-/// <param name="Octets">The octets sent and received with it; null for any number.</param>
-public sealed record RenewRule(Duration? After, long? Octets);
 
 /// <summary>The sizes of the engine's tables; null leaves the engine's own.</summary>
 public sealed record ScenarioLimits

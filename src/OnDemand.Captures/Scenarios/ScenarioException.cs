@@ -2,7 +2,9 @@ using System.Globalization;
 
 namespace OnDemand.Captures.Scenarios;
 
-/// <summary>A scenario that cannot be used. The message is one sentence: file, line and column, what was found, what was expected.</summary>
+/// <summary>
+/// A scenario that cannot be used. The message is one sentence: file, line and column, what was found, what was expected.
+/// </summary>
 public sealed class ScenarioException : Exception
 {
     /// <summary>Says what is wrong and where.</summary>

@@ -6,7 +6,9 @@ using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
 
-/// <summary>Reads single values out of nodes. Every failure is a <see cref="ScenarioException"/> that says what was found and expected.</summary>
+/// <summary>
+/// Reads single values out of nodes. Every failure is a <see cref="ScenarioException"/> that says what was found and expected.
+/// </summary>
 /// <param name="file">The file's name, for errors.</param>
 internal sealed class ScenarioFields(string file)
 {
@@ -56,7 +58,9 @@ internal sealed class ScenarioFields(string file)
     public Duration Span(ScenarioNode node)
     {
         const string expected = "a duration such as 2.5s, 300ms, 30m, 2h, 1d, 100us or infinite";
-        return ScenarioText.TryDuration(Text(node, expected), out Duration duration) ? duration : throw Wrong(node, node.Description, expected);
+        return ScenarioText.TryDuration(Text(node, expected), out Duration duration)
+            ? duration
+            : throw Wrong(node, node.Description, expected);
     }
 
     /// <summary>A duration that is longer than no time.</summary>
@@ -77,16 +81,22 @@ internal sealed class ScenarioFields(string file)
     public long Size(ScenarioNode node)
     {
         const string expected = "a size above zero such as 1500, 64KiB or 1.5MB";
-        return ScenarioText.TrySize(Text(node, expected), out long octets) && octets > 0 ? octets : throw Wrong(node, node.Description, expected);
+        return ScenarioText.TrySize(Text(node, expected), out long octets) && octets > 0
+            ? octets
+            : throw Wrong(node, node.Description, expected);
     }
 
     /// <summary>A protocol.</summary>
     public byte Protocol(ScenarioNode node)
     {
         string text = Text(node, Expected());
-        return ScenarioText.TryProtocol(text, out byte protocol)
-            ? protocol
-            : throw Wrong(node, node.Description, NearestName.Of(text, ScenarioText.Protocols) is string near ? $"'{near}' or another of {Expected()}" : Expected());
+        if (ScenarioText.TryProtocol(text, out byte protocol))
+        {
+            return protocol;
+        }
+
+        string? near = NearestName.Of(text, ScenarioText.Protocols);
+        throw Wrong(node, node.Description, near is null ? Expected() : $"'{near}' or another of {Expected()}");
 
         static string Expected() => $"{string.Join(", ", ScenarioText.Protocols)} or a number from 0 to 255";
     }
@@ -175,7 +185,8 @@ internal sealed class ScenarioFields(string file)
             if (!AddressPreferenceRules.AreConsistent(preferences | preference, out _))
             {
                 string others = AddressPreferenceRules.ToText(preferences);
-                throw Wrong(item, $"'{AddressPreferenceRules.ToText(preference)}' beside '{others}'", "preferences that do not contradict each other");
+                string found = $"'{AddressPreferenceRules.ToText(preference)}' beside '{others}'";
+                throw Wrong(item, found, "preferences that do not contradict each other");
             }
 
             preferences |= preference;

@@ -26,7 +26,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             throw fields.Wrong(node, "an empty list", "a list of at least one event");
         }
 
-        // Relative and absolute times meet only when the first packet is known: Scenario.CheckOrder. Within each kind order is checked here.
+        // Relative and absolute times meet only when the first packet is known: Scenario.CheckOrder. Within each kind order is checked
+        // here.
         NetworkEvent?[] last = new NetworkEvent?[2];
         foreach (NetworkEvent next in events)
         {
@@ -71,7 +72,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         switch (kind)
         {
             case "attach":
-                return new AttachEvent(at, map.Place, Name(map.Need("attach")), ReadPrefixes(map.Find("prefixes"), isNew: true), Window(map));
+                return new AttachEvent(
+                    at, map.Place, Name(map.Need("attach")), ReadPrefixes(map.Find("prefixes"), isNew: true), Window(map));
             case "withdraw":
                 map.Refuse("beside 'withdraw'", "prefixes");
                 return ReadWithdrawal(map, at);
@@ -82,8 +84,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             default:
                 map.Refuse("beside 'advertise'", "window");
                 OnlyTrue(map.Need("advertise"));
-                return new AdvertiseEvent(
-                    at, map.Place, ReadPrefixes(map.Need("prefixes"), isNew: false), map.Get("authenticated", truth => fields.Truth(truth), false));
+                bool authenticated = map.Get("authenticated", truth => fields.Truth(truth), false);
+                return new AdvertiseEvent(at, map.Place, ReadPrefixes(map.Need("prefixes"), isNew: false), authenticated);
         }
     }
 
@@ -127,17 +129,18 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         }
     }
 
-    private PrefixEntry[] ReadPrefixes(ScenarioNode? node, bool isNew)
+    private PrefixAdvertisement[] ReadPrefixes(ScenarioNode? node, bool isNew)
     {
         HashSet<IpPrefix> seen = [];
         return fields.List(node, "a list of prefixes", item =>
         {
-            PrefixEntry entry = ReadPrefix(item, isNew);
-            return seen.Add(entry.Prefix) ? entry : throw fields.Wrong(item, $"the prefix {entry.Prefix} a second time in one event", "each prefix once");
+            PrefixAdvertisement entry = ReadPrefix(item, isNew);
+            return seen.Add(entry.Prefix) ? entry : throw fields.Wrong(
+                item, $"the prefix {entry.Prefix} a second time in one event", "each prefix once");
         });
     }
 
-    private PrefixEntry ReadPrefix(ScenarioNode node, bool isNew)
+    private PrefixAdvertisement ReadPrefix(ScenarioNode node, bool isNew)
     {
         ScenarioMap map = fields.Map(node, "a prefix", "prefix", "type", "preferred", "valid", "home");
         AddressType type = map.Get("type", word => fields.TypeOr(word, "untyped"), AddressType.None);
@@ -145,7 +148,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         (Duration preferred, Duration valid) = ReadLifetimes(map);
         return isNew && valid == Duration.Zero
             ? throw fields.Wrong(map.Need("valid"), "a prefix that is given with a valid lifetime of zero", "a lifetime above zero")
-            : new PrefixEntry(prefix, type, preferred, valid, map.Get("home", truth => fields.Truth(truth), false));
+            : new PrefixAdvertisement(prefix, type, preferred, valid, map.Get("home", truth => fields.Truth(truth), false));
     }
 
     private NetworkAnswer ReadAnswer(ScenarioNode node, AddressType type)
@@ -165,7 +168,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         if (kind != NetworkAnswerKind.Grant)
         {
             map.Refuse($"beside 'answer: {AnswerKinds[(int)kind]}'", "prefix", "preferred", "valid");
-            return new NetworkAnswer(kind, null, Duration.Zero, Duration.Zero, delay);
+            return new NetworkAnswer(kind, null, delay);
         }
 
         if (!map.Has("prefix"))
@@ -177,7 +180,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         (Duration preferred, Duration valid) = ReadLifetimes(map);
         return valid == Duration.Zero
             ? throw fields.Wrong(map.Need("valid"), "a grant with a valid lifetime of zero", "a lifetime above zero")
-            : new NetworkAnswer(kind, prefix, preferred, valid, delay);
+            : new NetworkAnswer(kind, new PrefixAdvertisement(prefix, type, preferred, valid), delay);
     }
 
     // One lifetime alone decides the other as far as it must: preferred never exceeds valid (RFC 4862 §5.5.3 c).
@@ -187,7 +190,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         Duration preferred = map.Get("preferred", fields.Span, valid);
         return preferred > valid
             ? throw fields.Wrong(
-                map.Need("preferred"), $"a preferred lifetime of {ScenarioText.Format(preferred)} above the valid lifetime of {ScenarioText.Format(valid)}",
+                map.Need("preferred"),
+                $"a preferred lifetime of {ScenarioText.Format(preferred)} above the valid lifetime of {ScenarioText.Format(valid)}",
                 "preferred not above valid")
             : (preferred, valid);
     }
@@ -198,7 +202,8 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         IpAddress address = prefix.Address;
         if (prefix.Length == 0 || address.IsMulticast || address.IsLinkLocal || address.IsLoopback || address.IsUnspecified)
         {
-            throw fields.Wrong(node, $"{node.Description} as a prefix from the network", "a unicast prefix that is neither link-local nor loopback");
+            throw fields.Wrong(
+                node, $"{node.Description} as a prefix from the network", "a unicast prefix that is neither link-local nor loopback");
         }
 
         if (prefix.IsSingleAddress && Array.Exists(inside, known => known.Contains(address)))
@@ -209,7 +214,9 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
         if (_given.TryGetValue(prefix, out AddressType before) && before != type)
         {
             throw fields.Wrong(
-                node, $"the prefix {prefix} as {AddressTypes.ToName(type)} after it was {AddressTypes.ToName(before)}", "one type for each prefix");
+                node,
+                $"the prefix {prefix} as {AddressTypes.ToName(type)} after it was {AddressTypes.ToName(before)}",
+                "one type for each prefix");
         }
 
         _given[prefix] = type;

@@ -1,38 +1,9 @@
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Scenarios;
-
-/// <summary>When flows other than TCP go over to the new prefix of a graceful replacement.</summary>
-public enum GracefulUdp : byte
-{
-    /// <summary>When the window ends.</summary>
-    WindowEnd,
-
-    /// <summary>At once, with their next packet.</summary>
-    AtOnce,
-}
-
-/// <summary>What a new flow of type Session-Lasting gets after a move.</summary>
-public enum SessionLastingChoice : byte
-{
-    /// <summary>The prefix that is held.</summary>
-    Continuity,
-
-    /// <summary>The prefix of the present point of attachment (RFC 6724 rule 5.5), which has the better route.</summary>
-    Route,
-}
-
-/// <summary>What the flag ON_NET means: the drafts differ.</summary>
-public enum OnNetMeaning : byte
-{
-    /// <summary>Ask the network for a new prefix of the type even if one is held (draft-17).</summary>
-    Draft17,
-
-    /// <summary>Use an address from the serving network, and ask only if there is none (draft-sijeon-07).</summary>
-    Sijeon07,
-}
 
 /// <summary>What sockets get that asked for nothing. First match wins.</summary>
 public sealed record ScenarioPolicy
@@ -46,14 +17,16 @@ public sealed record ScenarioPolicy
     /// <summary>Unsolicited flows that may come in besides those to Fixed addresses.</summary>
     public IReadOnlyList<ScenarioInbound> Inbound { get; init; } = [];
 
-    /// <summary>When flows other than TCP go over in a graceful replacement.</summary>
-    public GracefulUdp GracefulUdp { get; init; }
+    /// <summary>Whether flows other than TCP go over as soon as a replacement window opens, instead of when it closes.</summary>
+    public bool GracefulDatagramsAtOnce { get; init; }
 
-    /// <summary>What new Session-Lasting flows get after a move.</summary>
-    public SessionLastingChoice SessionLasting { get; init; }
+    /// <summary>
+    /// Whether new Session-Lasting flows prefer the serving network's prefix (RFC 6724 rule 5.5) to the one that is held.
+    /// </summary>
+    public bool PreferRoute { get; init; }
 
-    /// <summary>What ON_NET means.</summary>
-    public OnNetMeaning OnNet { get; init; }
+    /// <summary>What ON_NET means: the drafts differ.</summary>
+    public OnNetReading OnNet { get; init; }
 }
 
 /// <summary>One rule: every condition that is given must hold; then the flow gets what the rule says.</summary>

@@ -1,3 +1,4 @@
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
@@ -22,9 +23,9 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
             Default = map.Get("default", word => fields.TypeOr(word, "legacy"), AddressType.None),
             Rules = ReadRules(map.Find("rules"), ReadRule),
             Inbound = ReadRules(map.Find("inbound"), ReadInbound),
-            GracefulUdp = (GracefulUdp)map.Get("graceful-udp", word => fields.Word(word, "treatment", "window-end", "at-once"), 0),
-            SessionLasting = (SessionLastingChoice)map.Get("session-lasting", word => fields.Word(word, "choice", "continuity", "route"), 0),
-            OnNet = (OnNetMeaning)map.Get("on-net", word => fields.Word(word, "meaning", "draft-17", "sijeon-07"), 0),
+            GracefulDatagramsAtOnce = map.Get("graceful-udp", word => fields.Word(word, "treatment", "window-end", "at-once") == 1, false),
+            PreferRoute = map.Get("session-lasting", word => fields.Word(word, "choice", "continuity", "route") == 1, false),
+            OnNet = (OnNetReading)map.Get("on-net", word => fields.Word(word, "meaning", "draft-17", "sijeon-07"), 0),
         };
     }
 
@@ -70,10 +71,11 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     private ScenarioRule ReadRule(ScenarioNode node)
     {
         ScenarioMap map = fields.Map(
-            node, "a rule", "protocol", "remote", "remote-port", "local-port", "internal", "traffic-class", "type", "prefix", "legacy", "on-net",
-            "preferences");
+            node, "a rule", "protocol", "remote", "remote-port", "local-port", "internal", "traffic-class", "type", "prefix", "legacy",
+            "on-net", "preferences");
         AddressPreferences preferences = fields.Preferences(map.Find("preferences"));
-        bool legacy = map.Get("legacy", truth => fields.Truth(truth, "true") ? true : throw fields.Wrong(truth, truth.Description, "true"), false);
+        bool legacy = map.Get(
+            "legacy", truth => fields.Truth(truth, "true") ? true : throw fields.Wrong(truth, truth.Description, "true"), false);
         if (preferences == AddressPreferences.None || legacy || map.Has("prefix") || map.Has("type"))
         {
             map.ExactlyOne("type", "prefix", "legacy");
@@ -130,7 +132,9 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     private byte ReadTrafficClass(ScenarioNode node)
     {
         const string expected = "a Traffic Class from 0 to 255 or from 0x00 to 0xff";
-        return ScenarioText.TryOctet(fields.Text(node, expected), out byte octet) ? octet : throw fields.Wrong(node, node.Description, expected);
+        return ScenarioText.TryOctet(fields.Text(node, expected), out byte octet)
+            ? octet
+            : throw fields.Wrong(node, node.Description, expected);
     }
 
     private IpAddress ReadInternal(ScenarioNode node)
@@ -142,7 +146,9 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     private IpPrefix ReadInternalPrefix(ScenarioNode node)
     {
         IpPrefix wanted = fields.Prefix(node);
-        return Array.Exists(inside, known => known.Contains(wanted.Address) || wanted.Contains(known.Address)) ? wanted : throw NotInternal(node);
+        return Array.Exists(inside, known => known.Contains(wanted.Address) || wanted.Contains(known.Address))
+            ? wanted
+            : throw NotInternal(node);
     }
 
     private ScenarioException NotInternal(ScenarioNode node) =>

@@ -83,7 +83,7 @@ public sealed class ScenarioReader
             Addresses = map.Get("addresses", ReadAddresses, new ScenarioAddresses()),
             Linger = map.Get("linger", _fields.Span, Scenario.DefaultLinger),
             Pickup = map.Get("pickup", node => _fields.Truth(node), true),
-            Untranslatable = (Untranslatable)map.Get("untranslatable", node => _fields.Word(node, "treatment", "pass", "drop"), 0),
+            Untranslatable = (UntranslatablePolicy)map.Get("untranslatable", node => _fields.Word(node, "treatment", "pass", "drop"), 0),
             Limits = map.Get("limits", ReadLimits, new ScenarioLimits()),
             Timers = map.Get("timers", ReadTimers, new ScenarioTimers()),
             Labels = ReadLabels(map.Find("labels")),
@@ -100,7 +100,8 @@ public sealed class ScenarioReader
         {
             IpPrefix prefix = _fields.Prefix(item);
             return prefix.Address.IsMulticast || prefix.Address.IsLinkLocal || prefix.Address.IsLoopback || prefix.Address.IsUnspecified
-                ? throw _fields.Wrong(item, $"{item.Description} as an internal address", "a unicast address that is neither link-local nor loopback")
+                ? throw _fields.Wrong(
+                    item, $"{item.Description} as an internal address", "a unicast address that is neither link-local nor loopback")
                 : seen.Add(prefix) ? prefix : throw _fields.Wrong(item, $"{item.Description} a second time", "each internal address once");
         });
         return prefixes.Length > 0 ? prefixes : throw _fields.Wrong(node, "an empty list", expected);
@@ -139,9 +140,9 @@ public sealed class ScenarioReader
             : throw _fields.Wrong(node, node.Description, expected);
     }
 
-    private SortedDictionary<AddressType, RenewRule> ReadRenew(ScenarioNode? node)
+    private SortedDictionary<AddressType, RenewalLimit> ReadRenew(ScenarioNode? node)
     {
-        SortedDictionary<AddressType, RenewRule> rules = [];
+        SortedDictionary<AddressType, RenewalLimit> rules = [];
         foreach ((AddressType type, ScenarioNode value) in TypedEntries(_fields, node, "renew"))
         {
             if (type == AddressType.Fixed)
@@ -155,7 +156,8 @@ public sealed class ScenarioReader
                 throw _fields.Wrong(value, "a renewal with neither 'after' nor 'bytes'", "at least one of them");
             }
 
-            rules.Add(type, new RenewRule(map.Maybe("after", _fields.SpanAboveZero), map.Maybe("bytes", _fields.Size)));
+            rules.Add(type, new RenewalLimit(
+                map.Get("after", _fields.SpanAboveZero, Duration.Infinite), map.Get("bytes", size => (ulong)_fields.Size(size), 0UL)));
         }
 
         return rules;
@@ -164,7 +166,8 @@ public sealed class ScenarioReader
     private ScenarioLimits ReadLimits(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(
-            node, "limits", "flows", "bindings", "internal-addresses", "typed-addresses", "prefixes", "fragments", "held-packets", "held-bytes");
+            node, "limits", "flows", "bindings", "internal-addresses", "typed-addresses", "prefixes", "fragments", "held-packets",
+            "held-bytes");
         return new ScenarioLimits
         {
             Flows = map.Maybe("flows", count => Count(count, 1 << 28)),
@@ -265,7 +268,8 @@ public sealed class ScenarioReader
 
         if (node is not MappingNode map)
         {
-            throw fields.Wrong(node, node.Description, string.Create(CultureInfo.InvariantCulture, $"a map with types as keys under '{what}'"));
+            throw fields.Wrong(
+                node, node.Description, string.Create(CultureInfo.InvariantCulture, $"a map with types as keys under '{what}'"));
         }
 
         HashSet<AddressType> seen = [];

@@ -57,7 +57,9 @@ internal static class ScenarioText
         return protocol.ToString(CultureInfo.InvariantCulture);
     }
 
-    /// <summary>Reads <c>2.5s</c>, <c>300ms</c>, <c>30m</c>, <c>2h</c>, <c>1d</c>, <c>100us</c>, <c>5ns</c>, <c>0</c> or <c>infinite</c>.</summary>
+    /// <summary>
+    /// Reads <c>2.5s</c>, <c>300ms</c>, <c>30m</c>, <c>2h</c>, <c>1d</c>, <c>100us</c>, <c>5ns</c>, <c>0</c> or <c>infinite</c>.
+    /// </summary>
     public static bool TryDuration(string text, out Duration duration)
     {
         duration = Duration.Zero;
@@ -90,12 +92,15 @@ internal static class ScenarioText
         return false;
     }
 
-    /// <summary>Reads a relative time (<c>2.5s</c>) or an absolute one (<c>1700000000.250</c>: nine integer digits or more, no unit).</summary>
+    /// <summary>
+    /// Reads a relative time (<c>2.5s</c>) or an absolute one (<c>1700000000.250</c>: nine integer digits or more, no unit).
+    /// </summary>
     public static bool TryTime(string text, out ScenarioTime time)
     {
         int digits = text.AsSpan().IndexOfAnyExceptInRange('0', '9');
         digits = digits < 0 ? text.Length : digits;
-        if (digits >= 9 && text.AsSpan().IndexOfAnyExceptInRange('.', '9') < 0 && TryScale(text, Timestamp.NanosecondsPerSecond, out long total))
+        bool isAbsolute = digits >= 9 && text.AsSpan().IndexOfAnyExceptInRange('.', '9') < 0;
+        if (isAbsolute && TryScale(text, Timestamp.NanosecondsPerSecond, out long total))
         {
             time = new ScenarioTime(total, IsAbsolute: true);
             return true;
@@ -129,7 +134,9 @@ internal static class ScenarioText
             ? byte.TryParse(text.AsSpan(2), NumberStyles.AllowHexSpecifier, CultureInfo.InvariantCulture, out octet)
             : byte.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out octet);
 
-    /// <summary>Writes a duration in the largest unit of seconds, minutes, hours or days that needs no fraction, else below seconds.</summary>
+    /// <summary>
+    /// Writes a duration in the largest unit of seconds, minutes, hours or days that needs no fraction, else below seconds.
+    /// </summary>
     public static string Format(Duration duration)
     {
         if (duration == Duration.Infinite)

@@ -45,9 +45,13 @@ internal sealed class ScenarioTree
         catch (YamlException broken)
         {
             throw new ScenarioException(
-                file, (int)Math.Max(1, broken.Start.Line), (int)Math.Max(1, broken.Start.Column), $"found broken YAML, expected well-formed YAML: {Sentence(broken)}");
+                file,
+                (int)Math.Max(1, broken.Start.Line),
+                (int)Math.Max(1, broken.Start.Column),
+                $"found broken YAML, expected well-formed YAML: {Sentence(broken)}");
         }
-        catch (Exception escaped) when (escaped is InvalidOperationException or ArgumentException or IndexOutOfRangeException or OverflowException)
+        catch (Exception escaped) when (escaped
+            is InvalidOperationException or ArgumentException or IndexOutOfRangeException or OverflowException)
         {
             // The YAML scanner lets a few of its own mistakes out on hostile input; to the user that is broken YAML all the same.
             throw new ScenarioException(file, 1, 1, "found broken YAML that could not be scanned, expected well-formed YAML");
@@ -69,7 +73,10 @@ internal sealed class ScenarioTree
         {
             ReadOnlySpan<byte> before = octets[..Math.Clamp(wrong.Index, 0, octets.Length)];
             throw new ScenarioException(
-                file, before.Count((byte)'\n') + 1, before.Length - before.LastIndexOf((byte)'\n'), "found octets that are not UTF-8, expected a text file in UTF-8");
+                file,
+                before.Count((byte)'\n') + 1,
+                before.Length - before.LastIndexOf((byte)'\n'),
+                "found octets that are not UTF-8, expected a text file in UTF-8");
         }
     }
 

@@ -103,7 +103,7 @@ public sealed class ScenarioWriter
         }
     }
 
-    private void WritePrefixes(IReadOnlyList<PrefixEntry> prefixes)
+    private void WritePrefixes(IReadOnlyList<PrefixAdvertisement> prefixes)
     {
         if (prefixes.Count == 0)
         {
@@ -112,12 +112,12 @@ public sealed class ScenarioWriter
         }
 
         Line("    prefixes:");
-        foreach (PrefixEntry entry in prefixes)
+        foreach (PrefixAdvertisement entry in prefixes)
         {
             Line($"      - {{{Join(
                 Pair("prefix", entry.Prefix.ToString()),
                 Pair("type", AddressTypes.ToName(entry.Type)),
-                Lifetimes(entry.Preferred, entry.Valid),
+                Lifetimes(entry.PreferredLifetime, entry.ValidLifetime),
                 entry.Home ? "home: true" : null)}}}");
         }
     }
@@ -143,8 +143,8 @@ public sealed class ScenarioWriter
                         NetworkAnswerKind.Silence => "silence",
                         _ => "unsupported",
                     }),
-                    Pair("prefix", answer.Prefix?.ToString()),
-                    answer.Prefix is null ? null : Lifetimes(answer.Preferred, answer.Valid),
+                    Pair("prefix", answer.Prefix?.Prefix.ToString()),
+                    answer.Prefix is { } given ? Lifetimes(given.PreferredLifetime, given.ValidLifetime) : null,
                     answer.Delay == Duration.Zero ? null : Pair("delay", ScenarioText.Format(answer.Delay)))}}}");
             }
         }
@@ -154,9 +154,9 @@ public sealed class ScenarioWriter
     {
         Line("policy:");
         Line($"  default: {(policy.Default == AddressType.None ? "legacy" : AddressTypes.ToName(policy.Default))}", "or a type");
-        WriteUnless(policy.GracefulUdp == GracefulUdp.WindowEnd, "  graceful-udp: at-once");
-        WriteUnless(policy.SessionLasting == SessionLastingChoice.Continuity, "  session-lasting: route");
-        WriteUnless(policy.OnNet == OnNetMeaning.Draft17, "  on-net: sijeon-07");
+        WriteUnless(!policy.GracefulDatagramsAtOnce, "  graceful-udp: at-once");
+        WriteUnless(!policy.PreferRoute, "  session-lasting: route");
+        WriteUnless(policy.OnNet == OnNetReading.RequestNew, "  on-net: sijeon-07");
         if (policy.Rules.Count > 0)
         {
             Line("  rules:", "first match wins");
@@ -220,11 +220,11 @@ public sealed class ScenarioWriter
         WriteUnless(addresses.Neutral.Count == 0, $"  neutral: [{string.Join(", ", addresses.Neutral.Select(AddressTypes.ToName))}]");
         WriteUnless(addresses.Secret is null, $"  secret: \"{addresses.Secret}\"");
         WriteUnless(addresses.Renew.Count == 0, "  renew:");
-        foreach ((AddressType type, RenewRule rule) in addresses.Renew)
+        foreach ((AddressType type, RenewalLimit rule) in addresses.Renew)
         {
             Line($"    {AddressTypes.ToName(type)}: {{{Join(
-                Pair("after", rule.After is { } after ? ScenarioText.Format(after) : null),
-                Pair("bytes", rule.Octets is { } octets ? ScenarioText.Size(octets) : null))}}}");
+                rule.After == Duration.Infinite ? null : Pair("after", ScenarioText.Format(rule.After)),
+                rule.Bytes == 0 ? null : Pair("bytes", ScenarioText.Size((long)rule.Bytes)))}}}");
         }
     }
 
@@ -232,7 +232,7 @@ public sealed class ScenarioWriter
     {
         WriteUnless(scenario.Linger == Scenario.DefaultLinger, $"linger: {ScenarioText.Format(scenario.Linger)}");
         WriteUnless(scenario.Pickup, "pickup: false");
-        WriteUnless(scenario.Untranslatable == Untranslatable.Pass, "untranslatable: drop");
+        WriteUnless(scenario.Untranslatable == UntranslatablePolicy.Pass, "untranslatable: drop");
         WriteUnless(scenario.Profile == SelectionProfile.Rfc6724, "profile: linux");
     }
 
@@ -264,7 +264,8 @@ public sealed class ScenarioWriter
 
     private static IEnumerable<(string Key, string? Value)> Timers(ScenarioTimers timers) =>
     [
-        ("tcp-established", Span(timers.TcpEstablished)), ("tcp-opening", Span(timers.TcpOpening)), ("tcp-closing", Span(timers.TcpClosing)),
+        ("tcp-established", Span(timers.TcpEstablished)), ("tcp-opening", Span(timers.TcpOpening)),
+        ("tcp-closing", Span(timers.TcpClosing)),
         ("udp", Span(timers.Udp)), ("icmp", Span(timers.Icmp)), ("other", Span(timers.Other)), ("fragment", Span(timers.Fragment)),
         ("answer", Span(timers.Answer)),
     ];

@@ -35,6 +35,8 @@ internal struct FlowEntry
     public readonly ushort LocalPort => FlowKey.LocalPortOf(Tail);
 
     public readonly ushort RemotePort => FlowKey.RemotePortOf(Tail);
+
+    public readonly bool Has(in FlowKey key) => ((RemoteLow ^ key.RemoteLow) | (RemoteHigh ^ key.RemoteHigh) | (Tail ^ key.Tail)) == 0;
 }
 
 /// <summary>What only opening, expiry and reports read.</summary>

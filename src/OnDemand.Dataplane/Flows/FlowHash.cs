@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Flows;
@@ -12,9 +13,11 @@ internal readonly struct FlowHash(ulong seed)
     private readonly ulong _second = Mix(seed ^ 0x8ebc_6af0_9c88_c6e3, 0x5899_65cc_7537_4cc3);
 
     /// <summary>Hashes an address and a 64-bit tail.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Of(ulong high, ulong low, ulong tail) => Mix(Mix(high ^ _first, low ^ _second) ^ tail, _first ^ 0x1d8e_4e27_c47d_124f);
 
     /// <summary>Hashes an address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ulong Of(IpAddress address) => Mix(address.High ^ _first, address.Low ^ _second);
 
     /// <summary>Hashes two addresses and a tail.</summary>
@@ -23,6 +26,7 @@ internal readonly struct FlowHash(ulong seed)
     /// <summary>Hashes a number.</summary>
     public ulong Of(ulong key) => Mix(key ^ _first, _second);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Mix(ulong left, ulong right)
     {
         ulong high = Math.BigMul(left, right, out ulong low);

@@ -59,18 +59,32 @@ internal sealed class FlowIndex
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => Memory.Prefetch(ref _current[(uint)hash & _mask]);
 
-    /// <summary>The entry number that the first slot of a hash suggests, or -1; a hint for prefetching the entry.</summary>
+    /// <summary>The first entry number in the hash's chain whose hash looks the same, or -1; the entry's key must still be compared.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Hint(ulong hash)
+    public int Guess(ulong hash)
     {
-        ulong slot = _current[(uint)hash & _mask];
-        return (uint)(slot >> 32) == (uint)hash ? (int)(uint)slot - 1 : -1;
+        ulong[] area = _current;
+        uint mask = _mask;
+        uint tag = (uint)hash;
+        for (uint at = tag & mask; ; at = (at + 1) & mask)
+        {
+            ulong slot = area[at];
+            if (slot == 0)
+            {
+                return _oldCount == 0 ? -1 : GuessOld(tag);
+            }
+
+            if ((uint)(slot >> 32) == tag)
+            {
+                return (int)(uint)slot - 1;
+            }
+        }
     }
 
     /// <summary>Finds the entry with a key.</summary>
     /// <returns>Its number, or -1.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Find<TKey>(ulong hash, in TKey key)
+    public int Find<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
         ulong[] area = _current;
@@ -120,7 +134,19 @@ internal sealed class FlowIndex
         Step();
     }
 
-    private int FindOld<TKey>(ulong hash, in TKey key)
+    private int GuessOld(uint tag)
+    {
+        for (uint at = tag & _oldMask; ; at = (at + 1) & _oldMask)
+        {
+            ulong slot = _old[at];
+            if (slot == 0 || ((uint)(slot >> 32) == tag && (uint)slot != Gone))
+            {
+                return (int)(uint)slot - 1;
+            }
+        }
+    }
+
+    private int FindOld<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
         uint tag = (uint)hash;

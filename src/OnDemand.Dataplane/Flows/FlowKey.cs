@@ -11,7 +11,12 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     /// <summary>Set in the host's number when it names the typed address of a native socket.</summary>
     public const int NativeHost = 1 << 23;
 
-    public readonly IpAddress Remote = remote;
+    /// <summary>The tail of no key: a host's number never has all bits set.</summary>
+    public const ulong NoTail = ulong.MaxValue;
+
+    // Three plain words, which a look-up can keep in registers.
+    public readonly ulong RemoteHigh = remote.High;
+    public readonly ulong RemoteLow = remote.Low;
     public readonly ulong Tail = tail;
 
     public FlowKey(IpAddress remote, byte protocol, int host, ushort localPort, ushort remotePort)
@@ -19,10 +24,14 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     {
     }
 
+    public IpAddress Remote => new(RemoteHigh, RemoteLow);
+
     public bool IsTcp => ProtocolOf(Tail) == IpProtocol.Tcp;
 
     public static ulong MakeTail(byte protocol, int host, ushort localPort, ushort remotePort) =>
-        ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ((ulong)localPort << 16) | remotePort;
+        MakeTail(protocol, host, ((uint)localPort << 16) | remotePort);
+
+    public static ulong MakeTail(byte protocol, int host, uint ports) => ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ports;
 
     public static byte ProtocolOf(ulong tail) => (byte)(tail >> 56);
 

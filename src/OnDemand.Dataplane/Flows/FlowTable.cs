@@ -9,7 +9,7 @@ namespace OnDemand.Dataplane.Flows;
 /// </summary>
 internal sealed class FlowTable
 {
-    private readonly FlowEntry[] _entries;
+    private readonly AlignedTable<FlowEntry> _entries;
     private readonly FlowColdEntry[] _cold;
     private readonly FlowIndex _index;
     private readonly FlowHash _hash;
@@ -18,7 +18,7 @@ internal sealed class FlowTable
 
     public FlowTable(int capacity, FlowHash hash)
     {
-        _entries = GC.AllocateArray<FlowEntry>(capacity, pinned: true);
+        _entries = new AlignedTable<FlowEntry>(capacity);
         _cold = GC.AllocateArray<FlowColdEntry>(capacity, pinned: true);
         _index = new FlowIndex(capacity);
         _hash = hash;
@@ -42,21 +42,28 @@ internal sealed class FlowTable
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Hash(in FlowKey key) => _hash.Of(key.Remote.High, key.Remote.Low, key.Tail);
+    public ulong Hash(in FlowKey key) => _hash.Of(key.RemoteHigh, key.RemoteLow, key.Tail);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => _index.Prefetch(hash);
 
-    public void PrefetchEntry(ulong hash)
+    /// <summary>
+    /// The flow that a hash most likely means, or -1; its entry is asked for before it is needed. Entries that are freed after the guess
+    /// have no key.
+    /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int Guess(ulong hash)
     {
-        int id = _index.Hint(hash);
+        int id = _index.Guess(hash);
         if (id >= 0)
         {
             Memory.Prefetch(ref _entries[id]);
         }
+
+        return id;
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key));
+    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
 
@@ -75,8 +82,8 @@ internal sealed class FlowTable
 
         _entries[id] = new FlowEntry
         {
-            RemoteHigh = key.Remote.High,
-            RemoteLow = key.Remote.Low,
+            RemoteHigh = key.RemoteHigh,
+            RemoteLow = key.RemoteLow,
             Tail = key.Tail,
             Address = -1,
             OldAddress = -1,
@@ -92,17 +99,18 @@ internal sealed class FlowTable
         ref FlowEntry entry = ref _entries[id];
         _index.Remove(_hash.Of(entry.RemoteHigh, entry.RemoteLow, entry.Tail), id);
         entry.State = FlowState.Free;
+        entry.Tail = FlowKey.NoTail;
         _cold[id].WheelPrevious = _free;
         _free = id;
     }
 
-    private readonly struct Key(FlowEntry[] entries, FlowKey key) : IEntryKey
+    private readonly struct Key(AlignedTable<FlowEntry> entries, ulong high, ulong low, ulong tail) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
         {
             ref FlowEntry entry = ref entries[id];
-            return ((entry.RemoteLow ^ key.Remote.Low) | (entry.RemoteHigh ^ key.Remote.High) | (entry.Tail ^ key.Tail)) == 0;
+            return ((entry.RemoteLow ^ low) | (entry.RemoteHigh ^ high) | (entry.Tail ^ tail)) == 0;
         }
     }
 }

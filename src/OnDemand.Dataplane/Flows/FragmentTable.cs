@@ -133,6 +133,22 @@ internal sealed class FragmentTable
         _free = id;
     }
 
+    /// <summary>Remembers the oldest datagram longer: it becomes the newest.</summary>
+    public void RenewOldest(Timestamp expires)
+    {
+        int id = _oldest;
+        _datagrams[id].Expires = expires;
+        if (id == _newest)
+        {
+            return;
+        }
+
+        _oldest = _datagrams[id].Next;
+        _datagrams[id].Next = -1;
+        _datagrams[_newest].Next = id;
+        _newest = id;
+    }
+
     /// <summary>Marks a fragment's blocks.</summary>
     /// <param name="id">The datagram.</param>
     /// <param name="offset">Fragment Offset in eight-octet blocks.</param>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace OnDemand.Dataplane.Flows;
 
@@ -27,11 +28,22 @@ internal static class TcpTracker
             next += (flags & Fin) != 0 ? 1u : 0u;
             Change(ref entry, flags, FlowMarks.HostSyn, FlowState.HostFin, FlowState.RemoteFin);
         }
-        else if (entry.State is FlowState.OpeningIn or FlowState.OpeningOut or FlowState.Reset)
+        else if (entry.State == FlowState.Reset)
         {
-            Proceed(ref entry);
+            entry.State = FlowState.Established;   // it was not the end (RFC 7857 §2.2)
         }
 
+        NoteSent(ref entry, next, flags, BinaryPrimitives.ReadUInt32BigEndian(segment[8..]));
+    }
+
+    /// <summary>Notes the numbers of a segment that the host sent.</summary>
+    /// <param name="entry">The flow.</param>
+    /// <param name="next">The sequence number after it.</param>
+    /// <param name="flags">Its flags.</param>
+    /// <param name="acknowledged">Its acknowledgment number; meaningful with the ACK flag.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void NoteSent(ref FlowEntry entry, uint next, byte flags, uint acknowledged)
+    {
         if ((entry.Marks & FlowMarks.SendKnown) == 0 || (int)(next - entry.SendNext) > 0)
         {
             entry.SendNext = next;
@@ -41,7 +53,6 @@ internal static class TcpTracker
         entry.Marks = known | FlowMarks.SendKnown;
         if ((flags & Ack) != 0)
         {
-            uint acknowledged = BinaryPrimitives.ReadUInt32BigEndian(segment[8..]);
             if ((known & FlowMarks.ReceiveKnown) == 0 || (int)(acknowledged - entry.ReceiveNext) > 0)
             {
                 entry.ReceiveNext = acknowledged;
@@ -69,9 +80,9 @@ internal static class TcpTracker
                 Change(ref entry, flags, FlowMarks.RemoteSyn, FlowState.RemoteFin, FlowState.HostFin);
             }
         }
-        else if (entry.State is FlowState.OpeningIn or FlowState.OpeningOut or FlowState.Reset)
+        else if (entry.State == FlowState.Reset)
         {
-            Proceed(ref entry);
+            entry.State = FlowState.Established;   // it was not the end (RFC 7857 §2.2)
         }
 
         if ((entry.Marks & FlowMarks.ReceiveKnown) == 0)
@@ -101,7 +112,13 @@ internal static class TcpTracker
 
         if ((flags & Syn) != 0)
         {
+            const FlowMarks both = FlowMarks.HostSyn | FlowMarks.RemoteSyn;
             entry.Marks |= syn;
+            if ((entry.Marks & both) == both && entry.State is FlowState.OpeningOut or FlowState.OpeningIn)
+            {
+                entry.State = FlowState.Established;
+            }
+
             return;
         }
 
@@ -112,16 +129,6 @@ internal static class TcpTracker
         else if (entry.State is FlowState.Established or FlowState.OpeningIn or FlowState.OpeningOut or FlowState.Reset)
         {
             entry.State = fin;
-        }
-    }
-
-    // Both SYNs and a segment without one: the connection is there. After a RST: it was not the end (RFC 7857 §2.2).
-    private static void Proceed(ref FlowEntry entry)
-    {
-        const FlowMarks both = FlowMarks.HostSyn | FlowMarks.RemoteSyn;
-        if (entry.State == FlowState.Reset || (entry.Marks & both) == both)
-        {
-            entry.State = FlowState.Established;
         }
     }
 }

@@ -10,10 +10,13 @@ namespace OnDemand.Dataplane.Mobility;
 /// </summary>
 internal sealed class AddressTable
 {
+    private const int RecentCount = 16;
+
     private readonly InternalAddress[] _internal;
     private readonly TypedAddress[] _typed;
     private readonly FlowIndex _index;
     private readonly FlowHash _hash;
+    private readonly Recent[] _recent = new Recent[RecentCount];
     private int _internalCount;
     private int _typedFresh;
     private int _typedFree = -1;
@@ -45,7 +48,22 @@ internal sealed class AddressTable
     /// <summary>Finds an address.</summary>
     /// <returns>Its name, or <see cref="AddressName.Unknown"/>.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public AddressName Find(IpAddress address) => new(_index.Find(_hash.Of(address), new Key(this, address)));
+    public AddressName Find(IpAddress address)
+    {
+        ref Recent recent = ref _recent[(int)(address.Low & (RecentCount - 1))];
+        return recent.Low == address.Low && recent.High == address.High && recent.Found ? recent.Name : FindInIndex(address, ref recent);
+    }
+
+    private AddressName FindInIndex(IpAddress address, ref Recent recent)
+    {
+        var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address.High, address.Low)));
+        if (name.IsKnown)
+        {
+            recent = new Recent { High = address.High, Low = address.Low, Name = name, Found = true };
+        }
+
+        return name;
+    }
 
     /// <summary>Adds an internal address that is not known yet; -1 if there is no room.</summary>
     public int AddInternal(IpAddress address)
@@ -101,6 +119,7 @@ internal sealed class AddressTable
         _index.Add(hash, AddressName.OfTyped(id).Code);
         TypedCount++;
         Generation++;
+        Array.Clear(_recent);
         return id;
     }
 
@@ -122,15 +141,26 @@ internal sealed class AddressTable
         _typedFree = id;
         TypedCount--;
         Generation++;
+        Array.Clear(_recent);
     }
 
-    private readonly struct Key(AddressTable table, IpAddress address) : IEntryKey
+    // An address found lately: most packets come from, or go to, one of very few. Forgotten when any typed address is made or freed.
+    private struct Recent
+    {
+        public ulong High;
+        public ulong Low;
+        public AddressName Name;
+        public bool Found;
+    }
+
+    private readonly struct Key(AddressTable table, ulong high, ulong low) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
         {
             var name = new AddressName(id);
-            return (name.IsTyped ? table._typed[name.Number].External : table._internal[name.Number].Address) == address;
+            ref readonly IpAddress address = ref (name.IsTyped ? ref table._typed[name.Number].External : ref table._internal[name.Number].Address);
+            return ((address.High ^ high) | (address.Low ^ low)) == 0;
         }
     }
 }

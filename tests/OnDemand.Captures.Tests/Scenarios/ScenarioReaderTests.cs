@@ -69,7 +69,7 @@ public class ScenarioReaderTests
 
         NetworkAnswer granted = scenario.AnswerTo(AddressType.SessionLasting, 0);
         Assert.Equal(NetworkAnswerKind.Grant, granted.Kind);
-        Assert.Equal(IpPrefix.Parse("2001:db8:51:2::/64"), granted.Prefix);
+        Assert.Equal(Given("2001:db8:51:2::/64", AddressType.SessionLasting, Duration.Infinite, Duration.Infinite), granted.Prefix);
         Assert.Equal(Duration.FromMilliseconds(20), granted.Delay);
         Assert.Equal(NetworkAnswerKind.Unsupported, scenario.AnswerTo(AddressType.GracefulReplacement, 3).Kind);
         Assert.Equal(NetworkAnswerKind.Refuse, scenario.AnswerTo(AddressType.Fixed, 0).Kind);
@@ -98,11 +98,11 @@ public class ScenarioReaderTests
         Assert.Equal(0UL, scenario.Seed);
         Assert.Equal(Duration.FromSeconds(60), scenario.Linger);
         Assert.True(scenario.Pickup);
-        Assert.Equal(Untranslatable.Pass, scenario.Untranslatable);
+        Assert.Equal(UntranslatablePolicy.Pass, scenario.Untranslatable);
         Assert.Equal(SelectionProfile.Rfc6724, scenario.Profile);
-        Assert.Equal(GracefulUdp.WindowEnd, scenario.Policy.GracefulUdp);
-        Assert.Equal(SessionLastingChoice.Continuity, scenario.Policy.SessionLasting);
-        Assert.Equal(OnNetMeaning.Draft17, scenario.Policy.OnNet);
+        Assert.False(scenario.Policy.GracefulDatagramsAtOnce);
+        Assert.False(scenario.Policy.PreferRoute);
+        Assert.Equal(OnNetReading.RequestNew, scenario.Policy.OnNet);
         Assert.Empty(scenario.Addresses.Neutral);
         Assert.Empty(scenario.Sockets);
         Assert.Null(scenario.Limits.Flows);
@@ -134,13 +134,13 @@ public class ScenarioReaderTests
               - {at: 1s, advertise: true, authenticated: true, prefixes: [{prefix: "2001:db8:1::/64", valid: 0s}]}
             """);
 
-        IReadOnlyList<PrefixEntry> given = Assert.IsType<AttachEvent>(scenario.Network[0]).Prefixes;
-        Assert.Equal(Duration.FromSeconds(3600), given[0].Preferred);
-        Assert.Equal(Duration.Infinite, given[1].Valid);
+        IReadOnlyList<PrefixAdvertisement> given = Assert.IsType<AttachEvent>(scenario.Network[0]).Prefixes;
+        Assert.Equal(Duration.FromSeconds(3600), given[0].PreferredLifetime);
+        Assert.Equal(Duration.Infinite, given[1].ValidLifetime);
         Assert.True(given[1].Home);
         AdvertiseEvent update = Assert.IsType<AdvertiseEvent>(scenario.Network[1]);
         Assert.True(update.Authenticated);
-        Assert.Equal(Duration.Zero, update.Prefixes[0].Valid);
+        Assert.Equal(Duration.Zero, update.Prefixes[0].ValidLifetime);
     }
 
     [Fact]
@@ -166,10 +166,10 @@ public class ScenarioReaderTests
         Assert.Equal([IpPrefix.Parse("fd00::/64"), IpPrefix.Parse("2001:db8:aaaa::1/128")], scenario.Internal);
         Assert.Equal([AddressType.Fixed, AddressType.Nonpersistent], scenario.Addresses.Neutral);
         Assert.Equal("000102030405060708090A0B0C0D0E0F", scenario.Addresses.Secret);
-        Assert.Equal(new RenewRule(Duration.FromSeconds(600), 1 << 20), scenario.Addresses.Renew[AddressType.Nonpersistent]);
+        Assert.Equal(new RenewalLimit(Duration.FromSeconds(600), 1 << 20), scenario.Addresses.Renew[AddressType.Nonpersistent]);
         Assert.Equal(Duration.FromSeconds(5), scenario.Linger);
         Assert.False(scenario.Pickup);
-        Assert.Equal(Untranslatable.Drop, scenario.Untranslatable);
+        Assert.Equal(UntranslatablePolicy.Drop, scenario.Untranslatable);
         Assert.Equal(1000, scenario.Limits.Flows);
         Assert.Equal(65536, scenario.Limits.HeldBytes);
         Assert.Equal(Duration.FromSeconds(7440), scenario.Timers.TcpEstablished);
@@ -177,9 +177,9 @@ public class ScenarioReaderTests
         Assert.Equal(new PolicyTableEntry(IpPrefix.Parse("::/0"), 40, 1), scenario.Labels[1]);
         Assert.Equal(SelectionProfile.Linux, scenario.Profile);
         Assert.Equal(IpAddress.Parse("fd00::5"), scenario.Outside[IpAddress.Parse("2001:db8:1::5")]);
-        Assert.Equal(GracefulUdp.AtOnce, scenario.Policy.GracefulUdp);
-        Assert.Equal(SessionLastingChoice.Route, scenario.Policy.SessionLasting);
-        Assert.Equal(OnNetMeaning.Sijeon07, scenario.Policy.OnNet);
+        Assert.True(scenario.Policy.GracefulDatagramsAtOnce);
+        Assert.True(scenario.Policy.PreferRoute);
+        Assert.Equal(OnNetReading.PreferServing, scenario.Policy.OnNet);
         Assert.Equal(AddressPreferences.Temporary | AddressPreferences.CareOf, scenario.Policy.Rules[1].Preferences);
         Assert.Equal((byte)0xb8, scenario.Policy.Rules[0].TrafficClass);
         Assert.Equal(AddressPreferences.Public, scenario.Sockets[1].Preferences);
@@ -214,6 +214,39 @@ public class ScenarioReaderTests
     }
 
     [Fact]
+    public void Every_setting_reaches_the_options_of_the_engine()
+    {
+        Scenario scenario = Parse(ScenarioWriterTests.EverySetting);
+        DataplaneOptions usual = new();
+
+        DataplaneOptions options = scenario.BuildOptions();
+
+        Assert.Equal(ulong.MaxValue, options.AddressSeed);
+        Assert.Equal(16, options.IdentifierSecret.Length);
+        Assert.Equal(0x0f, options.IdentifierSecret.Span[15]);
+        Assert.Equal(scenario.Internal, options.Internal);
+        Assert.Equal((1 << (int)AddressType.Fixed) | (1 << (int)AddressType.Nonpersistent), options.NeutralTypes);
+        Assert.Equal(new RenewalLimit(Duration.FromSeconds(600), 1 << 20), options.NonpersistentRenewal);
+        Assert.Equal(new RenewalLimit(Duration.Infinite, 1500), options.SessionLastingRenewal);
+        Assert.Equal(RenewalLimit.Never, options.GracefulRenewal);
+        Assert.Equal(
+            (1000, 10, 2, 3, 4, 5, 6, 65536),
+            (options.MaximumFlows, options.MaximumBindings, options.MaximumInternalAddresses, options.MaximumTypedAddresses, options.MaximumPrefixes,
+                options.MaximumFragmentedDatagrams, options.MaximumHeldFrames, options.MaximumHeldOctets));
+        Assert.Equal(
+            [7440, 240, 240, 120, 60, 600, 15],
+            new[]
+            {
+                options.TcpEstablishedTimeout, options.TcpOpeningTimeout, options.TcpClosingTimeout, options.UdpTimeout, options.IcmpTimeout,
+                options.OtherTimeout, options.FragmentTimeout,
+            }.Select(timeout => timeout.Nanoseconds / Timestamp.NanosecondsPerSecond));
+        Assert.Equal(Duration.FromMilliseconds(1500), options.NetworkAnswerTimeout);
+        Assert.True(options.GracefulDatagramsAtOnce && options.PreferRoute && !options.PickUpMidFlow);
+        Assert.Equal(usual.MaximumFlows, Parse(Complete).BuildOptions().MaximumFlows);
+        Assert.Equal(0, new DataplaneEngine(options, default).FlowCount);
+    }
+
+    [Fact]
     public void The_policy_table_is_that_of_the_scenario_or_of_its_profile()
     {
         Assert.Equal(2, Parse(ScenarioWriterTests.EverySetting).BuildPolicyTable().Entries.Length);
@@ -235,6 +268,6 @@ public class ScenarioReaderTests
 
     internal static Scenario Parse(string yaml) => ScenarioReader.Parse("lab.yaml", Encoding.UTF8.GetBytes(yaml));
 
-    private static PrefixEntry Given(string prefix, AddressType type, Duration preferred, Duration valid) =>
+    private static PrefixAdvertisement Given(string prefix, AddressType type, Duration preferred, Duration valid) =>
         new(IpPrefix.Parse(prefix), type, preferred, valid, Home: false);
 }

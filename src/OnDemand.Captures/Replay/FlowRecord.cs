@@ -1,0 +1,130 @@
+using OnDemand.Captures.Reports;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Captures.Replay;
+
+/// <summary>One flow while it is followed.</summary>
+internal sealed class FlowRecord(long id, in EngineEvent opened)
+{
+    private readonly List<ReportSpan> _spans = [];
+    private readonly List<ReportFlowEvent> _events = [];
+
+    public long Id { get; } = id;
+
+    public FlowIdentity Identity { get; } = opened.Identity;
+
+    public AddressType Type { get; private set; } = opened.Type;
+
+    public Decision Decision { get; private set; } = opened.Decision;
+
+    public Timestamp First { get; } = opened.Time;
+
+    public Timestamp Last { get; private set; } = opened.Time;
+
+    /// <summary>Its typed address now, or its last one.</summary>
+    public IpAddress Address { get; private set; } = opened.Address;
+
+    /// <summary>Since when.</summary>
+    public Timestamp AddressSince { get; private set; } = opened.Time;
+
+    /// <summary>The destination in the IPv6 header, where a Routing header names another final one.</summary>
+    public IpAddress? HeaderDestination { get; set; }
+
+    /// <summary>When its packets were; null if nobody wants to know.</summary>
+    public PacketDensity? Density { get; init; }
+
+    /// <summary>When it lost its address for good.</summary>
+    public Timestamp? StrandedAt { get; private set; }
+
+    /// <summary>When its ends closed it.</summary>
+    public Timestamp? ClosedAt { get; private set; }
+
+    /// <summary>The numbers of the moves that changed it, so that it is not said to have been kept.</summary>
+    public HashSet<int> ChangedBy { get; } = [];
+
+    public long PacketsOut { get; private set; }
+
+    public long PacketsIn { get; private set; }
+
+    public long OctetsOut { get; private set; }
+
+    public long OctetsIn { get; private set; }
+
+    public long Dropped { get; private set; }
+
+    public IReadOnlyList<ReportFlowEvent> Events => _events;
+
+    public void Count(bool outbound, long octets, Timestamp time, bool dropped)
+    {
+        Last = time > Last ? time : Last;
+        Density?.Add(time);
+        if (dropped)
+        {
+            Dropped++;
+        }
+        else if (outbound)
+        {
+            PacketsOut++;
+            OctetsOut += octets;
+        }
+        else
+        {
+            PacketsIn++;
+            OctetsIn += octets;
+        }
+    }
+
+    public void Note(Timestamp time, FlowEventKind what, string? detail) => _events.Add(new ReportFlowEvent(time, what, detail));
+
+    public void GoOver(in EngineEvent happened)
+    {
+        _spans.Add(new ReportSpan(Address, AddressSince, happened.Time));
+        Address = happened.Address;
+        AddressSince = happened.Time;
+        Type = happened.Type;
+        Decision = happened.Decision;
+        Note(happened.Time, FlowEventKind.WentOver, $"{happened.Previous} to {happened.Address}");
+    }
+
+    public void Strand(Timestamp time)
+    {
+        StrandedAt = time;
+        Note(time, FlowEventKind.Stranded, null);
+    }
+
+    public void Close(Timestamp time)
+    {
+        ClosedAt ??= time;
+        Note(time, FlowEventKind.Closed, null);
+    }
+
+    /// <summary>Its typed addresses over time, the present one up to the given time.</summary>
+    public IReadOnlyList<ReportSpan> Spans(Timestamp end) =>
+        Address.IsUnspecified ? _spans : [.. _spans, new ReportSpan(Address, AddressSince, end < AddressSince ? AddressSince : end)];
+
+    public ReportFlow Build(Timestamp end, IEnumerable<ReportFlowEvent> kept) => new()
+    {
+        Id = Id,
+        Protocol = ReportText.Protocol(Identity.Protocol),
+        Internal = Identity.Internal,
+        LocalPort = Identity.LocalPort,
+        Remote = Identity.Remote,
+        RemotePort = Identity.RemotePort,
+        Inbound = Decision.Origin == DecisionOrigin.Inbound,
+        Type = Type,
+        Decision = Explanation.Of(Decision),
+        First = First,
+        Last = Last,
+        PacketsOut = PacketsOut,
+        PacketsIn = PacketsIn,
+        OctetsOut = OctetsOut,
+        OctetsIn = OctetsIn,
+        Dropped = Dropped,
+        Spans = Spans(StrandedAt ?? ClosedAt ?? (Last < end ? Last : end)),
+        Events = [.. _events.Concat(kept).OrderBy(happened => happened.Time)],
+        Density = Density,
+    };
+}

@@ -1,0 +1,158 @@
+using OnDemand.Captures.Files;
+
+namespace OnDemand.Captures.Replay;
+
+/// <summary>
+/// A capture that is written in the order of the input, although some packets are known only later: a fragment that came before its first
+/// one keeps its place, and everything behind it waits. The waiting is bounded; past the bound the place is given up, and the packet goes
+/// where the file is when it is known.
+/// </summary>
+internal sealed class OrderedOutput(CaptureWriter writer)
+{
+    private const long MostOctets = 64L << 20;
+    private const int EntryOverhead = 256;
+
+    private readonly LinkedList<Entry> _waiting = new();
+    private long _octets;
+
+    /// <summary>Packets written, injected ones included.</summary>
+    public long Packets { get; private set; }
+
+    /// <summary>Writes a record of the input; a packet with other octets, of the same length, if they are given.</summary>
+    public void Write(in CaptureRecord record, ReadOnlySpan<byte> data, long? time, string? comment)
+    {
+        if (_waiting.Count == 0)
+        {
+            WriteNow(record, data, time, comment);
+            return;
+        }
+
+        var stored = new StoredRecord(record);
+        if (record.Kind == CaptureRecordKind.Packet && !data.IsEmpty)
+        {
+            data.CopyTo(stored.Data);
+        }
+
+        Add(new Entry { Record = stored, Time = time, Comment = comment, Known = true });
+    }
+
+    /// <summary>Writes a packet that the input does not have.</summary>
+    public void Inject(int interfaceIndex, long time, ReadOnlySpan<byte> data, string? comment)
+    {
+        if (_waiting.Count == 0)
+        {
+            Packets += writer.AppendPacket(interfaceIndex, time, (uint)data.Length, data, comment) == CaptureWriter.NoPacket ? 0 : 1;
+            return;
+        }
+
+        Add(new Entry { Injected = data.ToArray(), Interface = interfaceIndex, Time = time, Comment = comment, Known = true });
+    }
+
+    /// <summary>Keeps a place for a packet that is not known yet.</summary>
+    public object Reserve(in CaptureRecord record)
+    {
+        var entry = new Entry { Record = new StoredRecord(record) };
+        Add(entry);
+        return entry;
+    }
+
+    /// <summary>Fills a kept place; with nothing if the packet is not to be there.</summary>
+    /// <returns>False if the place was given up meanwhile.</returns>
+    public bool Fill(object place, ReadOnlySpan<byte> data, string? comment)
+    {
+        var entry = (Entry)place;
+        if (entry.Known)
+        {
+            return false;
+        }
+
+        entry.Known = true;
+        entry.Comment = comment;
+        if (data.IsEmpty)
+        {
+            entry.Record = null;
+        }
+        else
+        {
+            data.CopyTo(entry.Record!.Data);
+        }
+
+        Settle();
+        return true;
+    }
+
+    /// <summary>Gives up every place that is still kept.</summary>
+    public void Finish()
+    {
+        foreach (Entry entry in _waiting.Where(entry => !entry.Known))
+        {
+            entry.Known = true;
+            entry.Record = null;
+        }
+
+        Settle();
+    }
+
+    private void Add(Entry entry)
+    {
+        _waiting.AddLast(entry);
+        entry.Length = EntryOverhead + (entry.Record?.Length ?? 0) + (entry.Injected?.Length ?? 0);
+        _octets += entry.Length;
+        while (_octets > MostOctets && _waiting.First is { } first)
+        {
+            if (!first.Value.Known)
+            {
+                first.Value.Known = true;
+                first.Value.Record = null;
+            }
+
+            Settle();
+        }
+    }
+
+    private void Settle()
+    {
+        while (_waiting.First is { Value.Known: true } first)
+        {
+            _waiting.RemoveFirst();
+            Entry entry = first.Value;
+            _octets -= entry.Length;
+            if (entry.Record is { } record)
+            {
+                WriteNow(record.View(), default, entry.Time, entry.Comment);
+            }
+            else if (entry.Injected is { } data)
+            {
+                Packets += writer.AppendPacket(entry.Interface, entry.Time ?? 0, (uint)data.Length, data, entry.Comment) == CaptureWriter.NoPacket ? 0 : 1;
+            }
+        }
+    }
+
+    private void WriteNow(in CaptureRecord record, ReadOnlySpan<byte> data, long? time, string? comment)
+    {
+        int at = time is null && comment is null ? writer.Append(record) : writer.Append(record, time, comment);
+        if (at == CaptureWriter.NoPacket)
+        {
+            return;
+        }
+
+        Packets++;
+        if (!data.IsEmpty)
+        {
+            data.CopyTo(writer.Batch[at..]);
+        }
+    }
+
+    private sealed class Entry
+    {
+        public StoredRecord? Record;
+        public byte[]? Injected;
+        public int Interface;
+        public long? Time;
+        public string? Comment;
+        public bool Known;
+
+        // What it takes, fixed when it is added.
+        public int Length;
+    }
+}

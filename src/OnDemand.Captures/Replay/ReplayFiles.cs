@@ -1,0 +1,219 @@
+using System.Diagnostics;
+using OnDemand.Captures.Files;
+using OnDemand.Captures.Reports;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Captures.Replay;
+
+/// <summary>The files of one replay, and the loop that carries records from the input through the session to the outputs.</summary>
+internal sealed class ReplayFiles : IAsyncDisposable
+{
+    private readonly CaptureWriter _network;
+    private readonly CaptureWriter? _host;
+    private readonly OrderedOutput _networkOrder;
+    private readonly OrderedOutput? _hostOrder;
+    private readonly Stream? _translationsFile;
+    private readonly TranslationsJson? _translations;
+    private ReplaySession? _session;
+    private Timestamp _first;
+    private Timestamp _last;
+
+    public ReplayFiles(ReplayOptions options, Func<string, Stream> create, CaptureFormat input)
+    {
+        _network = Writer(options.Output, options, create, input);
+        _networkOrder = new OrderedOutput(_network);
+        if (options.HostOutput is { } host)
+        {
+            _host = Writer(host, options, create, input);
+            _hostOrder = new OrderedOutput(_host);
+        }
+
+        if (options.Translations is { } translations)
+        {
+            _translationsFile = create(translations);
+            _translations = new TranslationsJson(
+                _translationsFile, options.TakenOutside ? TranslationDirection.In : TranslationDirection.Out);
+        }
+    }
+
+    /// <summary>One sentence why an output could not be written as wanted; null if it could.</summary>
+    public string? Failure => _network.Failure ?? _host?.Failure;
+
+    public async Task CopyAsync(
+        CaptureReader reader,
+        Scenario scenario,
+        ReplayOptions options,
+        Stopwatch watch,
+        Action<ReplayProgress>? progress,
+        TimeSpan period,
+        CancellationToken cancellationToken)
+    {
+        TimeSpan told = TimeSpan.Zero;
+        bool open = true;
+        while (open && Failure is null && await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
+        {
+            for (bool more = true; more && open && Failure is null;)
+            {
+                more = CopyBuffered(reader, scenario, options);
+                open = await FlushAsync(cancellationToken).ConfigureAwait(false);
+            }
+
+            if (progress is not null && watch.Elapsed - told > period)
+            {
+                told = watch.Elapsed;
+                progress(new ReplayProgress(reader.Position, _session?.Counts.PacketsRead ?? 0, told));
+            }
+        }
+
+        _session?.Finish();
+        await _network.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        if (_host is not null)
+        {
+            await _host.CompleteAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        _translations?.Dispose();
+    }
+
+    public ReplayReport Report(ReplayOptions options, Scenario scenario, TimeSpan elapsed)
+    {
+        var report = new ReplayReport
+        {
+            Input = options.Input,
+            Scenario = options.Scenario,
+            Output = options.Output,
+            Seed = scenario.Seed,
+            TakenOutside = options.TakenOutside,
+            Elapsed = elapsed,
+        };
+        if (_session is not { } session)
+        {
+            return report;
+        }
+
+        FlowLedger ledger = session.Ledger;
+        Timestamp to = session.Now > _last ? session.Now : _last;
+        IReadOnlyList<ReportFlow> flows = ledger.Flows(to);
+        IReadOnlyList<NamedCount> drops = session.Counts.DropReasons(session.Engine);
+        return report with
+        {
+            From = _first,
+            To = to,
+            Totals = new ReportTotals
+            {
+                PacketsRead = session.Counts.PacketsRead,
+                OctetsRead = session.Counts.OctetsRead,
+                PacketsWritten = _networkOrder.Packets,
+                PacketsToHost = _hostOrder?.Packets ?? 0,
+                Rewritten = session.Counts.Rewritten,
+                Untouched = session.Counts.Untouched,
+                Dropped = drops.Sum(drop => drop.Count),
+                Held = session.Counts.Held,
+                Replies = session.Counts.Replies,
+                Flows = ledger.Opened,
+                Stranded = Sum(session, counters => counters.Stranded),
+                WentOver = Sum(session, counters => counters.WentOver),
+                Refused = ledger.Refused,
+            },
+            Verdicts = session.Counts.Verdicts(session.Engine),
+            DropReasons = drops,
+            Verification = session.Counts.Verification,
+            Windows = ledger.Moves.Windows,
+            Prefixes = ledger.Moves.Prefixes,
+            Flows = flows,
+            Moves = ledger.Moves.Moves(),
+            FlowsLeftOut = ledger.LeftOut,
+        };
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await _network.DisposeAsync().ConfigureAwait(false);
+        if (_host is not null)
+        {
+            await _host.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _translations?.Dispose();
+        if (_translationsFile is not null)
+        {
+            await _translationsFile.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
+        Enum.GetValues<Dataplane.Mobility.AddressType>().Sum(type => count(session.Engine.Of(type)));
+
+    private static CaptureWriter Writer(string path, ReplayOptions options, Func<string, Stream> create, CaptureFormat input) => CaptureWriter.Create(
+        create(path),
+        new CaptureWriterOptions
+        {
+            Format = ReplayRun.FormatOf(path, input, options.Explain),
+            ChangesLengths = options.Explain || path == options.HostOutput,
+        });
+
+    // Returns false when the buffer is used up, true when the outputs should be flushed first.
+    private bool CopyBuffered(CaptureReader reader, Scenario scenario, ReplayOptions options)
+    {
+        while (reader.TryRead(out CaptureRecord record))
+        {
+            if (record.Kind != CaptureRecordKind.Packet)
+            {
+                WriteOther(record);
+                continue;
+            }
+
+            if (_session is null)
+            {
+                _first = ReplaySession.TimeOf(record) ?? default;
+                _session = new ReplaySession(
+                    scenario, options, _first, _networkOrder, _hostOrder, _translations is null ? null : AddTranslation);
+            }
+
+            _session.Packet(record);
+            _last = ReplaySession.TimeOf(record) is { } time && time > _last ? time : _last;
+            if (_network.ShouldFlush || (_host?.ShouldFlush ?? false))
+            {
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    private void WriteOther(in CaptureRecord record)
+    {
+        if (_session is not null)
+        {
+            _session.Other(record);
+            return;
+        }
+
+        _networkOrder.Write(record, default, null, null);
+        _hostOrder?.Write(record, default, null, null);
+    }
+
+    private async ValueTask<bool> FlushAsync(CancellationToken cancellationToken)
+    {
+        bool open = await _network.FlushAsync(cancellationToken).ConfigureAwait(false);
+        if (_host is not null)
+        {
+            _ = await _host.FlushAsync(cancellationToken).ConfigureAwait(false);
+        }
+
+        return open;
+    }
+
+    private void AddTranslation(FlowRecord flow, Timestamp? until)
+    {
+        var entry = new Translation(
+            flow.Identity.Internal, flow.Address, flow.AddressSince, until, flow.Identity.Protocol, flow.Identity.LocalPort, flow.Identity.Remote, flow.Identity.RemotePort);
+        _translations!.Add(entry);
+        if (flow.HeaderDestination is { } first && first != flow.Identity.Remote)
+        {
+            _translations.Add(entry with { Peer = first });
+        }
+    }
+}

@@ -1,0 +1,77 @@
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
+
+namespace OnDemand.Captures.Replay;
+
+/// <summary>What happens at a time; exactly one of the three is there.</summary>
+/// <param name="Network">Something that the network does.</param>
+/// <param name="Socket">A program's request, or the closing of its socket.</param>
+/// <param name="Answer">The network's answer to a question.</param>
+/// <param name="Closes">Whether the socket is closed.</param>
+internal readonly record struct ScheduledAction(NetworkEvent? Network, SocketRequest? Socket, PrefixAnswer? Answer, bool Closes = false);
+
+/// <summary>
+/// Everything that the scenario makes happen, by time. What falls on the same time happens in the order of the file: the network before
+/// the programs.
+/// </summary>
+internal sealed class ReplaySchedule
+{
+    private readonly PriorityQueue<ScheduledAction, (long Time, long Order)> _queue = new();
+    private readonly Scenario _scenario;
+    private readonly int[] _asked = new int[AddressTypes.Count];
+    private long _order;
+
+    public ReplaySchedule(Scenario scenario, Timestamp firstPacket)
+    {
+        _scenario = scenario;
+        foreach (NetworkEvent happens in scenario.Network)
+        {
+            Add(happens.At.Resolve(firstPacket), new ScheduledAction(happens, null, null));
+        }
+
+        foreach (SocketRequest request in scenario.Sockets)
+        {
+            Add(request.At.Resolve(firstPacket), new ScheduledAction(null, request, null));
+            if (request.Close is { } close)
+            {
+                Add(close.Resolve(firstPacket), new ScheduledAction(null, request, null, Closes: true));
+            }
+        }
+    }
+
+    /// <summary>When the next action is; <see cref="Timestamp.Never"/> if there is none.</summary>
+    public Timestamp Next => _queue.TryPeek(out _, out (long Time, long Order) due) ? new Timestamp(due.Time) : Timestamp.Never;
+
+    public ScheduledAction Take() => _queue.Dequeue();
+
+    /// <summary>Forgets what the scenario would do after the capture's end; answers under way still come.</summary>
+    public void KeepAnswers()
+    {
+        while (_queue.TryPeek(out ScheduledAction next, out _) && next.Answer is null)
+        {
+            _queue.Dequeue();
+        }
+    }
+
+    /// <summary>The network will answer a question as the scenario says; silence is no answer at all.</summary>
+    public void Ask(in PrefixRequest request, Timestamp now)
+    {
+        NetworkAnswer answer = _scenario.AnswerTo(request.Type, _asked[(int)request.Type]++);
+        if (answer.Kind == NetworkAnswerKind.Silence)
+        {
+            return;
+        }
+
+        PrefixAnswerKind kind = answer.Kind switch
+        {
+            NetworkAnswerKind.Grant => PrefixAnswerKind.Granted,
+            NetworkAnswerKind.Refuse => PrefixAnswerKind.Refused,
+            _ => PrefixAnswerKind.Unsupported,
+        };
+        Add(now.Add(answer.Delay), new ScheduledAction(null, null, new PrefixAnswer(request.Id, kind, answer.Prefix.GetValueOrDefault())));
+    }
+
+    private void Add(Timestamp time, ScheduledAction action) => _queue.Enqueue(action, (time.Nanoseconds, _order++));
+}

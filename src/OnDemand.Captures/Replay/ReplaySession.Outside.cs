@@ -1,0 +1,98 @@
+using OnDemand.Captures.Files;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Captures.Replay;
+
+/// <content>Captures taken outside: they show typed addresses in both directions; OUT shows the internal ones.</content>
+internal sealed partial class ReplaySession
+{
+    private readonly OutsideView? _outside;
+
+    private void PacketOutside(in CaptureRecord record, Span<byte> frame, int offset)
+    {
+        IpAddress source = IpAddress.Read(frame[(offset + 8)..]);
+        IpAddress destination = IpAddress.Read(frame[(offset + 24)..]);
+        FrameParser.Parse(frame, offset, out FrameLayout layout);
+        FrameInfo info = InfoOf(frame, offset);
+        if (_outside!.TryGetInternal(source, out IpAddress inside))
+        {
+            OutboundOutside(record, frame, layout, info, source, inside);
+        }
+        else if (_outside.TryGetInternal(destination, out inside))
+        {
+            if (layout.Shape is FrameShape.Transport or FrameShape.OpaqueTransport)
+            {
+                _outside.Bind(layout.Protocol, inside, layout.DestinationPort, destination, _now);
+            }
+
+            InboundOutside(record, frame, layout, info);
+        }
+        else
+        {
+            PassUntouched(record, "not-ours");
+        }
+
+        Drain();
+    }
+
+    // OUT shows what the host sent; the engine must make the captured packet of it again.
+    private void OutboundOutside(
+        in CaptureRecord record, Span<byte> frame, in FrameLayout layout, in FrameInfo info, IpAddress typed, IpAddress inside)
+    {
+        ushort difference = InternetChecksum.Difference(typed, inside);
+        switch (layout.Shape)
+        {
+            case FrameShape.Transport or FrameShape.OpaqueTransport:
+                _outside!.Bind(layout.Protocol, inside, layout.SourcePort, typed, _now);
+                AddressRewrite.Source(frame, layout, inside, difference, info.PartialChecksum);
+                break;
+            case FrameShape.LaterFragment:
+                AddressRewrite.Source(frame, layout, inside, difference, info.PartialChecksum);
+                break;
+            case FrameShape.Icmpv6Error when TryParseQuote(frame, layout, out FrameLayout quoted):
+                AddressRewrite.Error(frame, layout, quoted, outbound: true, inside, difference, info.PartialChecksum);
+                break;
+            default:
+                PassUntouched(record, "untranslatable");
+                return;
+        }
+
+        Span<byte> copy = _copy.AsSpan(0, frame.Length);
+        frame.CopyTo(copy);
+        Verdict verdict = _engine.HandleOutbound(copy, info, _now);
+        DrainEvents();
+        Account(verdict, outbound: true, layout, info.NetworkOffset);
+        if (verdict.Kind == VerdictKind.Forward)
+        {
+            bool untouched = verdict.Forward != ForwardReason.Rewritten;
+            Verify(untouched ? frame : record.Data, copy, info.NetworkOffset);
+            _network.Write(record, untouched ? default : frame, null, Comment(verdict));
+            _host?.Write(record, untouched ? default : frame, null, null);
+        }
+        else if (verdict.Kind == VerdictKind.Hold)
+        {
+            _network.Write(record, frame, null, Comment(verdict));
+            _host?.Write(record, frame, null, null);
+            KeepForLater(record, info.Tag, verdict, outbound: true);
+        }
+    }
+
+    private void InboundOutside(in CaptureRecord record, Span<byte> frame, in FrameLayout layout, in FrameInfo info)
+    {
+        Verdict verdict = _engine.HandleInbound(frame, info, _now);
+        DrainEvents();
+        Account(verdict, outbound: false, layout, info.NetworkOffset);
+        if (verdict.Kind == VerdictKind.Forward)
+        {
+            _network.Write(record, frame, null, Comment(verdict));
+            _host?.Write(record, frame, null, null);
+        }
+    }
+
+    private static bool TryParseQuote(ReadOnlySpan<byte> frame, in FrameLayout layout, out FrameLayout quoted)
+    {
+        FrameParser.Parse(frame, layout.UpperOffset + 8, out quoted);
+        return quoted.Shape is FrameShape.Transport or FrameShape.LaterFragment;
+    }
+}

@@ -1,0 +1,49 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
+
+namespace OnDemand.Dataplane.Flows;
+
+/// <summary>
+/// A table whose entries begin at multiples of their size, so that one of 64 octets lies in one cache line: an array's own elements begin
+/// anywhere. Every access is checked against the length, as an array's is.
+/// </summary>
+internal sealed class AlignedTable<T>
+    where T : unmanaged
+{
+    private readonly T[] _items;     // one more than asked for: room to begin later
+    private readonly nuint _skip;    // octets from the array's first element to the table's
+
+    /// <summary>Takes the memory; untouched pages cost nothing.</summary>
+    public unsafe AlignedTable(int length)
+    {
+        Length = length;
+        _items = GC.AllocateArray<T>(length + 1, pinned: true);
+        nuint size = (nuint)sizeof(T);
+        nuint first = (nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_items));   // pinned: it stays where it is
+        _skip = (size - (first % size)) % size;
+    }
+
+    /// <summary>Entries in the table.</summary>
+    public int Length { get; }
+
+    /// <summary>An entry.</summary>
+    /// <exception cref="ArgumentOutOfRangeException">There is no such entry.</exception>
+    public ref T this[int index]
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get
+        {
+            if ((uint)index >= (uint)Length)
+            {
+                ThrowOutOfRange(index);
+            }
+
+            return ref Unsafe.AddByteOffset(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_items), (nint)(uint)index), _skip);
+        }
+    }
+
+    [DoesNotReturn]
+    private static void ThrowOutOfRange(int index) =>
+        throw new ArgumentOutOfRangeException(nameof(index), index, "There is no such entry.");
+}

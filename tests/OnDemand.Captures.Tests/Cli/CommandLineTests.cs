@@ -1,0 +1,244 @@
+using System.Text;
+using OnDemand.Captures.Replay;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Captures.Tests.Inspection;
+using OnDemand.Cli;
+using Xunit;
+
+namespace OnDemand.Captures.Tests.Cli;
+
+public sealed class CommandLineTests : IDisposable
+{
+    private readonly DirectoryInfo _folder = Directory.CreateTempSubdirectory("ondemand-cli");
+
+    private readonly byte[] _capture = new MadeCapture().Udp("fd00::1", 1, "2001:db8::1", 2).Udp("2001:db8::1", 2, "fd00::1", 1).ToArray();
+
+    public void Dispose() => _folder.Delete(recursive: true);
+
+    [Fact]
+    public async Task The_version_is_one_line()
+    {
+        Outcome outcome = await Run("--version");
+
+        Assert.Equal((ExitStatus.Done, $"ondemand {CommandLine.Version}\n", string.Empty), outcome);
+        Assert.Matches("^[0-9]+\\.[0-9]+\\.[0-9]+$", CommandLine.Version);
+    }
+
+    [Theory]
+    [InlineData("--help")]
+    [InlineData("inspect", "--help")]
+    [InlineData("replay", "--help")]
+    public async Task Help_documents_the_exit_statuses(params string[] arguments)
+    {
+        Outcome outcome = await Run(arguments);
+
+        Assert.Equal(ExitStatus.Done, outcome.Status);
+        Assert.Empty(outcome.Error);
+        Assert.Contains("Exit status:\n  0  done\n  1  done, but verification failed\n  2  wrong usage", outcome.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Replay_has_every_option_that_it_documents()
+    {
+        string help = (await Run("replay", "--help")).Output;
+
+        Assert.All(
+            (string[])["--scenario", "--output", "--host-output", "--taken", "inside|outside", "--translations", "--report", "--timeline", "--explain", "--json", "--quiet"],
+            option => Assert.Contains(option, help, StringComparison.Ordinal));
+    }
+
+    [Theory]
+    [InlineData("There is no 'inspct' in 'ondemand'; 'inspect' is near; 'ondemand --help' tells more.", "inspct", "x")]
+    [InlineData("There is no '--jsn' in 'ondemand inspect'; '--json' is near; 'ondemand inspect --help' tells more.", "inspect", "x", "--jsn")]
+    [InlineData("Required argument missing for command: 'inspect'; 'ondemand inspect --help' tells more.", "inspect")]
+    [InlineData("Required command was not provided; 'ondemand --help' tells more.")]
+    [InlineData("Found --taken 'upside', expected inside or outside; 'ondemand replay --help' tells more.", "replay", "x", "--taken", "upside")]
+    [InlineData("A replay needs --scenario; 'ondemand inspect x --write-scenario S.yaml' writes one to start from.", "replay", "x")]
+    [InlineData("A replay needs --output, the capture to write; - is standard output.", "replay", "x", "--scenario", "s")]
+    [InlineData("IN and --output are both 'x'; give each its own.", "replay", "x", "--scenario", "s", "--output", "x")]
+    [InlineData("--report and --timeline are both 'r'; give each its own.", "replay", "x", "--scenario", "s", "--output", "o", "--report", "r", "--timeline", "r")]
+    [InlineData("IN and --scenario are both standard input; give each its own.", "replay", "-", "--scenario", "-", "--output", "o")]
+    [InlineData("--output and --json both write to standard output; give --output a file name.", "replay", "x", "--scenario", "s", "--output", "-", "--json")]
+    [InlineData("Standard output can take the scenario or the JSON, not both; give --write-scenario a file name.", "inspect", "x", "--json", "--write-scenario", "-")]
+    public async Task Wrong_usage_is_one_sentence_and_status_2(string sentence, params string[] arguments) =>
+        Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: {sentence}\n"), await Run(arguments));
+
+    [Fact]
+    public async Task A_file_that_is_not_there_is_named()
+    {
+        string path = Path.Combine(_folder.FullName, "nothing.pcap");
+
+        Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: There is no file '{path}'.\n"), await Run("inspect", path));
+    }
+
+    [Fact]
+    public async Task A_folder_that_is_not_there_is_named()
+    {
+        string path = Path.Combine(_folder.FullName, "no", "s.yaml");
+
+        Outcome outcome = await Run("inspect", Save("in.pcap", _capture), "--write-scenario", path);
+
+        Assert.Equal(ExitStatus.Usage, outcome.Status);
+        Assert.Contains(path, outcome.Error, StringComparison.Ordinal);
+        AssertOneSentence(outcome);
+    }
+
+    [Fact]
+    public async Task A_folder_is_no_capture()
+    {
+        Outcome outcome = await Run("inspect", _folder.FullName);
+
+        Assert.Equal(ExitStatus.Usage, outcome.Status);
+        Assert.Contains(_folder.FullName, outcome.Error, StringComparison.Ordinal);
+        AssertOneSentence(outcome);
+    }
+
+    [Fact]
+    public async Task Inspect_says_what_is_in_a_capture_and_writes_a_scenario()
+    {
+        string scenario = Path.Combine(_folder.FullName, "s.yaml");
+
+        Outcome outcome = await Run("inspect", Save("in.pcap", _capture), "--write-scenario", scenario);
+
+        Assert.Equal((ExitStatus.Done, string.Empty), (outcome.Status, outcome.Error));
+        Assert.Contains("pcap, 2 packets", outcome.Output, StringComparison.Ordinal);
+        Assert.Equal("fd00::1/128", Assert.Single(ScenarioReader.Load(scenario).Internal).ToString());
+    }
+
+    [Fact]
+    public async Task A_dash_is_standard_input_and_output()
+    {
+        Outcome outcome = await Run(_capture, ["inspect", "-", "--write-scenario", "-"]);
+
+        Assert.Equal((ExitStatus.Done, string.Empty), (outcome.Status, outcome.Error));
+        Assert.NotEmpty(ScenarioReader.Parse("-", Encoding.UTF8.GetBytes(outcome.Output)).Network);
+    }
+
+    [Fact]
+    public async Task Json_goes_to_standard_output_alone()
+    {
+        Outcome outcome = await Run(_capture, ["inspect", "-", "--json"]);
+
+        Assert.Equal((ExitStatus.Done, string.Empty), (outcome.Status, outcome.Error));
+        Assert.StartsWith("{\n  \"input\": \"-\",\n", outcome.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task A_damaged_capture_is_told_up_to_the_damage_and_gives_status_3()
+    {
+        string path = Save("cut.pcap", _capture[..^5]);
+
+        Outcome outcome = await Run("inspect", path);
+
+        Assert.Equal(ExitStatus.DamagedInput, outcome.Status);
+        Assert.Contains("1 packet,", outcome.Output, StringComparison.Ordinal);
+        Assert.StartsWith($"ondemand: {path}: ", outcome.Error, StringComparison.Ordinal);
+        AssertOneSentence(outcome);
+    }
+
+    [Fact]
+    public async Task What_is_no_capture_gives_status_3()
+    {
+        Outcome outcome = await Run("this is no capture"u8.ToArray(), ["inspect", "-"]);
+
+        Assert.Equal(ExitStatus.DamagedInput, outcome.Status);
+        AssertOneSentence(outcome);
+    }
+
+    [Fact]
+    public async Task A_capture_without_flows_has_no_scenario()
+    {
+        byte[] silent = new MadeCapture().Packet("fe80::1", "ff02::1", 58, [134, 0, 0, 0, 0, 0, 0, 0], 255).ToArray();
+        string scenario = Path.Combine(_folder.FullName, "s.yaml");
+
+        Outcome outcome = await Run(silent, ["inspect", "-", "--write-scenario", scenario]);
+
+        Assert.Equal(ExitStatus.Usage, outcome.Status);
+        Assert.False(File.Exists(scenario));
+        AssertOneSentence(outcome);
+    }
+
+    [Fact]
+    public async Task Replay_hands_every_option_to_the_driver()
+    {
+        ReplayOptions? seen = null;
+
+        Outcome outcome = await Run(
+            [],
+            [
+                "replay", "in.pcap", "--scenario", "s.yaml", "--output", "-", "--host-output", "h.pcap", "--taken", "outside", "--translations", "t.json",
+                "--report", "r.json", "--timeline", "t.html", "--explain",
+            ],
+            (options, _, _) =>
+            {
+                seen = options;
+                return Task.FromResult(ExitStatus.VerificationFailed);
+            });
+
+        Assert.Equal(ExitStatus.VerificationFailed, outcome.Status);
+        Assert.Equal(
+            new ReplayOptions
+            {
+                Input = "in.pcap",
+                Scenario = "s.yaml",
+                Output = "-",
+                HostOutput = "h.pcap",
+                TakenOutside = true,
+                Translations = "t.json",
+                Report = "r.json",
+                Timeline = "t.html",
+                Explain = true,
+                Quiet = true,   // the capture has standard output for itself
+            },
+            seen);
+    }
+
+    [Theory]
+    [MemberData(nameof(Failures))]
+    public async Task Whatever_goes_wrong_is_one_sentence_without_a_stack_trace(Exception failure, int status, string sentence)
+    {
+        Outcome outcome = await Run([], ["replay", "in.pcap", "--scenario", "s", "--output", "o"], (_, _, _) => throw failure);
+
+        Assert.Equal((status, string.Empty, $"ondemand: {sentence}\n"), outcome);
+    }
+
+    public static TheoryData<Exception, int, string> Failures => new()
+    {
+        { new ScenarioException("s.yaml", 3, 7, "found 'x', expected y"), 2, "s.yaml:3:7: found 'x', expected y." },
+        { new UnauthorizedAccessException("Access to the path '/etc/shadow' is denied."), 2, "Access to the path '/etc/shadow' is denied." },
+        { new IOException("No space left on device : '/tmp/o'"), 2, "No space left on device : '/tmp/o'." },
+        { new OperationCanceledException(), 130, "Stopped." },
+        { new InvalidOperationException("two\nlines"), 70, "A mistake in this program, please report it: InvalidOperationException: two lines." },
+    };
+
+    private string Save(string name, byte[] content)
+    {
+        string path = Path.Combine(_folder.FullName, name);
+        File.WriteAllBytes(path, content);
+        return path;
+    }
+
+    private static void AssertOneSentence(Outcome outcome)
+    {
+        Assert.EndsWith(".\n", outcome.Error, StringComparison.Ordinal);
+        Assert.Equal(1, outcome.Error.Count(character => character == '\n'));
+        Assert.DoesNotContain(" at OnDemand", outcome.Error, StringComparison.Ordinal);
+    }
+
+    private static Task<Outcome> Run(params string[] arguments) => Run([], arguments);
+
+    private static async Task<Outcome> Run(byte[] input, string[] arguments, ReplayRunner? replay = null)
+    {
+        using var standardInput = new MemoryStream(input);
+        using var output = new MemoryStream();
+        using var error = new StringWriter();
+        replay ??= (_, _, _) => throw new InvalidOperationException("No test without a driver of its own may come this far.");
+        int status = await CommandLine.RunAsync(arguments, new CommandStreams(standardInput, output, error), replay);
+        return new Outcome(status, Encoding.UTF8.GetString(output.ToArray()), error.ToString());
+    }
+
+    private readonly record struct Outcome(int Status, string Output, string Error)
+    {
+        public static implicit operator Outcome((int Status, string Output, string Error) parts) => new(parts.Status, parts.Output, parts.Error);
+    }
+}

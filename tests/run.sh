@@ -1,0 +1,52 @@
+#!/usr/bin/env bash
+# Installs what the tests need, builds, and runs them all. The last line is built from the real results:
+#   N passed, N failed, N skipped
+# Exit status: 0 all passed, 1 something failed, 2 the tests could not be run.
+#
+#   bash tests/run.sh            a few minutes
+#   bash tests/run.sh --long     with ten million mutated frames and twenty times the random sequences
+set -u -o pipefail
+cd "$(dirname "$0")/.."
+
+if [ "${1:-}" = --long ]; then
+    export ONDEMAND_FUZZ_FRAMES=${ONDEMAND_FUZZ_FRAMES:-10000000} ONDEMAND_TEST_SCALE=${ONDEMAND_TEST_SCALE:-20}
+elif [ $# -gt 0 ]; then
+    echo "usage: bash tests/run.sh [--long]" >&2
+    exit 2
+fi
+
+command -v dotnet >/dev/null || { echo "The .NET SDK 10 is needed: https://dotnet.microsoft.com/download" >&2; exit 2; }
+export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1 DOTNET_CLI_UI_LANGUAGE=en
+
+# Independent oracles: the tests that use one are skipped, and say so, where it cannot be installed.
+missing=()
+command -v python3 >/dev/null || missing+=(python3)
+command -v tshark >/dev/null || missing+=(tshark)
+/usr/bin/python3 -c 'import scapy' 2>/dev/null || missing+=(python3-scapy)
+if [ ${#missing[@]} -gt 0 ]; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+        echo "Installing ${missing[*]}"
+        export DEBIAN_FRONTEND=noninteractive
+        { apt-get update -qq && apt-get install -y -qq --no-install-recommends "${missing[@]}"; } >/dev/null \
+            || echo "Could not install ${missing[*]}; the tests that need them are skipped." >&2
+    else
+        echo "Not installed: ${missing[*]} (apt-get install ${missing[*]}, as root); the tests that need them are skipped." >&2
+    fi
+fi
+
+dotnet build OnDemand.Dataplane.sln -c Release -v quiet || { echo "The build failed." >&2; exit 2; }
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+dotnet test --solution OnDemand.Dataplane.sln -c Release --no-build 2>&1 | tee "$log"
+status=$?
+
+count() { awk -v key="$1:" '$1 == key { n = $2 } END { if (n != "") print n }' "$log"; }
+passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
+if [ -z "$passed" ] || [ -z "$failed" ] || [ -z "$skipped" ] || [ "$passed" = 0 ]; then
+    echo "The test run gave no results." >&2
+    exit 2
+fi
+
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$status" = 0 ] && [ "$failed" = 0 ]
