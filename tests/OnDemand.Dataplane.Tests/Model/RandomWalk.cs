@@ -164,6 +164,7 @@ internal sealed class RandomWalk
     private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
+        protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
         ushort identifier = toRemote ? sourcePort : destinationPort;

@@ -53,7 +53,7 @@ internal sealed partial class ReferenceDataplane
         if (_attached)
         {
             _attached = false;
-            foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsUsable))
+            foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsForNewSockets))   // an open window stays as it was said
             {
                 Leave(prefix, _options.DefaultWindow, otherType: false, now);
             }
@@ -347,7 +347,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Outcome, out ModelQuestion? question, now))
+        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: asksAnew))
         {
             case DropReason.None:
                 request.IsWaiting = true;

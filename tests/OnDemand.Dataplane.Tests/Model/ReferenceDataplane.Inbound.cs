@@ -174,9 +174,9 @@ internal sealed partial class ReferenceDataplane
                 : Rewritten(flow.Address, frame, info, packet, shown, now);
         }
 
-        if (!_options.PickUpMidFlow)
+        if (!_options.PickUpMidFlow || !_attached)
         {
-            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow);
+            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) with { Or = _attached ? null : ModelVerdict.Dropped(DropReason.Detached) };
         }
 
         if (_flows.Count >= _options.MaximumFlows)

@@ -196,7 +196,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(outcome, out ModelQuestion? question, now);
+            DropReason reason = Ask(outcome, AwaitedBy(key), out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -215,10 +215,13 @@ internal sealed partial class ReferenceDataplane
         return null;
     }
 
-    // A socket that asked for a prefix of its own waits for that one, though others are there.
+    // A socket that asked for a prefix of its own has that one or none, though others are there.
     private bool AwaitsNew(ModelBindingKey key) => _options.OnNet == OnNetReading.RequestNew && _requests.Any(request =>
-        request.IsWaiting && request.Outcome.OnNet
+        request.Binding is null && request.Outcome.OnNet
         && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key);
+
+    private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
+        request.IsWaiting && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key));
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -274,7 +277,7 @@ internal sealed partial class ReferenceDataplane
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
         PolicyOutcome outcome = OutcomeOf(flow);
-        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == flow.Address.Type && IsAllowed(prefix, outcome));
+        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && IsAllowed(prefix, outcome));
         if (!there || !_attached)
         {
             return;
@@ -318,7 +321,7 @@ internal sealed partial class ReferenceDataplane
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
                 : packet.Protocol == IpProtocol.Tcp
-                ? ResetHost(key, address, packet, info)
+                ? ResetHost(key, flow, address, packet, info)
                 : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
         }
 

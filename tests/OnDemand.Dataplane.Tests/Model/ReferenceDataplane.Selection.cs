@@ -111,16 +111,21 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>Asks the network, or says why not.</summary>
-    private DropReason Ask(PolicyOutcome outcome, out ModelQuestion? question, Timestamp now)
+    private DropReason Ask(PolicyOutcome outcome, ModelQuestion? awaited, out ModelQuestion? question, Timestamp now, bool anew = false)
     {
-        question = null;
+        question = awaited;
+        if (awaited is not null)
+        {
+            return DropReason.None;
+        }
+
         if (outcome.Type == AddressType.None)
         {
             return DropReason.NoSource;
         }
 
         (AddressType Type, bool OnNet) key = (outcome.Type, outcome.OnNet);
-        question = _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
+        question = anew ? null : _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
         if (question is not null)
         {
             return DropReason.None;
