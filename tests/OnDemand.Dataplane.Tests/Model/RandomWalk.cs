@@ -63,13 +63,13 @@ internal sealed class RandomWalk
                 _twins.Inbound(Packet(Remote(step), RemotePort(step), typed, LocalPort(step), step, toRemote: false));
                 break;
             case StepKind.Mirror when model.Flows.Count > 0:
-                Mirror(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
+                Mirror(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step with { D = model.IsAttached ? step.D : (step.D % 16) + (16 * 32 * 7) }, toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
-                Errors(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
+                Errors(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Fragments:
                 Fragments(step);
@@ -137,6 +137,8 @@ internal sealed class RandomWalk
                 break;
         }
     }
+
+    private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
     private static ushort LocalPort(WalkStep step) => (ushort)(World.FirstPort + (step.A % World.Ports));
 
@@ -301,7 +303,7 @@ internal sealed class RandomWalk
     {
         bool inbound = step.D % 3 == 0;
         ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && !flow.IsNative && flow.Address.External is not null)
-            .OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
+            .OrderBy(Order, StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
         TestFrame whole = inbound && flow is not null
             ? Frames.Udp(flow.Key.Remote, flow.Key.RemotePort, flow.Address.External!.Value, flow.Key.LocalPort, 100)
             : Frames.Udp(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step), 100);

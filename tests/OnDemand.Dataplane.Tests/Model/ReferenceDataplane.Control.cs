@@ -53,8 +53,13 @@ internal sealed partial class ReferenceDataplane
         if (_attached)
         {
             _attached = false;
-            foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsForNewSockets))   // an open window stays as it was said
+            foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsUsable))
             {
+                if (prefix is { Type: AddressType.GracefulReplacement, State: PrefixState.Closing })
+                {
+                    continue;   // its window stays as the network said
+                }
+
                 Leave(prefix, _options.DefaultWindow, otherType: false, now);
             }
         }

@@ -188,7 +188,7 @@ internal sealed partial class ReferenceDataplane
             return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
         }
 
-        ModelAddress? address = AwaitsNew(key) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = AwaitsNew(flow) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
             if (!_attached)
@@ -216,9 +216,8 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
-    private bool AwaitsNew(ModelBindingKey key) => _options.OnNet == OnNetReading.RequestNew && _requests.Any(request =>
-        request.Binding is null && request.Outcome.OnNet
-        && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key);
+    private bool AwaitsNew(ModelFlowKey flow) => _options.OnNet == OnNetReading.RequestNew
+        && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
 
     private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
         request.IsWaiting && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key));
@@ -237,7 +236,7 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict Rewritten(ModelAddress address, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         _used = address;
-        address.OctetsOut += (ulong)packet.PacketLength;
+        address.OctetsOut += packet.Shape == NaiveShape.Error ? 0 : (ulong)packet.PacketLength;   // errors are about a flow, not of it
         if (shown is not null)
         {
             Adopt(address, IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)));
@@ -305,7 +304,7 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict Native(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress address, Timestamp now)
     {
-        ModelFlowKey key = OutboundKey(packet);
+        ModelFlowKey key = OutboundKey(packet) with { Native = address };
         ModelFlow? flow = _flows.GetValueOrDefault(key);
         if (!address.IsUsable)
         {

@@ -11,14 +11,12 @@ internal sealed partial class ReferenceDataplane
 {
     private const int HostInterface = 1;
 
-    private PolicyOutcome Decide(in FlowFacts facts)
-    {
-        (byte protocol, IpAddress internalAddress, ushort localPort) = (facts.Protocol, facts.Internal, facts.LocalPort);
-        ModelRequest? request =
-            _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
-            ?? _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named.IsUnspecified);
-        return request?.Outcome ?? _policy.Match(facts).Outcome;
-    }
+    private PolicyOutcome Decide(in FlowFacts facts) =>
+        RequestOf(facts.Protocol, facts.Internal, facts.LocalPort)?.Outcome ?? _policy.Match(facts).Outcome;
+
+    private ModelRequest? RequestOf(byte protocol, IpAddress internalAddress, ushort localPort) =>
+        _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
+        ?? _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named.IsUnspecified);
 
     private ModelAddress? Choose(PolicyOutcome outcome, IpAddress internalAddress, IpAddress destination, Timestamp now)
     {
