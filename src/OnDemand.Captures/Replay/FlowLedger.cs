@@ -139,6 +139,17 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
             return;
         }
 
+        // A flow that was there and could not go over is still that flow.
+        FlowIdentity identity = happened.Identity;
+        flow = _reported.FindLast(known => known.Identity == identity && known.StrandedAt is null && known.ClosedAt is null);
+        if (flow is not null)
+        {
+            flow.Note(happened.Time, FlowEventKind.Refused, Explanation.Name(happened.Drop));
+            flow.Count(outbound: true, 0, happened.Time, dropped: true);
+            _refused.Add(identity, flow);
+            return;
+        }
+
         _opened++;
         if (_reported.Count < mostFlows)
         {

@@ -3,6 +3,7 @@ using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
@@ -119,6 +120,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
             },
             Verdicts = session.Counts.Verdicts(session.Engine),
             DropReasons = drops,
+            Types = Types(session),
             Verification = session.Counts.Verification,
             Windows = ledger.Moves.Windows,
             Prefixes = ledger.Moves.Prefixes,
@@ -143,8 +145,18 @@ internal sealed class ReplayFiles : IAsyncDisposable
         }
     }
 
+    private static IReadOnlyList<ReportType> Types(ReplaySession session) =>
+    [
+        .. Enum.GetValues<AddressType>()
+            .Select(type => (Type: type, Counters: session.Engine.Of(type)))
+            .Where(one => one.Counters.FlowsOpened + one.Counters.Refused > 0)
+            .Select(one => new ReportType(
+                one.Type, one.Counters.FlowsOpened, one.Counters.Packets, one.Counters.Octets, one.Counters.WentOver, one.Counters.Stranded,
+                one.Counters.Refused)),
+    ];
+
     private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
-        Enum.GetValues<Dataplane.Mobility.AddressType>().Sum(type => count(session.Engine.Of(type)));
+        Enum.GetValues<AddressType>().Sum(type => count(session.Engine.Of(type)));
 
     private static CaptureWriter Writer(string path, ReplayOptions options, Func<string, Stream> create, CaptureFormat input) => CaptureWriter.Create(
         create(path),
