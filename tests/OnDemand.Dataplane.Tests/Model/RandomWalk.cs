@@ -66,7 +66,7 @@ internal sealed class RandomWalk
                 Mirror(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true, dressed: false));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
                 Errors(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
@@ -155,7 +155,7 @@ internal sealed class RandomWalk
         return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count] : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
     }
 
-    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote, bool dressed = true)
+    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
         int variety = step.C / Protocols.Length;
@@ -172,7 +172,7 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, identifier, reply: variety % 5 == 0),
             _ => Frames.Other(source, destination, protocol),
         };
-        return dressed ? Dressed(frame, step.D / 16) : frame;
+        return Dressed(frame, step.D / 16);
     }
 
     private static TestFrame Dressed(TestFrame frame, int variety)

@@ -43,6 +43,7 @@ internal sealed partial class ReferenceDataplane
             Add(advertisement, onDemand: false, now);
         }
 
+        SettleQuestions(now);
         Settle(now);
     }
 
@@ -90,6 +91,7 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
+        SettleQuestions(now);
         Settle(now);
     }
 
@@ -273,6 +275,32 @@ internal sealed partial class ReferenceDataplane
         }
     }
 
+    // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.
+    private void SettleQuestions(Timestamp now)
+    {
+        foreach (ModelQuestion question in _questions.Where(question =>
+            !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type)).ToList())
+        {
+            _questions.Remove(question);
+            Serve(question, now);
+        }
+    }
+
+    private void Serve(ModelQuestion question, Timestamp now)
+    {
+        foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
+        {
+            request.IsWaiting = false;
+            Acquire(request, mayAskAnew: true, now);
+        }
+
+        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
+        {
+            _held.Remove(held);
+            Release(held, now);
+        }
+    }
+
     private void Refuse(ModelQuestion question, bool unsupported, Timestamp now)
     {
         _questions.Remove(question);
@@ -285,17 +313,7 @@ internal sealed partial class ReferenceDataplane
             _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
         }
 
-        foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
-        {
-            request.IsWaiting = false;
-            Acquire(request, mayAskAnew: true, now);   // fails, unless a move has brought the type meanwhile
-        }
-
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
-        {
-            _held.Remove(held);
-            Release(held, now);   // refused again, unless a move has brought the type meanwhile
-        }
+        Serve(question, now);   // with a refusal, unless a move has brought the type meanwhile
     }
 
     private void Acquire(ModelRequest request, bool mayAskAnew, Timestamp now)

@@ -66,8 +66,7 @@ internal sealed partial class ReferenceDataplane
         bool syn = control.HasFlag(TcpControl.Syn);
         return state switch
         {
-            FlowState.OpeningOut when inbound && syn => KnownDifference.SynAck ? state : FlowState.Established,
-            FlowState.OpeningOut when KnownDifference.SynAck && !inbound && !syn && !fin => FlowState.Established,
+            FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
             FlowState.Reset => FlowState.Established,
             FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
@@ -211,7 +210,7 @@ internal sealed partial class ReferenceDataplane
         if (!again && datagram.Ranges.Any(other => other.Offset < range.Offset + range.Length && range.Offset < other.Offset + other.Length))
         {
             datagram.IsOverlapped = true;
-            _held.RemoveAll(held => held.Datagram == datagram);
+            _held.RemoveAll(held => held.Datagram == datagram && held.Question is null);
             return ModelVerdict.Dropped(DropReason.OverlappingFragment) with
             {
                 Or = datagram.First == ModelFirst.Dropped ? ModelVerdict.Dropped(DropReason.FragmentOfDropped) : null,

@@ -32,6 +32,11 @@ internal sealed partial class ReferenceDataplane
             {
                 return ModelVerdict.Sent(ForwardReason.NotOurs, frame);
             }
+
+            if (!native.IsUsable && !_flows.Values.Any(flow => flow.Address == native))
+            {
+                return OutboundOfOurs(frame, info, packet, native, shown, now) with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+            }
         }
         else if (!_internals.Contains(packet.Source))
         {
@@ -43,6 +48,11 @@ internal sealed partial class ReferenceDataplane
             _internals.Add(packet.Source);
         }
 
+        return OutboundOfOurs(frame, info, packet, native, shown, now);
+    }
+
+    private ModelVerdict OutboundOfOurs(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
+    {
         if (IsOutOfReach(packet.Destination))
         {
             return ModelVerdict.Sent(ForwardReason.LinkScope, frame);
@@ -64,7 +74,7 @@ internal sealed partial class ReferenceDataplane
             return native is null ? Untranslatable(frame, reason)
                 : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
                 : native.IsUsable ? ModelVerdict.Sent(ForwardReason.Native, frame)
-                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded) with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
         }
 
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
@@ -287,18 +297,16 @@ internal sealed partial class ReferenceDataplane
         ModelFlow? flow = _flows.GetValueOrDefault(key);
         if (!address.IsUsable)
         {
-            bool remembered = _flows.Values.Any(other => other.Address == address);
             if (flow is { IsTcp: true, IsConnected: true })
             {
                 flow.State = FlowState.Stranded;
                 flow.LastSeen = now;
             }
 
-            ModelVerdict ended = flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+            return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
                 : packet.Protocol == IpProtocol.Tcp
                 ? ResetHost(key, address, packet, info)
                 : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
-            return ended with { Or = remembered ? null : ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
         }
 
         if (flow is not null && packet.Protocol == IpProtocol.Tcp && IsOpening(packet) && !flow.IsLive)

@@ -73,13 +73,17 @@ internal sealed partial class ReferenceDataplane
             return null;
         }
 
+        // RFC 7217: a Fixed prefix that comes back brings the same address again.
+        IpAddress? before = prefix.Type == AddressType.Fixed
+            ? _addresses.Find(other => other.Prefix.Prefix == prefix.Prefix && other.Internal == internalAddress && other.Type == AddressType.Fixed)?.External
+            : null;
         address = new ModelAddress
         {
             Prefix = prefix,
             Internal = internalAddress,
             Since = now,
             IsExact = single,
-            External = single ? prefix.Prefix.Address : null,
+            External = single ? prefix.Prefix.Address : before,
         };
         prefix.Current.Add(internalAddress, address);
         _addresses.Add(address);

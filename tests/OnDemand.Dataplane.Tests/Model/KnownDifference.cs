@@ -1,5 +1,0 @@
-namespace OnDemand.Dataplane.Tests.Model;
-internal static class KnownDifference
-{
-    public static bool SynAck => true;
-}
