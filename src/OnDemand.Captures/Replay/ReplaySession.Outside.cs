@@ -32,8 +32,6 @@ internal sealed partial class ReplaySession
         {
             PassUntouched(record, "not-ours");
         }
-
-        Drain();
     }
 
     // OUT shows what the host sent; the engine must make the captured packet of it again.
@@ -74,7 +72,7 @@ internal sealed partial class ReplaySession
         {
             _network.Write(record, frame, null, Comment(verdict));
             _host?.Write(record, frame, null, null);
-            KeepForLater(record, info.Tag, verdict, outbound: true);
+            KeepForLater(record, info.Tag, default, outbound: true);
         }
     }
 
@@ -87,6 +85,10 @@ internal sealed partial class ReplaySession
         {
             _network.Write(record, frame, null, Comment(verdict));
             _host?.Write(record, frame, null, null);
+        }
+        else if (verdict.Kind == VerdictKind.Hold)
+        {
+            KeepForLater(record, info.Tag, new Places(_network.Reserve(record), _host?.Reserve(record)), outbound: false, record.Data);
         }
     }
 
