@@ -131,7 +131,7 @@ public sealed partial class DataplaneEngine
     private bool GoesOn(in FlowEntry entry, in FlowKey key, byte flags, uint tick)
     {
         const byte changing = TcpTracker.Syn | TcpTracker.Fin | TcpTracker.Rst;
-        return entry.Has(key) && _attached && !IsIdle(entry, tick) && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
+        return entry.Has(key) && _attached && tick - entry.LastSeen <= _shortestIdle && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
             && (entry.State == FlowState.Established ? (flags & changing) == 0 : entry.State == FlowState.Datagram);
     }
 
