@@ -146,22 +146,16 @@ public sealed partial class DataplaneEngine
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                bool common = TryGlance(buffer.Slice(slot.Offset, slot.Length), slot.Info.NetworkOffset, slot.Inbound, out glances[i]);
-                glances[i].IsCommon = common;
-                if (common)
+                ReadOnlySpan<byte> frame = buffer.Slice(slot.Offset, slot.Length);
+                if (slot.Inbound
+                    ? TryGlance(frame, slot.Info.NetworkOffset, inbound: true, out glances[i])
+                    : TryGlance(frame, slot.Info.NetworkOffset, inbound: false, out glances[i]))
                 {
                     _flows.Prefetch(glances[i].Hash);
                 }
             }
 
-            foreach (ref Glance glance in glances)
-            {
-                if (glance.IsCommon)
-                {
-                    glance.Guess = _flows.Guess(glance.Hash);
-                }
-            }
-
+            _flows.Guess(glances);
             int rewritten = 0;
             for (int i = 0; i < some.Length; i++)
             {
