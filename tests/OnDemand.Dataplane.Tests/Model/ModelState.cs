@@ -92,7 +92,7 @@ internal sealed class ModelFlow
 
     public Timestamp LastSeen { get; set; }
 
-    /// <summary>The last acknowledgment number that the host sent.</summary>
+    /// <summary>The furthest acknowledgment number that the host sent.</summary>
     public uint? HostAcknowledged { get; set; }
 
     /// <summary>Where the remote's segments end.</summary>
@@ -171,7 +171,7 @@ internal enum ModelFirst
 /// <summary>A fragmented datagram.</summary>
 internal sealed class ModelDatagram
 {
-    public required Timestamp Deadline { get; init; }
+    public required Timestamp Deadline { get; set; }
 
     public List<(int Offset, int Length)> Ranges { get; } = [];
 

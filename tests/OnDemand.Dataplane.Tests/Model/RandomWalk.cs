@@ -66,7 +66,7 @@ internal sealed class RandomWalk
                 Mirror(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step with { D = model.IsAttached ? step.D : (step.D % 16) + (16 * 32 * 7) }, toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
                 Errors(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
@@ -99,6 +99,12 @@ internal sealed class RandomWalk
 
     private void Move(WalkStep step)
     {
+        // What a silence of the network settles is worked off by the next call or drain; a move in between may be seen by either.
+        if (_twins.Model.OpenQuestions.Any(question => question.Deadline <= _twins.Now))
+        {
+            _twins.Advance();
+        }
+
         switch (step.Kind)
         {
             case StepKind.Attach:
@@ -224,7 +230,7 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, Math.Max(flow.Key.LocalPort, flow.Key.RemotePort), reply: inbound == (flow.Key.LocalPort != 0)),
             _ => Frames.Other(source, destination, protocol),
         };
-        frame = Dressed(frame, step.D / 16) with { Destination = destination };
+        frame = (flow.IsNative && !_twins.Model.IsAttached ? frame : Dressed(frame, step.D / 16)) with { Destination = destination };
         if (inbound)
         {
             _twins.Inbound(frame);
@@ -261,7 +267,7 @@ internal sealed class RandomWalk
         }
 
         bool inbound = step.D % 2 == 0;
-        ushort localPort = step.D % 7 == 0 ? (ushort)4444 : flow.Key.LocalPort;
+        ushort localPort = step.D % 7 == 0 && flow.Key.Protocol != IpProtocol.Tcp ? (ushort)4444 : flow.Key.LocalPort;
         IpAddress near = inbound ? typed : flow.Key.Internal;
         (IpAddress source, ushort sourcePort) = inbound ? (near, localPort) : (flow.Key.Remote, flow.Key.RemotePort);
         (IpAddress destination, ushort destinationPort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, localPort);

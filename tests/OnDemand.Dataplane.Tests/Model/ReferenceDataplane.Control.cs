@@ -341,7 +341,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        if (!_attached)
+        if (!_attached && !_unsupported.Contains(request.Outcome.Type))
         {
             Replies.Add(Failed(SetscStatus.Failed));
             return;

@@ -49,7 +49,9 @@ internal sealed partial class ReferenceDataplane
         else
         {
             flow.HostEnd = Later(flow.HostEnd, packet.SequenceEnd);
-            flow.HostAcknowledged = packet.Control.HasFlag(TcpControl.Ack) ? packet.Acknowledgment : flow.HostAcknowledged;
+            flow.HostAcknowledged = packet.Control.HasFlag(TcpControl.Ack)
+                ? Later(flow.HostAcknowledged, packet.Acknowledgment)   // RCV.NXT never goes back
+                : flow.HostAcknowledged;
         }
 
         flow.State = Next(flow.State, packet.Control, inbound);
@@ -234,6 +236,27 @@ internal sealed partial class ReferenceDataplane
                 ? NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)
                 : NaiveRewrite.Source(frame, info, datagram.Address!.External ?? Stand(datagram.Address!.Prefix))),
     };
+
+    // Fragments whose first never came are dropped, or where what cannot be rewritten may pass, they pass.
+    private void ExpireDatagram((bool, IpAddress, IpAddress, uint) key, ModelDatagram datagram, Timestamp now)
+    {
+        List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
+        _held.RemoveAll(orphans.Contains);
+        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0)
+        {
+            _datagrams.Remove(key);
+            return;
+        }
+
+        datagram.Deadline = now.Add(_options.FragmentTimeout);
+        datagram.First = ModelFirst.Untouched;
+        datagram.Untouched = ForwardReason.Untranslatable;
+        foreach (ModelHeldFrame held in orphans)
+        {
+            OutputDirection direction = held.Inbound ? OutputDirection.Host : OutputDirection.Network;
+            Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag) { Frame = held.Frame, NetworkOffset = held.Info.NetworkOffset });
+        }
+    }
 
     // Remembers what became of a first fragment and lets the others follow.
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)

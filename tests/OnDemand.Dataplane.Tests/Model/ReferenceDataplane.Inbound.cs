@@ -181,12 +181,12 @@ internal sealed partial class ReferenceDataplane
 
         if (_flows.Count >= _options.MaximumFlows)
         {
-            return ModelVerdict.Dropped(DropReason.FlowTableFull);
+            return ModelVerdict.Dropped(DropReason.FlowTableFull) with { Or = ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) };
         }
 
         if (Source(Decide(Facts(key, quoted)), key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
-            return without;
+            return without.Kind == VerdictKind.Drop ? without with { Or = ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) } : without;
         }
 
         flow = new ModelFlow { Key = key, Address = binding!.Address, Binding = binding, State = PickedUpState(quoted), LastSeen = now };

@@ -128,14 +128,14 @@ internal sealed partial class ReferenceDataplane
                 return Strand(flow, packet, info, now);
             }
 
-            if (GoOver(flow, frame, info, packet, now) is ModelVerdict ended)
+            if (GoOver(flow, frame, info, now) is ModelVerdict ended)
             {
                 return ended;
             }
         }
         else if (_options.GracefulDatagramsAtOnce && !flow.IsTcp && flow.Address.Prefix.State == PrefixState.Closing)
         {
-            GoOverAtOnce(flow, packet, now);
+            GoOverAtOnce(flow, now);
         }
 
         return _attached ? Leave(flow, frame, info, packet, shown, now) : ModelVerdict.Dropped(DropReason.Detached);
@@ -188,7 +188,7 @@ internal sealed partial class ReferenceDataplane
             return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
         }
 
-        ModelAddress? address = Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = AwaitsNew(key) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
             if (!_attached)
@@ -214,6 +214,11 @@ internal sealed partial class ReferenceDataplane
         binding.Address = address;
         return null;
     }
+
+    // A socket that asked for a prefix of its own waits for that one, though others are there.
+    private bool AwaitsNew(ModelBindingKey key) => _options.OnNet == OnNetReading.RequestNew && _requests.Any(request =>
+        request.IsWaiting && request.Outcome.OnNet
+        && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key);
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -252,9 +257,9 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
-    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, Timestamp now)
+    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, Timestamp now)
     {
-        PolicyOutcome outcome = flow.Binding?.Key.Outcome ?? Decide(Facts(flow.Key, packet));
+        PolicyOutcome outcome = OutcomeOf(flow);
         if (Source(outcome, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
@@ -266,9 +271,9 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
-    private void GoOverAtOnce(ModelFlow flow, NaivePacket packet, Timestamp now)
+    private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
-        PolicyOutcome outcome = flow.Binding?.Key.Outcome ?? Decide(Facts(flow.Key, packet));
+        PolicyOutcome outcome = OutcomeOf(flow);
         bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == flow.Address.Type && IsAllowed(prefix, outcome));
         if (!there || !_attached)
         {
@@ -282,6 +287,10 @@ internal sealed partial class ReferenceDataplane
             flow.OldAddress = old;
         }
     }
+
+    // A flow that the remote opened has no socket's outcome; what it goes on with is of the type it began with.
+    private static PolicyOutcome OutcomeOf(ModelFlow flow) => flow.Binding?.Key.Outcome
+        ?? (flow.Address.Type == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(flow.Address.Type));
 
     private void Rebind(ModelFlow flow, ModelBinding binding)
     {
@@ -301,6 +310,10 @@ internal sealed partial class ReferenceDataplane
             {
                 flow.State = FlowState.Stranded;
                 flow.LastSeen = now;
+            }
+            else if (flow is { IsTcp: true, State: FlowState.OpeningOut })
+            {
+                Remove(flow);   // nothing else can be chosen for a native socket
             }
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)

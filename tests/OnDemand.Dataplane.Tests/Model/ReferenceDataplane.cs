@@ -173,8 +173,7 @@ internal sealed partial class ReferenceDataplane
 
         foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry => entry.Value.Deadline <= now).ToList())
         {
-            _datagrams.Remove(datagram.Key);
-            _held.RemoveAll(frame => frame.Datagram == datagram.Value && frame.Question is null);
+            ExpireDatagram(datagram.Key, datagram.Value, now);
         }
 
         foreach (ModelQuestion question in _questions.Where(question => question.Deadline <= now).ToList())
