@@ -38,6 +38,7 @@ internal sealed partial class ReplaySession
     private void OutboundOutside(
         in CaptureRecord record, Span<byte> frame, in FrameLayout layout, in FrameInfo info, IpAddress typed, IpAddress inside)
     {
+        _ledger.SetHeaderDestination(layout.Has(FrameMarks.SegmentsLeft) ? IpAddress.Read(frame[(layout.NetworkOffset + 24)..]) : null);
         ushort difference = InternetChecksum.Difference(typed, inside);
         switch (layout.Shape)
         {

@@ -1,0 +1,59 @@
+using System.Text;
+using OnDemand.Captures.Replay;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Captures.Tests.Files;
+using Xunit;
+using static OnDemand.Captures.Tests.Replay.MadePackets;
+
+namespace OnDemand.Captures.Tests.Replay;
+
+/// <summary>Nothing grows with the length of a capture. All of it completes on one thread, so that the thread's count is exact.</summary>
+public sealed class ReplayMemoryTests
+{
+    [Fact]
+    public async Task Three_hundred_megabytes_take_no_more_than_the_tables_of_the_engine()
+    {
+        const long Total = 300_000_000;
+        byte[] body = new CaptureBytes(false).PcapRecord(1_700_000_000, 0, Udp(Host, 5000, Remote, 53, 1_200))
+            .PcapRecord(1_700_000_000, 1, Udp(Remote, 53, Host, 5000, 1_200)).ToArray();
+        await using RepeatedStream input = new(new CaptureBytes(false).PcapHeader(network: 101).ToArray(), body, Total);
+        Scenario scenario = ScenarioReader.Parse("test.yaml", Encoding.UTF8.GetBytes(MadeCaptures.Scenario));
+        var options = new ReplayOptions { Input = "in", Scenario = "test.yaml", Output = "out", HostOutput = "host", Translations = "translations" };
+        int thread = Environment.CurrentManagedThreadId;
+        long before = GC.GetAllocatedBytesForCurrentThread();
+
+        ReplayResult result = await ReplayRun.RunAsync(options, scenario, _ => input, _ => Stream.Null, null, CancellationToken.None);
+
+        long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
+        Assert.Equal(thread, Environment.CurrentManagedThreadId);
+        Assert.True(result.Report.Totals.PacketsRead > 200_000);
+        Assert.Equal(result.Report.Totals.PacketsRead, result.Report.Totals.Rewritten);
+        Assert.InRange(allocated, 1, 64L << 20);
+    }
+
+    /// <summary>A head once and a body over and over, ending with a whole body.</summary>
+    private sealed class RepeatedStream(byte[] head, byte[] body, long atLeast) : MemoryStream(head)
+    {
+        private long _delivered;
+        private int _position;
+
+        public override bool CanSeek => false;
+
+        public override int Read(Span<byte> buffer)
+        {
+            int filled = base.Read(buffer);
+            while (filled < buffer.Length && (_delivered < atLeast || _position > 0))
+            {
+                int length = Math.Min(body.Length - _position, buffer.Length - filled);
+                body.AsSpan(_position, length).CopyTo(buffer[filled..]);
+                filled += length;
+                _delivered += length;
+                _position = (_position + length) % body.Length;
+            }
+
+            return filled;
+        }
+
+        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) => ValueTask.FromResult(Read(buffer.Span));
+    }
+}
