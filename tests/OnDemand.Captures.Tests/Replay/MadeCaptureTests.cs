@@ -138,6 +138,23 @@ public sealed class MadeCaptureTests
         }
     }
 
+    [Fact]
+    public async Task A_place_is_not_kept_for_ever_and_its_packet_comes_later_then()
+    {
+        const int Large = 65_000;
+        IReadOnlyList<byte[]> fragments = Fragments(Remote, 53, Host, 5000, 3, 2);
+        byte[] filler = Udp(Host, 5000, Remote, 53, Large);
+        byte[][] packets = [Udp(Host, 5000, Remote, 53), fragments[1], .. Enumerable.Repeat(filler, 1_100), fragments[0], Udp(Remote, 53, Host, 5000)];
+
+        ReplayOf replay = await ReplayOf.RunAsync(MadeCaptures.Pcap(packets), MadeCaptures.Scenario);
+
+        IReadOnlyList<SeenPacket> output = await ReplayOf.PacketsAsync(replay.Output);
+        Assert.Equal(packets.Length, output.Count);
+        int[] fragmentsAt = [.. output.Index().Where(packet => packet.Item.Data[6] == 44).Select(packet => packet.Index)];
+        Assert.Equal([packets.Length - 3, packets.Length - 2], fragmentsAt);
+        Assert.All(fragmentsAt, at => Assert.True(IpPrefix.Parse("3fff:ffff:0:1::/64").Contains(IpAddress.Read(output[at].Data.AsSpan(24)))));
+    }
+
     private static string Outside(ReplayOf there)
     {
         using JsonDocument document = JsonDocument.Parse(there.Translations);
