@@ -30,6 +30,12 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     /// <summary>Since when.</summary>
     public Timestamp AddressSince { get; private set; } = opened.Time;
 
+    /// <summary>
+    /// The earliest time that a packet with the address bears: before <see cref="AddressSince"/> where a fragment came before its first
+    /// one, or where the capture's clock went back.
+    /// </summary>
+    public Timestamp ClaimedSince { get; private set; } = opened.Time;
+
     /// <summary>The destination in the IPv6 header, where a Routing header names another final one.</summary>
     public IpAddress? HeaderDestination { get; set; }
 
@@ -77,6 +83,15 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         }
     }
 
+    /// <summary>A packet of a time has the present address.</summary>
+    public void Claim(Timestamp time)
+    {
+        if (time < ClaimedSince && (_spans.Count == 0 || time >= _spans[^1].To))
+        {
+            ClaimedSince = time;
+        }
+    }
+
     public void Note(Timestamp time, FlowEventKind what, string? detail) => _events.Add(new ReportFlowEvent(time, what, detail));
 
     /// <summary>It goes over; its old address was there until the given time.</summary>
@@ -85,6 +100,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         _spans.Add(new ReportSpan(Address, AddressSince, until));
         Address = happened.Address;
         AddressSince = happened.Time;
+        ClaimedSince = happened.Time;
         Type = happened.Type;
         Decision = happened.Decision;
         Note(happened.Time, FlowEventKind.WentOver, $"{happened.Previous} to {happened.Address}");

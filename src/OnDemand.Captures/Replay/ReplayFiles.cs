@@ -218,13 +218,13 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
     private void AddTranslation(FlowRecord flow, Timestamp? until)
     {
-        if (until <= flow.AddressSince)
+        if (until <= flow.ClaimedSince)
         {
             return;   // no packet can have had it
         }
 
         var entry = new Translation(
-            flow.Identity.Internal, flow.Address, flow.AddressSince, until, flow.Identity.Protocol, flow.Identity.LocalPort, flow.Identity.Remote, flow.Identity.RemotePort);
+            flow.Identity.Internal, flow.Address, flow.ClaimedSince, until, flow.Identity.Protocol, flow.Identity.LocalPort, flow.Identity.Remote, flow.Identity.RemotePort);
         _translations!.Add(entry);
         if (flow.HeaderDestination is { } first && first != flow.Identity.Remote)
         {

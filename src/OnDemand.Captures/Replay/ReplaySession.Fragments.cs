@@ -31,7 +31,7 @@ internal sealed partial class ReplaySession
         }
 
         var places = new Places(_network.Reserve(record), _host?.Reserve(record));
-        _pending.AddLast(new PendingFragment(datagram, new StoredRecord(record), places, offset, Counts.PacketsRead, _now));
+        _pending.AddLast(new PendingFragment(datagram, new StoredRecord(record), places, offset, Counts.PacketsRead, _now, _stamp));
     }
 
     // A first fragment is known: those that came before it follow, and those that will come too.
@@ -56,6 +56,7 @@ internal sealed partial class ReplaySession
             {
                 _pending.Remove(node);
                 var info = new FrameInfo(fragment.Offset, false, fragment.Tag);
+                _stamp = fragment.Stamp;
                 Follow(first, fragment.Record.View(), fragment.Record.Data.ToArray(), info, fragment.Places);
             }
 
@@ -114,5 +115,5 @@ internal sealed partial class ReplaySession
 
     private readonly record struct FirstFragment(RemoteView View, IpAddress External, Timestamp Since);
 
-    private sealed record PendingFragment(Datagram Datagram, StoredRecord Record, Places Places, int Offset, long Tag, Timestamp Since);
+    private sealed record PendingFragment(Datagram Datagram, StoredRecord Record, Places Places, int Offset, long Tag, Timestamp Since, Timestamp Stamp);
 }

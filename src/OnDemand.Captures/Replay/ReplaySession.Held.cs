@@ -22,7 +22,7 @@ internal sealed partial class ReplaySession
 
     private void KeepForLater(in CaptureRecord record, long tag, Places places, bool outbound, ReadOnlySpan<byte> asRemote = default)
     {
-        _held[tag] = new HeldPacket(new StoredRecord(record), places, _now, outbound, asRemote.ToArray(), _section);
+        _held[tag] = new HeldPacket(new StoredRecord(record), places, _now, _stamp, outbound, asRemote.ToArray(), _section);
         (places.Network is not null ? _heldWithPlace : _heldWithout).Enqueue(tag);
     }
 
@@ -91,6 +91,11 @@ internal sealed partial class ReplaySession
         }
 
         flow.Count(held.Outbound, length - info.NetworkOffset, _now, dropped: false);
+        if (hasPlace)
+        {
+            flow.Claim(held.Stamp);
+        }
+
         Duration waited = _now.Since(held.Since);
         if (!hasPlace && waited.Nanoseconds > 0 && !flow.Events.Any(known => known.What == FlowEventKind.Held))
         {
@@ -152,5 +157,5 @@ internal sealed partial class ReplaySession
 
     private readonly record struct Places(object? Network, object? Host);
 
-    private sealed record HeldPacket(StoredRecord Record, Places Places, Timestamp Since, bool Outbound, byte[] AsRemote, int Section);
+    private sealed record HeldPacket(StoredRecord Record, Places Places, Timestamp Since, Timestamp Stamp, bool Outbound, byte[] AsRemote, int Section);
 }

@@ -44,6 +44,7 @@ internal sealed partial class ReplaySession
     private byte[] _frame = new byte[1 << 16];
     private byte[] _copy = new byte[1 << 16];
     private Timestamp _now;
+    private Timestamp _stamp;   // the packet's own time, which may lie before _now
     private int _section;
 
     public ReplaySession(
@@ -81,6 +82,7 @@ internal sealed partial class ReplaySession
     {
         Timestamp time = TimeOf(record) ?? _now;
         RunUntil(time);
+        _stamp = time;
         _now = time > _now ? time : _now;
         Counts.PacketsRead++;
         Counts.OctetsRead += record.CapturedLength;
@@ -179,6 +181,7 @@ internal sealed partial class ReplaySession
         if (verdict.Flow >= 0 && _ledger.Find(verdict.Flow) is { } flow)
         {
             flow.Count(outbound, layout.PacketEnd - offset, _now, verdict.Kind is VerdictKind.Drop or VerdictKind.Reply);
+            flow.Claim(_stamp);
         }
     }
 
