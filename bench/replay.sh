@@ -20,8 +20,8 @@ done
 dotnet "$BENCH/bin/Release/net10.0/OnDemand.Dataplane.Benchmarks.dll" genpcap "$D/in.pcap" "$PACKETS" "$FLOWS"
 cat >"$D/scenario.yaml" <<'YAML'
 internal: [fd00:a::2]
-pick-up: true
-tables: {flows: 1048576, bindings: 1048576}
+pickup: true
+limits: {flows: 1048576, bindings: 1048576}
 network:
   - at: 0s
     attach: net
@@ -47,7 +47,7 @@ run() {
 : >"$D/results"
 for ((i = 0; i < REP; i++)); do
     run cp cp "$D/in.pcap" "$D/out.pcap"
-    run replay dotnet "$CLI/bin/Release/net10.0/ondemand.dll" replay "$D/in.pcap" --scenario "$D/scenario.yaml" --output "$D/out.pcap"
+    run replay dotnet "$CLI/bin/Release/net10.0/ondemand.dll" replay "$D/in.pcap" --scenario "$D/scenario.yaml" --output "$D/out.pcap" --quiet
     if [ "$i" = 0 ] && [ -e "$D/out.pcap" ]; then
         # Proof that packets were rewritten: no packet that leaves has its internal address any more.
         if cmp -s "$D/in.pcap" "$D/out.pcap"; then

@@ -6,7 +6,7 @@ namespace OnDemand.Dataplane.Benchmarks;
 
 /// <summary>
 /// Writes an Ethernet pcap of the packets of one host, fd00:a::2, taken inside: sizes uniform from 78 to 1514 octets, 70 % TCP and 30 %
-/// UDP, two of three packets leave and one of three comes in. All checksums are right. The same arguments give the same file.
+/// UDP, the host begins each flow, then one of three packets comes in. All checksums are right. The same arguments give the same file.
 /// </summary>
 internal static class CaptureGenerator
 {
@@ -48,13 +48,15 @@ internal static class CaptureGenerator
 
         Span<byte> frame = record.AsSpan(16);
         BinaryPrimitives.WriteUInt16BigEndian(frame[12..], 0x86dd);
+        bool[] begun = new bool[flows];
         ulong random = 1;
         for (int i = 0; i < packets; i++)
         {
             random = Scramble(random);
             ulong number = Scramble(random) % (ulong)flows;
             ulong flow = Scramble(number + 77);
-            bool inbound = (random >> 40) % 3 == 0;
+            bool inbound = begun[number] && (random >> 40) % 3 == 0;
+            begun[number] = true;
             int length = Shortest + (int)(random % (Longest - Shortest + 1));
             var server = new IpAddress(0x2001_0db8_0005_0000, 1 + (flow & 0xff_ffff));
             ushort local = (ushort)(1024 + ((flow >> 24) % 60000));

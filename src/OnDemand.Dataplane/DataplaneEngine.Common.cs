@@ -18,6 +18,7 @@ public sealed partial class DataplaneEngine
     private bool TryGlance(ReadOnlySpan<byte> frame, int networkOffset, bool inbound, out Glance glance)
     {
         Unsafe.SkipInit(out glance);
+        glance.IsCommon = false;
         glance.Guess = -1;
         if ((uint)networkOffset > (uint)frame.Length || frame.Length - networkOffset < CommonHeader.Length)
         {
@@ -25,7 +26,8 @@ public sealed partial class DataplaneEngine
         }
 
         ref readonly CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[networkOffset..]);
-        if (!header.IsCommon)
+        ulong first = header.First;
+        if (!CommonHeader.IsCommon(first))
         {
             return false;
         }
@@ -40,9 +42,10 @@ public sealed partial class DataplaneEngine
 
         int host = inbound ? _addresses.Typed(name.Number).Host : name.Number;
         uint ports = header.Ports;
-        glance.Key = new FlowKey(remote, FlowKey.MakeTail(header.Protocol, host, inbound ? (ports << 16) | (ports >> 16) : ports));
+        glance.Key = new FlowKey(remote, FlowKey.MakeTail(CommonHeader.ProtocolOf(first), host, inbound ? (ports << 16) | (ports >> 16) : ports));
         glance.Hash = _flows.Hash(glance.Key);
         glance.Typed = name.Number;
+        glance.IsCommon = true;
         return true;
     }
 
@@ -70,7 +73,7 @@ public sealed partial class DataplaneEngine
             return false;
         }
 
-        uint payload = header.PayloadLength;
+        uint payload = CommonHeader.PayloadLengthOf(header.First);
         uint length = payload + FrameParser.HeaderLength;
         entry.LastSeen = tick;
         entry.Packets++;
@@ -114,7 +117,7 @@ public sealed partial class DataplaneEngine
             return false;
         }
 
-        uint length = header.PayloadLength + FrameParser.HeaderLength;
+        uint length = CommonHeader.PayloadLengthOf(header.First) + FrameParser.HeaderLength;
         entry.LastSeen = tick;
         entry.Packets++;
         entry.Bytes += length;
@@ -131,7 +134,7 @@ public sealed partial class DataplaneEngine
     private bool GoesOn(in FlowEntry entry, in FlowKey key, byte flags, uint tick)
     {
         const byte changing = TcpTracker.Syn | TcpTracker.Fin | TcpTracker.Rst;
-        return entry.Has(key) && _attached && !IsIdle(entry, tick) && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
+        return entry.Has(key) && _attached && tick - entry.LastSeen <= _shortestIdle && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
             && (entry.State == FlowState.Established ? (flags & changing) == 0 : entry.State == FlowState.Datagram);
     }
 
@@ -151,15 +154,5 @@ public sealed partial class DataplaneEngine
         {
             header.DatagramChecksum = InternetChecksum.ForUdp(InternetChecksum.Update(header.DatagramChecksum, difference));
         }
-    }
-
-    // What a first look keeps of a common packet.
-    private struct Glance
-    {
-        public FlowKey Key;
-        public ulong Hash;
-        public int Typed;    // inbound: number of the destination
-        public int Guess;    // the flow that the hash suggests, or -1
-        public bool IsCommon;
     }
 }

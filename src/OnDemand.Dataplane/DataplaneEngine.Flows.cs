@@ -27,6 +27,7 @@ public sealed partial class DataplaneEngine
         _idle[(int)FlowState.Closed] = closing;
         _idle[(int)FlowState.Reset] = closing;
         _idle[(int)FlowState.Stranded] = closing;
+        _shortestIdle = Math.Min(_idle[(int)FlowState.Datagram], established);
     }
 
     private int OpenFlow(in FlowKey key, ulong hash, in SourceChoice choice, FlowMarks marks, byte flags, bool tcp, Timestamp now)

@@ -77,6 +77,10 @@ public sealed partial class DataplaneEngine
             if (IsIdle(entry, tick) || (entry.State is FlowState.Closed or FlowState.Reset && IsSyn(flags)))
             {
                 RemoveFlow(id, now);
+                if (address.Prefix < 0)
+                {
+                    return Verdict.Dropped(DropReason.AddressEnded);   // a renewed address, and that was its last flow
+                }
             }
             else
             {

@@ -82,7 +82,7 @@ public sealed partial class DataplaneEngine
     private Verdict NativeUnread(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now) =>
         _prefixes[_addresses.Typed(prepared.Name.Number).Prefix].State == PrefixState.Ended
             ? Unreachable(frame, prepared, info, ReplyPackets.SourceFailedPolicy, DropReason.AddressEnded, now)
-            : Verdict.Sent(ForwardReason.Native);
+            : _attached ? Verdict.Sent(ForwardReason.Native) : Verdict.Dropped(DropReason.Detached);
 
     private Verdict OutboundFlow(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
     {
@@ -99,7 +99,7 @@ public sealed partial class DataplaneEngine
         if (IsIdle(entry, tick) || (entry.State >= FlowState.Closed && IsSyn(flags)))
         {
             RemoveFlow(id, now);
-            return OpenOutbound(frame, ref prepared, info, now);
+            return OpenAfresh(frame, ref prepared, info, now);
         }
 
         if (entry.State == FlowState.Stranded)
@@ -113,7 +113,7 @@ public sealed partial class DataplaneEngine
         {
             if (!TryKeepFlow(frame, ref prepared, info, id, now, out Verdict verdict, out bool reopen))
             {
-                return reopen ? OpenOutbound(frame, ref prepared, info, now) : verdict;
+                return reopen ? OpenAfresh(frame, ref prepared, info, now) : verdict;
             }
 
             address = ref _addresses.Typed(entry.Address);
@@ -181,6 +181,17 @@ public sealed partial class DataplaneEngine
         Verdict verdict = Inbound(frame, ref back, info, now);
         return verdict.Kind != VerdictKind.Forward ? verdict
             : Verdict.Sent(verdict.Forward == ForwardReason.NotOurs ? ForwardReason.Rewritten : ForwardReason.Hairpin, id);
+    }
+
+    // The flow that was here is gone, and with it perhaps, as its last user, the ended address that a native socket is bound to.
+    private Verdict OpenAfresh(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)
+    {
+        if (prepared.Name.IsTyped && _addresses.Typed(prepared.Name.Number).Prefix < 0)
+        {
+            return _attached ? AnswerEndedNative(frame, prepared, info, now) : Verdict.Dropped(DropReason.Detached);
+        }
+
+        return OpenOutbound(frame, ref prepared, info, now);
     }
 
     private FlowMarks HairpinMark(IpAddress remote) => _addresses.Find(remote).IsTyped ? FlowMarks.Hairpin : FlowMarks.None;

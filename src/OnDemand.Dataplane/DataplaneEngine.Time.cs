@@ -142,7 +142,10 @@ public sealed partial class DataplaneEngine
 
             int id = _sweepCursor;
             Strand(id, ref entry, now);
-            ResetStranded(id, entry);
+            if ((entry.Marks & FlowMarks.ReceiveKnown) != 0 || entry.ReceiveGuessed)
+            {
+                ResetStranded(id, entry);   // else nobody knows what the host expects; its next packet says it
+            }
         }
 
         if (_sweepCursor < _flows.HighWater)

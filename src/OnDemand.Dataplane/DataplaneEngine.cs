@@ -37,6 +37,7 @@ public sealed partial class DataplaneEngine
     private readonly HoldBuffer _hold;
     private readonly Glance[] _batch = new Glance[BatchSize];
     private readonly uint[] _idle = new uint[16];
+    private uint _shortestIdle;         // of UDP flows and of connections
     private Timestamp _nextDeadline;
 
     /// <summary>Makes an engine and takes all its memory.</summary>
@@ -145,32 +146,34 @@ public sealed partial class DataplaneEngine
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
-                bool common = TryGlance(buffer.Slice(slot.Offset, slot.Length), slot.Info.NetworkOffset, slot.Inbound, out glances[i]);
-                glances[i].IsCommon = common;
-                if (common)
+                ReadOnlySpan<byte> frame = buffer.Slice(slot.Offset, slot.Length);
+                if (slot.Inbound
+                    ? TryGlance(frame, slot.Info.NetworkOffset, inbound: true, out glances[i])
+                    : TryGlance(frame, slot.Info.NetworkOffset, inbound: false, out glances[i]))
                 {
                     _flows.Prefetch(glances[i].Hash);
                 }
             }
 
-            foreach (ref Glance glance in glances)
-            {
-                if (glance.IsCommon)
-                {
-                    glance.Guess = _flows.Guess(glance.Hash);
-                }
-            }
-
+            _flows.Guess(glances);
+            int rewritten = 0;
             for (int i = 0; i < some.Length; i++)
             {
                 ref FrameSlot slot = ref some[i];
                 Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
                 bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now
-                slot.Verdict = Count(slot.Inbound
-                    ? sure && TryReceive(frame, glances[i], slot.Info, tick, out Verdict verdict) ? verdict : PrepareInbound(frame, slot.Info, now)
-                    : sure && TrySend(frame, glances[i], slot.Info, tick, out verdict) ? verdict : PrepareOutbound(frame, slot.Info, now));
+                if (sure && (slot.Inbound
+                    ? TryReceive(frame, glances[i], slot.Info, tick, out slot.Verdict) : TrySend(frame, glances[i], slot.Info, tick, out slot.Verdict)))
+                {
+                    rewritten++;
+                }
+                else
+                {
+                    slot.Verdict = Count(slot.Inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
+                }
             }
 
+            Counters.Forwards[(int)ForwardReason.Rewritten] += rewritten;
             slots = slots[some.Length..];
         }
     }

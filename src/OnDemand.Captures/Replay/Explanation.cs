@@ -11,8 +11,8 @@ namespace OnDemand.Captures.Replay;
 /// <summary>Decisions and events in words.</summary>
 internal static class Explanation
 {
-    /// <summary>Why a flow has its address.</summary>
-    public static string Of(Decision decision)
+    /// <summary>Why a flow has its address, or should have had one.</summary>
+    public static string Of(Decision decision, bool hasAddress = true)
     {
         var text = new StringBuilder();
         string type = decision.Type == AddressType.None ? "any type" : AddressTypes.ToName(decision.Type);
@@ -27,7 +27,7 @@ internal static class Explanation
             DecisionOrigin.Native => text.Append("the socket bound itself to the address"),
             _ => text.Append("undecided"),
         };
-        string rule = OfRule(decision.Rule);
+        string rule = hasAddress ? OfRule(decision.Rule) : string.Empty;   // no rule chose what is not there
         if (rule.Length > 0)
         {
             text.Append(CultureInfo.InvariantCulture, $"; {rule}");
@@ -48,7 +48,7 @@ internal static class Explanation
         EngineEventKind.FlowWentOver => $"went over from {happened.Previous} to {happened.Address}: {Of(happened.Decision)}",
         EngineEventKind.FlowStranded => $"stranded: {happened.Address} has ended",
         EngineEventKind.FlowClosed => "closed by its ends",
-        EngineEventKind.FlowRefused => $"refused ({Name(happened.Drop)}): {Of(happened.Decision)}",
+        EngineEventKind.FlowRefused => $"refused ({Name(happened.Drop)}): {Of(happened.Decision, hasAddress: false)}",
         _ => null,
     };
 

@@ -1,6 +1,7 @@
 using OnDemand.Captures.Reports;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
@@ -11,12 +12,15 @@ namespace OnDemand.Captures.Replay;
 /// </summary>
 internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, Action<FlowRecord, Timestamp?>? translated)
 {
+    private const int MostRefused = 1 << 16;
+
     private readonly List<FlowRecord> _reported = [];
-    private readonly Dictionary<FlowIdentity, FlowRecord> _refused = [];
+    private readonly Dictionary<FlowIdentity, FlowRecord> _known = [];     // the reported ones, each with its latest record
+    private readonly HashSet<FlowIdentity> _refused = [];
+    private readonly string?[] _answers = new string?[AddressTypes.Count];   // why the network did not give a type, when it was last asked
     private readonly MoveBook _moves = new();
     private FlowRecord?[] _byNumber = new FlowRecord?[64];
     private long _opened;
-    private long _refusedCount;
     private IpAddress? _headerDestination;
 
     public MoveBook Moves => _moves;
@@ -24,7 +28,8 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
     /// <summary>Flows that were seen, refused ones included.</summary>
     public long Opened => _opened;
 
-    public long Refused => _refusedCount;
+    /// <summary>Flows that were refused an address, up to a limit; beyond it they are no longer told apart.</summary>
+    public long Refused => _refused.Count;
 
     public long LeftOut => _opened - _reported.Count;
 
@@ -40,8 +45,9 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
                 Open(happened);
                 break;
             case EngineEventKind.FlowWentOver when Find(happened.Flow) is { } flow:
-                Translated(flow, happened.Time);
-                flow.GoOver(happened);
+                Timestamp until = Earlier(happened.Time, _moves.EndOf(flow.Address, flow.AddressSince));
+                Translated(flow, until);
+                flow.GoOver(happened, until);
                 Attribute(flow, _moves.WentOver(happened.Previous));
                 break;
             case EngineEventKind.FlowStranded when Find(happened.Flow) is { } flow:
@@ -63,6 +69,15 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
             case EngineEventKind.FlowRefused:
                 Refuse(happened);
                 break;
+            case EngineEventKind.NetworkRefused:
+                _answers[(int)happened.Type] = "the network refused";
+                break;
+            case EngineEventKind.NetworkUnsupported:
+                _answers[(int)happened.Type] = "the network does not have the type";
+                break;
+            case EngineEventKind.NetworkSilent:
+                _answers[(int)happened.Type] = "the network did not answer";
+                break;
             default:
                 _moves.Enter(happened);
                 break;
@@ -78,13 +93,20 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
         {
             if (flow is not null)
             {
-                Translated(flow, null);
+                Translated(flow, _moves.EndOf(flow.Address, flow.AddressSince));
             }
         }
     }
 
     /// <summary>The flows of the report, each with the moves that it went through unchanged.</summary>
-    public IReadOnlyList<ReportFlow> Flows(Timestamp end) => [.. _reported.Select(flow => flow.Build(end, _moves.KeptBy(flow)))];
+    public IReadOnlyList<ReportFlow> Flows(Timestamp end) =>
+    [
+        .. _reported.Select(flow =>
+        {
+            IReadOnlyList<ReportSpan> spans = flow.Spans(end, _moves.EndOf(flow.Address, flow.AddressSince));
+            return flow.Build(spans, _moves.KeptBy(flow, spans));
+        }),
+    ];
 
     private void Open(in EngineEvent happened)
     {
@@ -101,6 +123,7 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
         if (report)
         {
             _reported.Add(flow);
+            _known[flow.Identity] = flow;
         }
 
         if (happened.Flow >= _byNumber.Length)
@@ -126,28 +149,29 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
             flow.Note(happened.Time, FlowEventKind.Expired, null);
         }
 
-        Translated(flow, happened.Time);
+        Translated(flow, Earlier(happened.Time, _moves.EndOf(flow.Address, flow.AddressSince)));
         Forget(happened.Flow);
     }
 
+    // A flow that had an address and is refused another stays the same flow.
     private void Refuse(in EngineEvent happened)
     {
-        _refusedCount++;
-        if (_refused.TryGetValue(happened.Identity, out FlowRecord? flow))
+        bool isNew = (_refused.Count >= MostRefused || _refused.Add(happened.Identity)) && !_known.ContainsKey(happened.Identity);
+        _opened += isNew ? 1 : 0;
+        if (!_known.TryGetValue(happened.Identity, out FlowRecord? flow))
         {
-            flow.Count(outbound: true, 0, happened.Time, dropped: true);
-            return;
+            if (!isNew || _reported.Count >= mostFlows)
+            {
+                return;
+            }
+
+            flow = new FlowRecord(_opened, happened with { Address = default });
+            _reported.Add(flow);
+            _known.Add(happened.Identity, flow);
         }
 
-        _opened++;
-        if (_reported.Count < mostFlows)
-        {
-            flow = new FlowRecord(_opened, happened with { Address = default });
-            flow.Note(happened.Time, FlowEventKind.Refused, Explanation.Name(happened.Drop));
-            flow.Count(outbound: true, 0, happened.Time, dropped: true);
-            _reported.Add(flow);
-            _refused.Add(happened.Identity, flow);
-        }
+        flow.Refuse(happened.Time, happened.Drop == DropReason.Refused ? _answers[(int)happened.Type] : Explanation.Name(happened.Drop));
+        flow.Count(outbound: true, 0, happened.Time, dropped: true);
     }
 
     private void Translated(FlowRecord flow, Timestamp? until)
@@ -157,6 +181,8 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
             translated?.Invoke(flow, until);
         }
     }
+
+    private static Timestamp Earlier(Timestamp time, Timestamp? other) => other < time ? other.Value : time;
 
     private static void Attribute(FlowRecord flow, int move)
     {

@@ -30,6 +30,12 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     /// <summary>Since when.</summary>
     public Timestamp AddressSince { get; private set; } = opened.Time;
 
+    /// <summary>
+    /// The earliest time that a packet with the address bears: before <see cref="AddressSince"/> where a fragment came before its first
+    /// one, or where the capture's clock went back.
+    /// </summary>
+    public Timestamp ClaimedSince { get; private set; } = opened.Time;
+
     /// <summary>The destination in the IPv6 header, where a Routing header names another final one.</summary>
     public IpAddress? HeaderDestination { get; set; }
 
@@ -77,13 +83,24 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         }
     }
 
+    /// <summary>A packet of a time has the present address.</summary>
+    public void Claim(Timestamp time)
+    {
+        if (time < ClaimedSince && (_spans.Count == 0 || time >= _spans[^1].To))
+        {
+            ClaimedSince = time;
+        }
+    }
+
     public void Note(Timestamp time, FlowEventKind what, string? detail) => _events.Add(new ReportFlowEvent(time, what, detail));
 
-    public void GoOver(in EngineEvent happened)
+    /// <summary>It goes over; its old address was there until the given time.</summary>
+    public void GoOver(in EngineEvent happened, Timestamp until)
     {
-        _spans.Add(new ReportSpan(Address, AddressSince, happened.Time));
+        _spans.Add(new ReportSpan(Address, AddressSince, until));
         Address = happened.Address;
         AddressSince = happened.Time;
+        ClaimedSince = happened.Time;
         Type = happened.Type;
         Decision = happened.Decision;
         Note(happened.Time, FlowEventKind.WentOver, $"{happened.Previous} to {happened.Address}");
@@ -101,11 +118,29 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         Note(time, FlowEventKind.Closed, null);
     }
 
-    /// <summary>Its typed addresses over time, the present one up to the given time.</summary>
-    public IReadOnlyList<ReportSpan> Spans(Timestamp end) =>
-        Address.IsUnspecified ? _spans : [.. _spans, new ReportSpan(Address, AddressSince, end < AddressSince ? AddressSince : end)];
+    /// <summary>It is refused an address, perhaps another one; said once until something else happens.</summary>
+    public void Refuse(Timestamp time, string? why)
+    {
+        if (_events is not [.., { What: FlowEventKind.Refused }])
+        {
+            Note(time, FlowEventKind.Refused, why);
+        }
+    }
 
-    public ReportFlow Build(Timestamp end, IEnumerable<ReportFlowEvent> kept) => new()
+    /// <summary>Its typed addresses over time, the present one until its prefix ended.</summary>
+    public IReadOnlyList<ReportSpan> Spans(Timestamp end, Timestamp? prefixEnd)
+    {
+        if (Address.IsUnspecified)
+        {
+            return _spans;
+        }
+
+        Timestamp to = StrandedAt ?? ClosedAt ?? (Last < end ? Last : end);
+        to = prefixEnd < to ? prefixEnd.Value : to;
+        return [.. _spans, new ReportSpan(Address, AddressSince, to < AddressSince ? AddressSince : to)];
+    }
+
+    public ReportFlow Build(IReadOnlyList<ReportSpan> spans, IEnumerable<ReportFlowEvent> kept) => new()
     {
         Id = Id,
         Protocol = ReportText.Protocol(Identity.Protocol),
@@ -115,7 +150,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         RemotePort = Identity.RemotePort,
         Inbound = Decision.Origin == DecisionOrigin.Inbound,
         Type = Type,
-        Decision = Explanation.Of(Decision),
+        Decision = Explanation.Of(Decision, hasAddress: spans.Count > 0),
         First = First,
         Last = Last,
         PacketsOut = PacketsOut,
@@ -123,7 +158,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         OctetsOut = OctetsOut,
         OctetsIn = OctetsIn,
         Dropped = Dropped,
-        Spans = Spans(StrandedAt ?? ClosedAt ?? (Last < end ? Last : end)),
+        Spans = spans,
         Events = [.. _events.Concat(kept).OrderBy(happened => happened.Time)],
         Density = Density,
     };

@@ -14,6 +14,9 @@ internal sealed class LinkTemplates
     /// <summary>The interface that the last IPv6 packet was captured on; -1 if there was none.</summary>
     public int Interface { get; private set; } = -1;
 
+    /// <summary>Interfaces begin anew.</summary>
+    public void Forget() => Interface = -1;
+
     /// <summary>Remembers a frame's link header, and which way the frame went.</summary>
     public void Remember(in CaptureRecord record, int networkOffset, bool fromHost)
     {

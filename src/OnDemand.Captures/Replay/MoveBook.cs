@@ -70,11 +70,12 @@ internal sealed class MoveBook
                 break;
             case EngineEventKind.WindowOpened:
                 AddState(happened, "closing", null);
-                _windows.Add(new ReportWindow(happened.Time, happened.Until, happened.Prefix));
+                OpenWindow(happened);
                 _endedBy[happened.Prefix] = _moves.Count - 1;
                 break;
             case EngineEventKind.PrefixEnded:
                 AddState(happened, "ended", Explanation.Of(happened.End));
+                End(happened);
                 EndWindow(happened);
                 if (happened.End is PrefixEnd.Moved or PrefixEnd.Withdrawn or PrefixEnd.Detached)
                 {
@@ -87,15 +88,28 @@ internal sealed class MoveBook
         }
     }
 
-    /// <summary>The moves that a flow lived through without a change.</summary>
-    public IEnumerable<ReportFlowEvent> KeptBy(FlowRecord flow)
+    /// <summary>When the prefix ended that an address had at a time; null if it has not.</summary>
+    public Timestamp? EndOf(IpAddress address, Timestamp at)
+    {
+        PrefixLife? narrowest = null;
+        foreach (PrefixLife life in _prefixes)
+        {
+            if (life.Prefix.Contains(address) && !(life.End < at) && (narrowest is null || life.Prefix.Length > narrowest.Prefix.Length))
+            {
+                narrowest = life;
+            }
+        }
+
+        return narrowest?.End;
+    }
+
+    /// <summary>The moves during which a flow had one and the same address, and that did not change it later either.</summary>
+    public IEnumerable<ReportFlowEvent> KeptBy(FlowRecord flow, IReadOnlyList<ReportSpan> spans)
     {
         for (int i = 0; i < _moves.Count; i++)
         {
             Move move = _moves[i];
-            bool alive = flow.First < move.Time && flow.Last > move.Time && !flow.Address.IsUnspecified
-                && !(flow.StrandedAt <= move.Time) && !(flow.ClosedAt <= move.Time);
-            if (move.Kind != ReportMoveKind.Advertise && alive && !flow.ChangedBy.Contains(i))
+            if (move.Kind != ReportMoveKind.Advertise && !flow.ChangedBy.Contains(i) && spans.Any(span => span.From < move.Time && span.To > move.Time))
             {
                 move.Kept++;
                 yield return new ReportFlowEvent(move.Time, FlowEventKind.Kept, move.Name.Length > 0 ? move.Name : null);
@@ -130,6 +144,31 @@ internal sealed class MoveBook
         _prefixes.FindLast(life => life.Prefix == prefix)?.States.Add(new ReportPrefixState(happened.Time, state, reason));
     }
 
+    // A move opens the windows of all older prefixes anew: that is the same window with another end.
+    private void OpenWindow(in EngineEvent happened)
+    {
+        IpPrefix prefix = happened.Prefix;
+        Timestamp now = happened.Time;
+        int at = _windows.FindLastIndex(window => window.Prefix == prefix && window.To > now);
+        if (at >= 0)
+        {
+            _windows[at] = _windows[at] with { To = happened.Until };
+        }
+        else
+        {
+            _windows.Add(new ReportWindow(now, happened.Until, prefix));
+        }
+    }
+
+    private void End(in EngineEvent happened)
+    {
+        IpPrefix prefix = happened.Prefix;
+        if (_prefixes.FindLast(life => life.Prefix == prefix) is { } life)
+        {
+            life.End = happened.Time;
+        }
+    }
+
     private void EndWindow(in EngineEvent happened)
     {
         IpPrefix prefix = happened.Prefix;
@@ -156,8 +195,14 @@ internal sealed class MoveBook
         public long Stranded { get; set; }
     }
 
-    private sealed record PrefixLife(IpPrefix Prefix, AddressType Type)
+    private sealed class PrefixLife(IpPrefix prefix, AddressType type)
     {
+        public IpPrefix Prefix { get; } = prefix;
+
+        public AddressType Type { get; } = type;
+
         public List<ReportPrefixState> States { get; } = [];
+
+        public Timestamp? End { get; set; }
     }
 }

@@ -64,14 +64,19 @@ internal sealed class OutsideView
             return;
         }
 
-        if (_bound.Count >= MostSockets && _order.TryDequeue(out Socket oldest))
+        bool isNew = !_bound.ContainsKey(socket);
+        if (isNew && _bound.Count >= MostSockets && _order.TryDequeue(out Socket oldest))
         {
             _bound.Remove(oldest);
             _engine.CloseSocket(oldest.Protocol, oldest.Inside, oldest.LocalPort, now);
         }
 
         _bound[socket] = typed;
-        _order.Enqueue(socket);
+        if (isNew)
+        {
+            _order.Enqueue(socket);
+        }
+
         _engine.Handle(
             new SetscRequest { Protocol = protocol, Internal = inside, LocalPort = localPort, Prefix = new IpPrefix(typed, 128) }, now);
     }

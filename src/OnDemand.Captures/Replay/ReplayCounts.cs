@@ -40,10 +40,11 @@ internal sealed class ReplayCounts
     }
 
     /// <summary>A packet that was held has gone on after all.</summary>
-    public void Release()
+    /// <param name="untouched">Whether as it was.</param>
+    public void Release(bool untouched)
     {
         _verdicts[(int)VerdictKind.Forward]++;
-        _forwards[(int)ForwardReason.Rewritten]++;
+        _forwards[(int)(untouched ? ForwardReason.Untranslatable : ForwardReason.Rewritten)]++;
     }
 
     /// <summary>A packet that the engine never saw is left out.</summary>

@@ -3,6 +3,7 @@ using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
@@ -22,11 +23,14 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
     public ReplayFiles(ReplayOptions options, Func<string, Stream> create, CaptureFormat input)
     {
-        _network = Writer(options.Output, options, create, input);
+        // Names are judged before any file is created, so that a wrong one costs nothing that was there.
+        CaptureFormat? format = ReplayRun.FormatOf(options.Output, input, options.Explain);
+        CaptureFormat? hostFormat = options.HostOutput is null ? null : ReplayRun.FormatOf(options.HostOutput, input, options.Explain);
+        _network = Writer(create(options.Output), format, options.Explain);
         _networkOrder = new OrderedOutput(_network);
         if (options.HostOutput is { } host)
         {
-            _host = Writer(host, options, create, input);
+            _host = Writer(create(host), hostFormat, changesLengths: true);
             _hostOrder = new OrderedOutput(_host);
         }
 
@@ -94,7 +98,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
         }
 
         FlowLedger ledger = session.Ledger;
-        Timestamp to = session.Now > _last ? session.Now : _last;
+        Timestamp to = session.LastOutput > _last ? session.LastOutput : _last;
         IReadOnlyList<ReportFlow> flows = ledger.Flows(to);
         IReadOnlyList<NamedCount> drops = session.Counts.DropReasons(session.Engine);
         return report with
@@ -119,6 +123,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
             },
             Verdicts = session.Counts.Verdicts(session.Engine),
             DropReasons = drops,
+            Types = Types(session),
             Verification = session.Counts.Verification,
             Windows = ledger.Moves.Windows,
             Prefixes = ledger.Moves.Prefixes,
@@ -143,16 +148,21 @@ internal sealed class ReplayFiles : IAsyncDisposable
         }
     }
 
-    private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
-        Enum.GetValues<Dataplane.Mobility.AddressType>().Sum(type => count(session.Engine.Of(type)));
+    private static IReadOnlyList<ReportType> Types(ReplaySession session) =>
+    [
+        .. Enum.GetValues<AddressType>()
+            .Select(type => (Type: type, Counters: session.Engine.Of(type)))
+            .Where(one => one.Counters.FlowsOpened + one.Counters.Refused > 0)
+            .Select(one => new ReportType(
+                one.Type, one.Counters.FlowsOpened, one.Counters.Packets, one.Counters.Octets, one.Counters.WentOver, one.Counters.Stranded,
+                one.Counters.Refused)),
+    ];
 
-    private static CaptureWriter Writer(string path, ReplayOptions options, Func<string, Stream> create, CaptureFormat input) => CaptureWriter.Create(
-        create(path),
-        new CaptureWriterOptions
-        {
-            Format = ReplayRun.FormatOf(path, input, options.Explain),
-            ChangesLengths = options.Explain || path == options.HostOutput,
-        });
+    private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
+        Enum.GetValues<AddressType>().Sum(type => count(session.Engine.Of(type)));
+
+    private static CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths) =>
+        CaptureWriter.Create(file, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
 
     // Returns false when the buffer is used up, true when the outputs should be flushed first.
     private bool CopyBuffered(CaptureReader reader, Scenario scenario, ReplayOptions options)
@@ -208,8 +218,13 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
     private void AddTranslation(FlowRecord flow, Timestamp? until)
     {
+        if (until <= flow.ClaimedSince)
+        {
+            return;   // no packet can have had it
+        }
+
         var entry = new Translation(
-            flow.Identity.Internal, flow.Address, flow.AddressSince, until, flow.Identity.Protocol, flow.Identity.LocalPort, flow.Identity.Remote, flow.Identity.RemotePort);
+            flow.Identity.Internal, flow.Address, flow.ClaimedSince, until, flow.Identity.Protocol, flow.Identity.LocalPort, flow.Identity.Remote, flow.Identity.RemotePort);
         _translations!.Add(entry);
         if (flow.HeaderDestination is { } first && first != flow.Identity.Remote)
         {

@@ -13,65 +13,41 @@ namespace OnDemand.Captures.Replay;
 internal sealed partial class ReplaySession
 {
     private const int MostDatagrams = 4096;
-    private const int MostHeld = 1 << 16;
 
-    private readonly Dictionary<Datagram, IpAddress> _addressOf = [];
-    private readonly Queue<Datagram> _datagrams = new();
+    private readonly Dictionary<Datagram, FirstFragment> _firsts = [];
+    private readonly Queue<Datagram> _firstOrder = new();
     private readonly LinkedList<PendingFragment> _pending = new();
-    private readonly Duration _fragmentTimeout;
-    private int _moves;
 
-    private bool TryFollowFirst(Span<byte> frame, int offset)
+    // An identification may come again; what its first fragment was before says nothing then.
+    private bool TryGetFirst(in Datagram datagram, out FirstFragment first) =>
+        _firsts.TryGetValue(datagram, out first) && _now.Since(first.Since) <= _sizes.FragmentTimeout;
+
+    private void KeepFragment(in CaptureRecord record, in Datagram datagram, int offset)
     {
-        if (!_addressOf.TryGetValue(DatagramOf(frame, offset), out IpAddress external))
+        if (_pending.Count >= MostDatagrams && _pending.First is { } oldest)
         {
-            return false;
+            _pending.RemoveFirst();
+            LetGo(oldest.Value);
         }
 
-        external.Write(frame[(offset + 24)..]);
-        return true;
+        var places = new Places(_network.Reserve(record), _host?.Reserve(record));
+        _pending.AddLast(new PendingFragment(datagram, new StoredRecord(record), places, offset, Counts.PacketsRead, _now, _stamp));
     }
 
-    private void RememberFirst(ReadOnlySpan<byte> frame, int offset, ReadOnlySpan<byte> captured, IpAddress external)
+    // A first fragment is known: those that came before it follow, and those that will come too.
+    private void ReleaseFragments(in Datagram datagram, in FirstFragment first)
     {
-        FrameParser.Parse(frame, offset, out FrameLayout layout);
-        if (!layout.Has(FrameMarks.Fragment))
+        if (!_firsts.ContainsKey(datagram))
         {
-            return;
+            _firstOrder.Enqueue(datagram);
         }
 
-        Datagram datagram = DatagramOf(captured, offset);
-        if (_addressOf.TryAdd(datagram, external))
+        _firsts[datagram] = first;
+        if (_firstOrder.Count > MostDatagrams)
         {
-            _datagrams.Enqueue(datagram);
+            _firsts.Remove(_firstOrder.Dequeue());
         }
 
-        if (_datagrams.Count > MostDatagrams)
-        {
-            _addressOf.Remove(_datagrams.Dequeue());
-        }
-    }
-
-    private void KeepFragment(in CaptureRecord record, ReadOnlySpan<byte> frame, int offset)
-    {
-        if (_pending.Count >= MostDatagrams)
-        {
-            Counts.Drop("fragment-without-first");
-            return;
-        }
-
-        _pending.AddLast(new PendingFragment(DatagramOf(frame, offset), new StoredRecord(record), _network.Reserve(record), offset, _now));
-    }
-
-    private void ReleaseFragments(ReadOnlySpan<byte> frame, int offset, ReadOnlySpan<byte> captured)
-    {
-        FrameParser.Parse(frame, offset, out FrameLayout layout);
-        if (_pending.Count == 0 || !layout.Has(FrameMarks.Fragment))
-        {
-            return;
-        }
-
-        Datagram datagram = DatagramOf(captured, offset);
         for (LinkedListNode<PendingFragment>? node = _pending.First; node is not null;)
         {
             LinkedListNode<PendingFragment>? next = node.Next;
@@ -79,18 +55,35 @@ internal sealed partial class ReplaySession
             if (fragment.Datagram == datagram)
             {
                 _pending.Remove(node);
-                byte[] asRemote = fragment.Record.Data.ToArray();
-                _ = TryFollowFirst(asRemote, fragment.Offset);
-                DeliverChecked(fragment.Record.View(), asRemote, new FrameInfo(fragment.Offset, false, Counts.PacketsRead), fragment.Place);
+                var info = new FrameInfo(fragment.Offset, false, fragment.Tag);
+                _stamp = fragment.Stamp;
+                Follow(first, fragment.Record.View(), fragment.Record.Data.ToArray(), info, fragment.Places);
             }
 
             node = next;
         }
     }
 
+    private void Follow(in FirstFragment first, in CaptureRecord record, Span<byte> frame, in FrameInfo info, Places places)
+    {
+        if (first.View == RemoteView.NoAddress)
+        {
+            Counts.Drop("no-typed-address");
+            GiveUp(places);
+            return;
+        }
+
+        if (first.View == RemoteView.Rewritten)
+        {
+            first.External.Write(frame[(info.NetworkOffset + 24)..]);
+        }
+
+        DeliverChecked(record, frame, info, places);
+    }
+
     private void ExpireFragments()
     {
-        while (_pending.First is { } first && _now.Since(first.Value.Since) > _fragmentTimeout)
+        while (_pending.First is { } first && _now.Since(first.Value.Since) > _sizes.FragmentTimeout)
         {
             _pending.RemoveFirst();
             LetGo(first.Value);
@@ -100,29 +93,27 @@ internal sealed partial class ReplaySession
     // Its first fragment never came: nobody knows what it would have become.
     private void LetGo(PendingFragment fragment)
     {
-        bool passes = _scenario.Untranslatable == UntranslatablePolicy.Pass;
-        _ = _network.Fill(fragment.Place, passes ? fragment.Record.Data : default, null);
-        if (passes)
+        if (_scenario.Untranslatable == UntranslatablePolicy.Pass)
         {
             Counts.Pass("fragment-without-first");
-            _host?.Write(fragment.Record.View(), default, null, null);
+            WriteAt(_network, fragment.Places.Network, fragment.Record.View(), fragment.Record.Data, null);
+            WriteAt(_host, fragment.Places.Host, fragment.Record.View(), fragment.Record.Data, null);
         }
         else
         {
             Counts.Drop("fragment-without-first");
+            GiveUp(fragment.Places);
         }
     }
 
-    private static Datagram DatagramOf(ReadOnlySpan<byte> frame, int offset)
-    {
-        FrameParser.Parse(frame, offset, out FrameLayout layout);
-        return new Datagram(
-            IpAddress.Read(frame[(offset + 8)..]),
-            IpAddress.Read(frame[(offset + 24)..]),
-            BinaryPrimitives.ReadUInt32BigEndian(frame[(layout.FragmentHeaderOffset + 4)..]));
-    }
+    private static Datagram DatagramOf(ReadOnlySpan<byte> frame, in FrameLayout layout) => new(
+        IpAddress.Read(frame[(layout.NetworkOffset + 8)..]),
+        IpAddress.Read(frame[(layout.NetworkOffset + 24)..]),
+        BinaryPrimitives.ReadUInt32BigEndian(frame[(layout.FragmentHeaderOffset + 4)..]));
 
     private readonly record struct Datagram(IpAddress Source, IpAddress Destination, uint Identification);
 
-    private sealed record PendingFragment(Datagram Datagram, StoredRecord Record, object Place, int Offset, Timestamp Since);
+    private readonly record struct FirstFragment(RemoteView View, IpAddress External, Timestamp Since);
+
+    private sealed record PendingFragment(Datagram Datagram, StoredRecord Record, Places Places, int Offset, long Tag, Timestamp Since, Timestamp Stamp);
 }

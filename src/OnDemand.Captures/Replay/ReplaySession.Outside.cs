@@ -32,14 +32,13 @@ internal sealed partial class ReplaySession
         {
             PassUntouched(record, "not-ours");
         }
-
-        Drain();
     }
 
     // OUT shows what the host sent; the engine must make the captured packet of it again.
     private void OutboundOutside(
         in CaptureRecord record, Span<byte> frame, in FrameLayout layout, in FrameInfo info, IpAddress typed, IpAddress inside)
     {
+        _ledger.SetHeaderDestination(layout.Has(FrameMarks.SegmentsLeft) ? IpAddress.Read(frame[(layout.NetworkOffset + 24)..]) : null);
         ushort difference = InternetChecksum.Difference(typed, inside);
         switch (layout.Shape)
         {
@@ -50,8 +49,18 @@ internal sealed partial class ReplaySession
             case FrameShape.LaterFragment:
                 AddressRewrite.Source(frame, layout, inside, difference, info.PartialChecksum);
                 break;
-            case FrameShape.Icmpv6Error when TryParseQuote(frame, layout, out FrameLayout quoted):
+            case FrameShape.Icmpv6Error when TryParseQuote(frame, layout, out FrameLayout quoted)
+                && IpAddress.Read(frame[(quoted.NetworkOffset + 24)..]) == typed:
+                if (quoted.Shape == FrameShape.Transport)
+                {
+                    _outside!.Bind(quoted.Protocol, inside, quoted.DestinationPort, typed, _now);
+                }
+
                 AddressRewrite.Error(frame, layout, quoted, outbound: true, inside, difference, info.PartialChecksum);
+                break;
+            case FrameShape.Icmpv6Error:
+                // About a packet that was not for the host: the engine says what becomes of it.
+                AddressRewrite.Source(frame, layout, inside, difference, info.PartialChecksum);
                 break;
             default:
                 PassUntouched(record, "untranslatable");
@@ -74,7 +83,7 @@ internal sealed partial class ReplaySession
         {
             _network.Write(record, frame, null, Comment(verdict));
             _host?.Write(record, frame, null, null);
-            KeepForLater(record, info.Tag, verdict, outbound: true);
+            KeepForLater(record, info.Tag, default, outbound: true);
         }
     }
 
@@ -88,11 +97,25 @@ internal sealed partial class ReplaySession
             _network.Write(record, frame, null, Comment(verdict));
             _host?.Write(record, frame, null, null);
         }
+        else if (verdict.Kind == VerdictKind.Hold)
+        {
+            KeepForLater(record, info.Tag, new Places(_network.Reserve(record), _host?.Reserve(record)), outbound: false, record.Data);
+        }
     }
 
+    // As far as the length attribute says (RFC 4884 §4.4): what follows is no part of the quoted packet.
     private static bool TryParseQuote(ReadOnlySpan<byte> frame, in FrameLayout layout, out FrameLayout quoted)
     {
-        FrameParser.Parse(frame, layout.UpperOffset + 8, out quoted);
+        int begin = layout.UpperOffset + 8;
+        int end = (int)Math.Min(frame.Length, layout.PacketEnd);
+        quoted = default;
+        if (begin > end)
+        {
+            return false;
+        }
+
+        int attribute = frame[layout.UpperOffset] is 1 or 3 ? frame[layout.UpperOffset + 4] * 8 : 0;
+        FrameParser.Parse(frame[..(attribute > 0 ? Math.Min(end, begin + attribute) : end)], begin, out quoted);
         return quoted.Shape is FrameShape.Transport or FrameShape.LaterFragment;
     }
 }

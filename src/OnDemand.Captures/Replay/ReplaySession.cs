@@ -1,6 +1,5 @@
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Link;
-using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
@@ -32,17 +31,21 @@ internal sealed partial class ReplaySession
 
     private readonly Scenario _scenario;
     private readonly ReplayOptions _options;
+    private readonly DataplaneOptions _sizes;
     private readonly DataplaneEngine _engine;
     private readonly ReplaySchedule _schedule;
     private readonly FlowLedger _ledger;
     private readonly OrderedOutput _network;
     private readonly OrderedOutput? _host;
     private readonly LinkTemplates _templates = new();
+    private readonly UnsentFlows _unsent = new();
     private readonly List<string> _explained = [];
     private readonly byte[] _output;
     private byte[] _frame = new byte[1 << 16];
     private byte[] _copy = new byte[1 << 16];
     private Timestamp _now;
+    private Timestamp _stamp;   // the packet's own time, which may lie before _now
+    private int _section;
 
     public ReplaySession(
         Scenario scenario, ReplayOptions options, Timestamp start, OrderedOutput network, OrderedOutput? host, Action<FlowRecord, Timestamp?>? translated)
@@ -53,9 +56,8 @@ internal sealed partial class ReplaySession
         _host = host;
         _now = start;
         scenario.CheckOrder(start);
-        DataplaneOptions sizes = scenario.BuildOptions() with { MaximumEvents = MostEvents, MaximumReplies = MostReplies };
-        _fragmentTimeout = sizes.FragmentTimeout;
-        _engine = new DataplaneEngine(sizes, start);
+        _sizes = scenario.BuildOptions() with { MaximumEvents = MostEvents, MaximumReplies = MostReplies };
+        _engine = new DataplaneEngine(_sizes, start);
         _output = new byte[_engine.MaximumOutputLength];
         _schedule = new ReplaySchedule(scenario, start);
         _ledger = new FlowLedger(start, ReplayRun.MostReportedFlows, density: options.Timeline is not null, translated);
@@ -68,8 +70,8 @@ internal sealed partial class ReplaySession
 
     public Counters Engine => _engine.Counters;
 
-    /// <summary>The latest time that was reached.</summary>
-    public Timestamp Now => _now;
+    /// <summary>When the last packet was written that had waited or that the engine made.</summary>
+    public Timestamp LastOutput { get; private set; }
 
     /// <summary>A packet's time, as the engine can use it; null for a Simple Packet Block, which has none.</summary>
     public static Timestamp? TimeOf(in CaptureRecord record) =>
@@ -80,6 +82,7 @@ internal sealed partial class ReplaySession
     {
         Timestamp time = TimeOf(record) ?? _now;
         RunUntil(time);
+        _stamp = time;
         _now = time > _now ? time : _now;
         Counts.PacketsRead++;
         Counts.OctetsRead += record.CapturedLength;
@@ -107,11 +110,20 @@ internal sealed partial class ReplaySession
         {
             PacketInside(record, frame, offset);
         }
+
+        Drain();
     }
 
     /// <summary>Takes a record that is no packet.</summary>
     public void Other(in CaptureRecord record)
     {
+        if (record.Kind == CaptureRecordKind.Header)
+        {
+            // Interfaces are numbered anew in a section; what waited for longer has no place in it.
+            _section++;
+            _templates.Forget();
+        }
+
         _network.Write(record, default, null, null);
         _host?.Write(record, default, null, null);
     }
@@ -119,9 +131,9 @@ internal sealed partial class ReplaySession
     /// <summary>The capture is over: answers that are still under way arrive, and what waits for nothing is let go.</summary>
     public void Finish()
     {
-        if (_held.Count > 0 || _pending.Count > 0)
+        if (_held.Count > 0)
         {
-            RunUntil(_now.Add(new Duration(3 * _fragmentTimeout.Nanoseconds)), onlyAnswers: true);
+            RunUntil(_now.Add(LongestHold), onlyAnswers: true);
         }
 
         _schedule.KeepAnswers();
@@ -130,12 +142,12 @@ internal sealed partial class ReplaySession
             RunUntil(_schedule.Next, onlyAnswers: true);
         }
 
-        foreach (PendingFragment fragment in _pending)
+        while (_pending.First is { } first)
         {
-            LetGo(fragment);
+            _pending.RemoveFirst();
+            LetGo(first.Value);
         }
 
-        _pending.Clear();
         _network.Finish();
         _host?.Finish();
         _ledger.Finish();
@@ -143,137 +155,6 @@ internal sealed partial class ReplaySession
 
     private bool IsFromHost(IpAddress source) =>
         _engine.IsInternalAddress(source) || _engine.IsTypedAddress(source) || (_outside?.TryGetInternal(source, out _) ?? false);
-
-    private void PacketInside(in CaptureRecord record, Span<byte> frame, int offset)
-    {
-        IpAddress source = IpAddress.Read(frame[(offset + 8)..]);
-        IpAddress destination = IpAddress.Read(frame[(offset + 24)..]);
-        if (_engine.IsInternalAddress(source))
-        {
-            Outbound(record, frame, offset);
-        }
-        else if (_engine.IsInternalAddress(destination))
-        {
-            InboundInside(record, frame, offset);
-        }
-        else if (_engine.IsTypedAddress(source))
-        {
-            Outbound(record, frame, offset);
-        }
-        else
-        {
-            InboundAsIs(record, frame, offset);
-        }
-    }
-
-    // From the host: through the engine and out.
-    private void Outbound(in CaptureRecord record, Span<byte> frame, int offset)
-    {
-        FrameInfo info = InfoOf(frame, offset);
-        FrameParser.Parse(frame, offset, out FrameLayout layout);
-        _ledger.SetHeaderDestination(layout.Has(FrameMarks.SegmentsLeft) ? IpAddress.Read(frame[(offset + 24)..]) : null);
-        Verdict verdict = _engine.HandleOutbound(frame, info, _now);
-        DrainEvents();
-        _host?.Write(record, default, null, null);
-        Account(verdict, outbound: true, layout, offset);
-        switch (verdict.Kind)
-        {
-            case VerdictKind.Forward when verdict.Forward == ForwardReason.Hairpin:
-                _host?.Write(record, frame, null, Comment(verdict));
-                break;
-            case VerdictKind.Forward:
-                _network.Write(record, frame, null, Comment(verdict));
-                break;
-            case VerdictKind.Hold:
-                KeepForLater(record, info.Tag, verdict, outbound: true);
-                break;
-            default:
-                break;
-        }
-
-        Drain();
-    }
-
-    // To the host, as the capture inside shows it: as the remote would have sent it, and through the engine.
-    private void InboundInside(in CaptureRecord record, Span<byte> frame, int offset)
-    {
-        FrameInfo info = InfoOf(frame, offset);
-        RemoteView view = _engine.ViewAsRemote(frame, info, _now, out IpAddress external);
-        DrainEvents();
-        switch (view)
-        {
-            case RemoteView.NoAddress:
-                Counts.Drop("no-typed-address");
-                Drain();
-                return;
-            case RemoteView.LaterFragment when !TryFollowFirst(frame, offset):
-                KeepFragment(record, frame, offset);
-                return;
-            case RemoteView.Rewritten:
-                RememberFirst(frame, offset, record.Data, external);
-                break;
-            default:
-                break;
-        }
-
-        DeliverChecked(record, frame, info, null);
-        ReleaseFragments(frame, offset, record.Data);
-    }
-
-    // What OUT shows is in the frame; the engine must make the captured packet of it again.
-    private void DeliverChecked(in CaptureRecord record, ReadOnlySpan<byte> frame, in FrameInfo info, object? place)
-    {
-        Span<byte> copy = _copy.AsSpan(0, frame.Length);
-        frame.CopyTo(copy);
-        FrameParser.Parse(copy, info.NetworkOffset, out FrameLayout layout);
-        Verdict verdict = _engine.HandleInbound(copy, info, _now);
-        DrainEvents();
-        Account(verdict, outbound: false, layout, info.NetworkOffset);
-        if (verdict.Kind == VerdictKind.Hold)
-        {
-            KeepForLater(record, info.Tag, verdict, outbound: false, frame);
-        }
-        else if (verdict.Kind == VerdictKind.Forward)
-        {
-            Verify(record.Data, copy, info.NetworkOffset);
-            WriteAt(place, record, frame, Comment(verdict));
-            _host?.Write(record, copy, null, null);
-            Drain();
-            return;
-        }
-
-        if (place is not null)
-        {
-            _ = _network.Fill(place, default, null);
-        }
-
-        Drain();
-    }
-
-    private void WriteAt(object? place, in CaptureRecord record, ReadOnlySpan<byte> frame, string? comment)
-    {
-        if (place is null || !_network.Fill(place, frame, comment))
-        {
-            _network.Write(record, frame, place is null ? null : _now.Nanoseconds, comment);
-        }
-    }
-
-    private void InboundAsIs(in CaptureRecord record, Span<byte> frame, int offset)
-    {
-        FrameInfo info = InfoOf(frame, offset);
-        FrameParser.Parse(frame, offset, out FrameLayout layout);
-        record.Data.CopyTo(_copy);
-        Verdict verdict = _engine.HandleInbound(frame, info, _now);
-        DrainEvents();
-        Account(verdict, outbound: false, layout, offset);
-        if (verdict.Kind == VerdictKind.Forward)
-        {
-            _network.Write(record, _copy.AsSpan(0, frame.Length), null, Comment(verdict));
-            _host?.Write(record, frame, null, null);
-        }
-
-        Drain();
-    }
 
     private void Verify(ReadOnlySpan<byte> captured, ReadOnlySpan<byte> came, int offset)
     {
@@ -300,6 +181,7 @@ internal sealed partial class ReplaySession
         if (verdict.Flow >= 0 && _ledger.Find(verdict.Flow) is { } flow)
         {
             flow.Count(outbound, layout.PacketEnd - offset, _now, verdict.Kind is VerdictKind.Drop or VerdictKind.Reply);
+            flow.Claim(_stamp);
         }
     }
 

@@ -45,6 +45,9 @@ public sealed record ReplayReport
     /// <summary>How many packets were dropped for which reason; only reasons that occurred.</summary>
     public IReadOnlyList<NamedCount> DropReasons { get; init; } = [];
 
+    /// <summary>What each address type has carried; only types that had a flow.</summary>
+    public IReadOnlyList<ReportType> Types { get; init; } = [];
+
     /// <summary>What checking the output against the input gave; null when it was not checked.</summary>
     public ReportVerification? Verification { get; init; }
 
@@ -110,6 +113,16 @@ public sealed record ReportTotals
     /// <summary>Flows that were refused an address.</summary>
     public long Refused { get; init; }
 }
+
+/// <summary>What one address type has carried.</summary>
+/// <param name="Type">The type.</param>
+/// <param name="Flows">Flows that were opened on an address of the type.</param>
+/// <param name="Packets">Packets in both directions.</param>
+/// <param name="Octets">Octets of those packets, IPv6 headers included.</param>
+/// <param name="WentOver">Times that a flow went over to an address of the type.</param>
+/// <param name="Stranded">Live TCP flows whose address of the type ended.</param>
+/// <param name="Refused">Packets of flows that were refused an address of the type.</param>
+public sealed record ReportType(AddressType Type, long Flows, long Packets, long Octets, long WentOver, long Stranded, long Refused);
 
 /// <summary>A name with a number.</summary>
 /// <param name="Name">What is counted, in lower case with hyphens.</param>

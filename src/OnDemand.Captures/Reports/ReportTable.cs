@@ -47,6 +47,7 @@ public sealed class ReportTable
         table.WriteHead();
         table.WriteMoves();
         table.WriteFlows();
+        table.WriteTypes();
         table.WriteDropReasons();
         table.WriteTotals();
         table.WriteVerification();
@@ -161,6 +162,29 @@ public sealed class ReportTable
             $"     {ReportText.Count(flow.PacketsOut)} packets out ({ReportText.Size(flow.OctetsOut)}), " +
             $"{ReportText.Count(flow.PacketsIn)} in " +
             $"({ReportText.Size(flow.OctetsIn)}){(flow.Dropped == 0 ? string.Empty : $", {ReportText.Count(flow.Dropped)} dropped")}");
+    }
+
+    private void WriteTypes()
+    {
+        if (_report.Types.Count == 0)
+        {
+            return;
+        }
+
+        Line("Types");
+        var table = new TextTable(
+            new TextColumn("type", 20), new TextColumn("flows", 12, IsNumber: true), new TextColumn("packets", 14, IsNumber: true),
+            new TextColumn("size", 8, IsNumber: true), new TextColumn("went over", 12, IsNumber: true),
+            new TextColumn("stranded", 12, IsNumber: true), new TextColumn("refused", 12, IsNumber: true));
+        foreach (ReportType type in _report.Types)
+        {
+            table.Add(
+                AddressTypes.ToName(type.Type), ReportText.Count(type.Flows), ReportText.Count(type.Packets), ReportText.Size(type.Octets),
+                ReportText.Count(type.WentOver), ReportText.Count(type.Stranded), ReportText.Count(type.Refused));
+        }
+
+        table.Write(_output);
+        Line(string.Empty);
     }
 
     private void WriteDropReasons()

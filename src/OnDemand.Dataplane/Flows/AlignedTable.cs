@@ -8,20 +8,20 @@ namespace OnDemand.Dataplane.Flows;
 /// A table whose entries begin at multiples of their size, so that one of 64 octets lies in one cache line: an array's own elements begin
 /// anywhere. Every access is checked against the length, as an array's is.
 /// </summary>
-internal sealed class AlignedTable<T>
+internal sealed unsafe class AlignedTable<T>
     where T : unmanaged
 {
-    private readonly T[] _items;     // one more than asked for: room to begin later
-    private readonly nuint _skip;    // octets from the array's first element to the table's
+    private readonly T[] _items;     // one more than asked for: room to begin later; pinned, so it stays where it is
+    private readonly T* _first;
 
     /// <summary>Takes the memory; untouched pages cost nothing.</summary>
-    public unsafe AlignedTable(int length)
+    public AlignedTable(int length)
     {
         Length = length;
         _items = GC.AllocateArray<T>(length + 1, pinned: true);
         nuint size = (nuint)sizeof(T);
-        nuint first = (nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_items));   // pinned: it stays where it is
-        _skip = (size - (first % size)) % size;
+        nuint start = (nuint)Unsafe.AsPointer(ref MemoryMarshal.GetArrayDataReference(_items));
+        _first = (T*)((start + size - 1) / size * size);
     }
 
     /// <summary>Entries in the table.</summary>
@@ -39,7 +39,7 @@ internal sealed class AlignedTable<T>
                 ThrowOutOfRange(index);
             }
 
-            return ref Unsafe.AddByteOffset(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_items), (nint)(uint)index), _skip);
+            return ref _first[(uint)index];
         }
     }
 

@@ -24,7 +24,7 @@ internal struct FlowEntry
     public FlowState State;
     public FlowMarks Marks;
     public byte IdleShift;       // added to the state to find the idle time: other datagrams live differently from UDP
-    public byte Spare;
+    public bool ReceiveGuessed;  // ReceiveNext comes from the remote's segments, the host has not acknowledged any
 
     public readonly IpAddress Remote => new(RemoteHigh, RemoteLow);
 

@@ -1,5 +1,6 @@
 using System.Numerics;
 using System.Runtime.CompilerServices;
+using System.Runtime.Intrinsics;
 
 namespace OnDemand.Dataplane.Flows;
 
@@ -14,7 +15,8 @@ internal interface IEntryKey
 /// An open-addressing index from hash to entry number.
 ///
 /// Theory of operation. A slot is 64 bits: the hash's low half (which also says where the slot belongs) and the entry's number plus
-/// one; zero is free. Two areas are taken at the start for the greatest size; untouched pages cost nothing. Growing makes the other
+/// one; zero is free. Slots stand in groups of four, each within one cache line; a hash's chain begins at the start of its group, so that
+/// one comparison of the whole group, without a branch for each slot, finds almost every entry. Two areas are taken at the start for the greatest size; untouched pages cost nothing. Growing makes the other
 /// area current and moves a few slots with every later change, so no packet ever waits for a whole table to be moved. While that goes
 /// on, a look-up that misses in the current area asks the old one, in which moved and removed slots leave a mark, so that its probe
 /// chains stay whole. When the last slot has moved the old area is wiped, again a few slots at a time; only then can the next growth
@@ -25,11 +27,13 @@ internal sealed class FlowIndex
     private const int StepsPerChange = 16;
     private const uint Gone = uint.MaxValue;
 
-    private readonly ulong[] _one;
-    private readonly ulong[] _two;
+    private const uint GroupSize = 4;
+
+    private readonly AlignedTable<Vector256<ulong>> _one;
+    private readonly AlignedTable<Vector256<ulong>> _two;
     private readonly int _largest;
-    private ulong[] _current;
-    private ulong[] _old;
+    private AlignedTable<Vector256<ulong>> _current;
+    private AlignedTable<Vector256<ulong>> _old;
     private uint _mask;
     private uint _oldMask;
     private int _oldCount;      // entries still in the old area
@@ -41,8 +45,8 @@ internal sealed class FlowIndex
     public FlowIndex(int capacity)
     {
         _largest = (int)Math.Min(1 << 30, BitOperations.RoundUpToPowerOf2((uint)Math.Max(capacity, 8)) * 2);
-        _one = GC.AllocateArray<ulong>(_largest, pinned: true);
-        _two = GC.AllocateArray<ulong>(_largest, pinned: true);
+        _one = new AlignedTable<Vector256<ulong>>(_largest / (int)GroupSize);
+        _two = new AlignedTable<Vector256<ulong>>(_largest / (int)GroupSize);
         _current = _one;
         _old = _two;
         _mask = Math.Min(1024u, (uint)_largest) - 1;
@@ -55,30 +59,18 @@ internal sealed class FlowIndex
     /// <summary>Whether slots of an old area are still to be moved or wiped.</summary>
     public bool IsGrowing => _wiped >= 0 || _oldCount > 0;
 
-    /// <summary>Asks for the slot's cache line before it is needed.</summary>
+    /// <summary>Asks for the group's cache line before it is needed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(ulong hash) => Memory.Prefetch(ref _current[(uint)hash & _mask]);
+    public void Prefetch(ulong hash) => Memory.Prefetch(ref Group(_current, Home((uint)hash, _mask)));
 
-    /// <summary>The first entry number in the hash's chain whose hash looks the same, or -1; the entry's key must still be compared.</summary>
+    /// <summary>An entry number in the hash's chain whose hash looks the same, or -1; the entry's key must still be compared.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public int Guess(ulong hash)
     {
-        ulong[] area = _current;
-        uint mask = _mask;
         uint tag = (uint)hash;
-        for (uint at = tag & mask; ; at = (at + 1) & mask)
-        {
-            ulong slot = area[at];
-            if (slot == 0)
-            {
-                return _oldCount == 0 ? -1 : GuessOld(tag);
-            }
-
-            if ((uint)(slot >> 32) == tag)
-            {
-                return (int)(uint)slot - 1;
-            }
-        }
+        uint at = Home(tag, _mask);
+        uint same = SameTag(Group(_current, at), tag);
+        return same != 0 ? (int)(uint)Slot(_current, at + (uint)BitOperations.TrailingZeroCount(same)) - 1 : GuessFurther(tag, at);
     }
 
     /// <summary>Finds the entry with a key.</summary>
@@ -87,12 +79,12 @@ internal sealed class FlowIndex
     public int Find<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
-        ulong[] area = _current;
+        AlignedTable<Vector256<ulong>> area = _current;
         uint mask = _mask;
         uint tag = (uint)hash;
-        for (uint at = tag & mask; ; at = (at + 1) & mask)
+        for (uint at = Home(tag, mask); ; at = (at + 1) & mask)
         {
-            ulong slot = area[at];
+            ulong slot = Slot(area, at);
             if (slot == 0)
             {
                 return _oldCount == 0 ? -1 : FindOld(hash, key);
@@ -134,25 +126,60 @@ internal sealed class FlowIndex
         Step();
     }
 
-    private int GuessOld(uint tag)
+    // The chain goes on past its first group, or is in the old area.
+    private int GuessFurther(uint tag, uint at)
     {
-        for (uint at = tag & _oldMask; ; at = (at + 1) & _oldMask)
+        AlignedTable<Vector256<ulong>> area = _current;
+        uint mask = _mask;
+        while (true)
         {
-            ulong slot = _old[at];
-            if (slot == 0 || ((uint)(slot >> 32) == tag && (uint)slot != Gone))
+            if (Vector256.EqualsAny(Group(area, at), Vector256<ulong>.Zero))
             {
-                return (int)(uint)slot - 1;
+                if (area == _old || _oldCount == 0)
+                {
+                    return -1;
+                }
+
+                area = _old;
+                mask = _oldMask;
+                at = Home(tag, mask);
+            }
+            else
+            {
+                at = (at + GroupSize) & mask;
+            }
+
+            uint same = SameTag(Group(area, at), tag);
+            if (same != 0)
+            {
+                uint number = (uint)Slot(area, at + (uint)BitOperations.TrailingZeroCount(same));
+                return number == Gone ? -1 : (int)number - 1;
             }
         }
     }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint Home(uint tag, uint mask) => tag & mask & ~(GroupSize - 1);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ref Vector256<ulong> Group(AlignedTable<Vector256<ulong>> area, uint at) => ref area[(int)(at / GroupSize)];
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static ref ulong Slot(AlignedTable<Vector256<ulong>> area, uint at) =>
+        ref Unsafe.Add(ref Unsafe.As<Vector256<ulong>, ulong>(ref Group(area, at)), (nint)(at % GroupSize));
+
+    // A bit for each slot of a group that has the tag.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static uint SameTag(Vector256<ulong> group, uint tag) =>
+        Vector256.Equals(group >>> 32, Vector256.Create((ulong)tag)).ExtractMostSignificantBits();
 
     private int FindOld<TKey>(ulong hash, TKey key)
         where TKey : struct, IEntryKey
     {
         uint tag = (uint)hash;
-        for (uint at = tag & _oldMask; ; at = (at + 1) & _oldMask)
+        for (uint at = Home(tag, _oldMask); ; at = (at + 1) & _oldMask)
         {
-            ulong slot = _old[at];
+            ulong slot = Slot(_old, at);
             if (slot == 0)
             {
                 return -1;
@@ -167,22 +194,22 @@ internal sealed class FlowIndex
 
     private void Insert(ulong hash, int id)
     {
-        uint at = (uint)hash & _mask;
-        while (_current[at] != 0)
+        uint at = Home((uint)hash, _mask);
+        while (Slot(_current, at) != 0)
         {
             at = (at + 1) & _mask;
         }
 
-        _current[at] = ((ulong)(uint)hash << 32) | ((uint)id + 1);
+        Slot(_current, at) = ((ulong)(uint)hash << 32) | ((uint)id + 1);
     }
 
     private bool RemoveCurrent(ulong hash, int id)
     {
-        uint at = (uint)hash & _mask;
+        uint at = Home((uint)hash, _mask);
         ulong wanted = ((ulong)(uint)hash << 32) | ((uint)id + 1);
-        while (_current[at] != wanted)
+        while (Slot(_current, at) != wanted)
         {
-            if (_current[at] == 0)
+            if (Slot(_current, at) == 0)
             {
                 return false;
             }
@@ -192,17 +219,17 @@ internal sealed class FlowIndex
 
         // Shift back whatever would no longer be reached over the hole.
         uint hole = at;
-        for (uint next = (hole + 1) & _mask; _current[next] != 0; next = (next + 1) & _mask)
+        for (uint next = (hole + 1) & _mask; Slot(_current, next) != 0; next = (next + 1) & _mask)
         {
-            uint home = (uint)(_current[next] >> 32) & _mask;
+            uint home = Home((uint)(Slot(_current, next) >> 32), _mask);
             if (((next - home) & _mask) >= ((next - hole) & _mask))
             {
-                _current[hole] = _current[next];
+                Slot(_current, hole) = Slot(_current, next);
                 hole = next;
             }
         }
 
-        _current[hole] = 0;
+        Slot(_current, hole) = 0;
         _count--;
         return true;
     }
@@ -210,11 +237,11 @@ internal sealed class FlowIndex
     private void RemoveOld(ulong hash, int id)
     {
         ulong wanted = ((ulong)(uint)hash << 32) | ((uint)id + 1);
-        for (uint at = (uint)hash & _oldMask; _old[at] != 0; at = (at + 1) & _oldMask)
+        for (uint at = Home((uint)hash, _oldMask); Slot(_old, at) != 0; at = (at + 1) & _oldMask)
         {
-            if (_old[at] == wanted)
+            if (Slot(_old, at) == wanted)
             {
-                _old[at] = Gone;
+                Slot(_old, at) = Gone;
                 _oldCount--;
                 _count--;
                 StartWipe();
@@ -242,11 +269,11 @@ internal sealed class FlowIndex
         {
             if (_oldCount > 0)
             {
-                ulong slot = _old[_moved];
+                ulong slot = Slot(_old, (uint)_moved);
                 if (slot != 0 && (uint)slot != Gone)
                 {
                     Insert(slot >> 32, (int)(uint)slot - 1);
-                    _old[_moved] = Gone;
+                    Slot(_old, (uint)_moved) = Gone;
                     _oldCount--;
                     StartWipe();
                 }
@@ -255,7 +282,7 @@ internal sealed class FlowIndex
             }
             else if (_wiped >= 0)
             {
-                _old[_wiped++] = 0;
+                Slot(_old, (uint)_wiped++) = 0;
                 if (_wiped > _oldMask)
                 {
                     _wiped = -1;

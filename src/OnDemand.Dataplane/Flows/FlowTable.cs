@@ -63,6 +63,24 @@ internal sealed class FlowTable
         return id;
     }
 
+    /// <summary>Guesses the flows of many packets, whose look-ups overlap.</summary>
+    public void Guess(Span<Glance> glances)
+    {
+        AlignedTable<FlowEntry> entries = _entries;
+        foreach (ref Glance glance in glances)
+        {
+            if (glance.IsCommon)
+            {
+                int id = _index.Guess(glance.Hash);
+                glance.Guess = id;
+                if (id >= 0)
+                {
+                    Memory.Prefetch(ref entries[id]);
+                }
+            }
+        }
+    }
+
     public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));

@@ -88,6 +88,7 @@ internal static class TcpTracker
         if ((entry.Marks & FlowMarks.ReceiveKnown) == 0)
         {
             // The host has not acknowledged anything yet: the best guess at its RCV.NXT is the end of this segment.
+            entry.ReceiveGuessed = true;
             entry.ReceiveNext = sequence + DataLength(segment, length) + ((flags & Syn) != 0 ? 1u : 0u) + ((flags & Fin) != 0 ? 1u : 0u);
         }
     }

@@ -27,6 +27,7 @@ internal sealed class AddressTable
         _typed = new TypedAddress[typedCapacity];
         _index = new FlowIndex(internalCapacity + typedCapacity);
         _hash = hash;
+        Forget();
     }
 
     public int InternalCount => _internalCount;
@@ -51,7 +52,16 @@ internal sealed class AddressTable
     public AddressName Find(IpAddress address)
     {
         ref Recent recent = ref _recent[(int)(address.Low & (RecentCount - 1))];
-        return recent.Low == address.Low && recent.High == address.High && recent.Found ? recent.Name : FindInIndex(address, ref recent);
+        return recent.Low == address.Low && recent.High == address.High ? recent.Name : FindInIndex(address, ref recent);
+    }
+
+    // Leaves in every place an address that belongs in another, so that no look-up matches it.
+    private void Forget()
+    {
+        for (int i = 0; i < RecentCount; i++)
+        {
+            _recent[i] = new Recent { Low = (ulong)i ^ 1 };
+        }
     }
 
     private AddressName FindInIndex(IpAddress address, ref Recent recent)
@@ -59,7 +69,7 @@ internal sealed class AddressTable
         var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address.High, address.Low)));
         if (name.IsKnown)
         {
-            recent = new Recent { High = address.High, Low = address.Low, Name = name, Found = true };
+            recent = new Recent { High = address.High, Low = address.Low, Name = name };
         }
 
         return name;
@@ -119,7 +129,7 @@ internal sealed class AddressTable
         _index.Add(hash, AddressName.OfTyped(id).Code);
         TypedCount++;
         Generation++;
-        Array.Clear(_recent);
+        Forget();
         return id;
     }
 
@@ -141,7 +151,7 @@ internal sealed class AddressTable
         _typedFree = id;
         TypedCount--;
         Generation++;
-        Array.Clear(_recent);
+        Forget();
     }
 
     // An address found lately: most packets come from, or go to, one of very few. Forgotten when any typed address is made or freed.
@@ -150,7 +160,6 @@ internal sealed class AddressTable
         public ulong High;
         public ulong Low;
         public AddressName Name;
-        public bool Found;
     }
 
     private readonly struct Key(AddressTable table, ulong high, ulong low) : IEntryKey

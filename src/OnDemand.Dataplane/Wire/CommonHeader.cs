@@ -13,8 +13,9 @@ internal struct CommonHeader
     /// <summary>Octets that must be there, of UDP too.</summary>
     public const int Length = 60;
 
-    private const ulong VersionMask = 0xf000_0000_0000_0000;
-    private const ulong Version6 = 0x6000_0000_0000_0000;
+    private const ulong Mask = 0xf000_0000_0000_ff00;         // version and next header
+    private const ulong Segment = 0x6000_0000_0000_0000 | (IpProtocol.Tcp << 8);
+    private const ulong Datagram = 0x6000_0000_0000_0000 | (IpProtocol.Udp << 8);
 
     [FieldOffset(0)]
     private readonly ulong _first;      // version to hop limit
@@ -41,23 +42,8 @@ internal struct CommonHeader
     [FieldOffset(56)]
     private ushort _segmentChecksum;
 
-    /// <summary>Whether this is a common packet: IPv6, and TCP or UDP with its whole header inside the payload.</summary>
-    public readonly bool IsCommon
-    {
-        get
-        {
-            ulong first = Turn(_first);
-            uint payload = (ushort)(first >> 16);
-            uint protocol = (byte)(first >> 8);
-            return (first & VersionMask) == Version6
-                && (protocol == IpProtocol.Tcp ? payload >= 20 : protocol == IpProtocol.Udp && payload >= 8);
-        }
-    }
-
-    public readonly byte Protocol => (byte)(Turn(_first) >> 8);
-
-    /// <summary>Octets behind the IPv6 header, as it says; not 0 in a common packet.</summary>
-    public readonly uint PayloadLength => (ushort)(Turn(_first) >> 16);
+    /// <summary>Version to hop limit; see <see cref="IsCommon"/>.</summary>
+    public readonly ulong First => Turn(_first);
 
     public IpAddress Source
     {
@@ -102,6 +88,19 @@ internal struct CommonHeader
         readonly get => Turn(_datagramChecksum);
         set => _datagramChecksum = Turn(value);
     }
+
+    /// <summary>Whether a packet with these first octets is a common one: IPv6, and TCP or UDP with its whole header inside the payload.</summary>
+    public static bool IsCommon(ulong first) => (first & Mask) switch
+    {
+        Segment => PayloadLengthOf(first) >= 20,
+        Datagram => PayloadLengthOf(first) >= 8,
+        _ => false,
+    };
+
+    /// <summary>Octets behind the IPv6 header, as it says; not 0 in a common packet.</summary>
+    public static uint PayloadLengthOf(ulong first) => (ushort)(first >> 16);
+
+    public static byte ProtocolOf(ulong first) => (byte)(first >> 8);
 
     private static ulong Turn(ulong value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
 

@@ -15,8 +15,8 @@ public class ReportJsonTests
 
         Assert.Equal(
             [
-                "format", "input", "scenario", "output", "seed", "takenOutside", "from", "to", "totals", "verdicts", "dropReasons", "verification",
-                "moves", "windows", "prefixes", "flows", "flowsLeftOut",
+                "format", "input", "scenario", "output", "seed", "takenOutside", "from", "to", "totals", "verdicts", "dropReasons", "types",
+                "verification", "moves", "windows", "prefixes", "flows", "flowsLeftOut",
             ],
             root.EnumerateObject().Select(property => property.Name));
         Assert.Equal(1, root.GetProperty("format").GetInt32());

@@ -17,15 +17,15 @@ public sealed class CommonHeaderTests
         {
             ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(packet.AsSpan());
             FrameLayout layout = OracleFrame.Parse(packet, 0);
-            if (!header.IsCommon)
+            if (!CommonHeader.IsCommon(header.First))
             {
                 continue;
             }
 
             common++;
             Assert.Equal((FrameShape.Transport, 40), (layout.Shape, layout.UpperOffset));
-            Assert.Equal((layout.Protocol, ((uint)layout.SourcePort << 16) | layout.DestinationPort), (header.Protocol, header.Ports));
-            Assert.Equal(layout.PacketEnd, 40 + header.PayloadLength);
+            Assert.Equal((layout.Protocol, ((uint)layout.SourcePort << 16) | layout.DestinationPort), (CommonHeader.ProtocolOf(header.First), header.Ports));
+            Assert.Equal(layout.PacketEnd, 40 + CommonHeader.PayloadLengthOf(header.First));
             Assert.Equal((IpAddress.Read(packet.AsSpan(8)), IpAddress.Read(packet.AsSpan(24))), (header.Source, header.Destination));
             Assert.Equal(layout.Protocol == IpProtocol.Tcp ? 56 : 46, layout.ChecksumOffset);
             ushort checksum = (ushort)((packet[layout.ChecksumOffset] << 8) | packet[layout.ChecksumOffset + 1]);
