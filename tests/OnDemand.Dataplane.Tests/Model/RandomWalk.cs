@@ -66,7 +66,7 @@ internal sealed class RandomWalk
                 Mirror(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step with { D = model.IsAttached ? step.D : (step.D % 16) + (16 * 32 * 7) }, toRemote: true));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
                 Errors(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
@@ -77,7 +77,7 @@ internal sealed class RandomWalk
             case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
-            case StepKind.Request:
+            case StepKind.Request when !model.IsBindingTableFull:
                 Request(step);
                 break;
             case StepKind.CloseSocket when model.Requests.Count > 0:
@@ -118,7 +118,12 @@ internal sealed class RandomWalk
                 _twins.Attach([.. World.Prefixes.Where((_, index) => World.Bit(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
-                _twins.Advertise([Advertisement(World.Prefixes[step.A % World.Prefixes.Length], step.C)], step.B % 2 == 0);
+                (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
+                if (!_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
+                {
+                    _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
+                }
+
                 break;
             case StepKind.Withdraw:
                 _twins.Withdraw(World.Prefixes[step.A % World.Prefixes.Length].Prefix, Duration.FromSeconds(step.B % 3 == 0 ? 0 : step.B % 30));
@@ -233,7 +238,7 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, Math.Max(flow.Key.LocalPort, flow.Key.RemotePort), reply: inbound == (flow.Key.LocalPort != 0)),
             _ => Frames.Other(source, destination, protocol),
         };
-        frame = (flow.IsNative && !_twins.Model.IsAttached ? frame : Dressed(frame, step.D / 16)) with { Destination = destination };
+        frame = Dressed(frame, step.D / 16) with { Destination = destination };
         if (inbound)
         {
             _twins.Inbound(frame);
@@ -270,7 +275,7 @@ internal sealed class RandomWalk
         }
 
         bool inbound = step.D % 2 == 0;
-        ushort localPort = step.D % 7 == 0 && flow.Key.Protocol != IpProtocol.Tcp ? (ushort)4444 : flow.Key.LocalPort;
+        ushort localPort = step.D % 7 == 0 ? (ushort)4444 : flow.Key.LocalPort;
         IpAddress near = inbound ? typed : flow.Key.Internal;
         (IpAddress source, ushort sourcePort) = inbound ? (near, localPort) : (flow.Key.Remote, flow.Key.RemotePort);
         (IpAddress destination, ushort destinationPort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, localPort);

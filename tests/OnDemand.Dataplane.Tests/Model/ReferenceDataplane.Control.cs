@@ -247,9 +247,9 @@ internal sealed partial class ReferenceDataplane
             UnusedSince = now,
         };
         _prefixes.Add(prefix);
-        foreach (IpPrefix single in _options.Internal.Where(single => single.IsSingleAddress))
+        foreach (IpAddress internalAddress in _internals)
         {
-            AddressOf(prefix, single.Address, now);
+            AddressOf(prefix, internalAddress, now);
         }
 
         return prefix;

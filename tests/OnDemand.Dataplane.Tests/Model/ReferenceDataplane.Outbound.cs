@@ -72,9 +72,9 @@ internal sealed partial class ReferenceDataplane
         {
             // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
             return native is null ? Untranslatable(frame, reason)
+                : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
                 : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
-                : native.IsUsable ? ModelVerdict.Sent(ForwardReason.Native, frame)
-                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
+                : ModelVerdict.Sent(ForwardReason.Native, frame);
         }
 
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
@@ -118,6 +118,7 @@ internal sealed partial class ReferenceDataplane
 
         if (flow.State == FlowState.Stranded)
         {
+            flow.LastSeen = now;
             return ResetHost(flow, packet, info);
         }
 
