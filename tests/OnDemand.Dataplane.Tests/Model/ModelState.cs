@@ -51,6 +51,9 @@ internal sealed class ModelAddress
 
     public bool IsExact { get; init; }
 
+    /// <summary>Renewed: no longer for new sockets, and forgotten with its last user.</summary>
+    public bool IsRetired { get; set; }
+
     public ulong OctetsOut { get; set; }
 
     public AddressType Type => Prefix.Type;
@@ -119,6 +122,9 @@ internal sealed class ModelQuestion
     public required bool OnNet { get; init; }
 
     public required Timestamp Deadline { get; init; }
+
+    /// <summary>Asked for one socket, which wants a prefix of its own (ON_NET as draft-17 reads it).</summary>
+    public bool IsOwn { get; init; }
 
     /// <summary>The number by which the engine knows it.</summary>
     public int? Id { get; set; }

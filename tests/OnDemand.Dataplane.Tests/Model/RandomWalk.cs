@@ -115,11 +115,11 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((_, index) => World.Bit(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
-                if (!_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
+                if (!Returns(advertised.Prefix) && !_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
                 {
                     _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
                 }
@@ -142,6 +142,10 @@ internal sealed class RandomWalk
                 break;
         }
     }
+
+    private bool Returns(IpPrefix prefix) =>
+        _twins.Model.Flows.Any(flow => !flow.Address.IsUsable && flow.Address.Prefix.Prefix == prefix)
+        && (prefix.IsSingleAddress || World.Prefixes.Contains((prefix, AddressType.Fixed)));
 
     private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
@@ -315,7 +319,7 @@ internal sealed class RandomWalk
         inbound &= flow is not null;
         whole = whole with { Checksum = step.C % 5 == 0 ? ChecksumState.Wrong : step.C % 5 == 1 ? ChecksumState.Absent : ChecksumState.Right };
         List<byte[]> pieces = [.. whole.BuildFragments(++_datagram, 40, 72)];
-        if (step.C % 7 == 0)
+        if (step.C % 7 == 0 && _twins.Options.MaximumHeldFrames > 3)
         {
             pieces.Add(pieces[step.C % 3]);                                                      // once more
         }

@@ -106,14 +106,14 @@ internal sealed partial class ReferenceDataplane
         ModelQuestion? question = _questions.Find(question => question.Id == answer.Id);
         if (question is not null)
         {
-            if (answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix)
+            if (_attached && answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix)
                 && answer.Prefix.PreferredLifetime > Duration.Zero)
             {
                 Grant(question, answer.Prefix, now);
             }
             else
             {
-                Refuse(question, answer.Kind == PrefixAnswerKind.Unsupported, now);
+                Refuse([question], answer.Kind == PrefixAnswerKind.Unsupported, now);
             }
         }
 
@@ -273,11 +273,9 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
-        {
-            _held.Remove(held);
-            Release(held, now);
-        }
+        _granting = true;
+        ReleaseHeld([question], now);
+        _granting = false;
     }
 
     // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.
@@ -291,34 +289,44 @@ internal sealed partial class ReferenceDataplane
         }
     }
 
-    private void Serve(ModelQuestion question, Timestamp now)
+    private void Serve(ModelQuestion question, Timestamp now) => Serve([question], now);
+
+    private void Serve(List<ModelQuestion> questions, Timestamp now)
     {
-        foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
+        foreach (ModelRequest request in questions.SelectMany(question => question.Waiting).Where(_requests.Contains))
         {
             request.IsWaiting = false;
             Acquire(request, mayAskAnew: true, now);
         }
 
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
+        ReleaseHeld(questions, now);
+    }
+
+    private void ReleaseHeld(List<ModelQuestion> questions, Timestamp now)
+    {
+        foreach (ModelHeldFrame held in _held.Where(held => held.Question is not null && questions.Contains(held.Question)).ToList())
         {
             _held.Remove(held);
             Release(held, now);
         }
     }
 
-    private void Refuse(ModelQuestion question, bool unsupported, Timestamp now)
+    private void Refuse(List<ModelQuestion> questions, bool unsupported, Timestamp now)
     {
-        _questions.Remove(question);
-        if (unsupported)
+        foreach (ModelQuestion question in questions)
         {
-            _unsupported.Add(question.Type);
-        }
-        else
-        {
-            _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
+            _questions.Remove(question);
+            if (unsupported)
+            {
+                _unsupported.Add(question.Type);
+            }
+            else
+            {
+                _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
+            }
         }
 
-        Serve(question, now);   // with a refusal, unless a move has brought the type meanwhile
+        Serve(questions, now);   // with a refusal, unless a move has brought the type meanwhile
     }
 
     private void Acquire(ModelRequest request, bool mayAskAnew, Timestamp now)
@@ -352,7 +360,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: asksAnew))
+        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: request.Outcome.OnNet))
         {
             case DropReason.None:
                 request.IsWaiting = true;

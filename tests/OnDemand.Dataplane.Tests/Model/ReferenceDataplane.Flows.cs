@@ -144,6 +144,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelVerdict verdict = held.Inbound ? Inbound(held.Frame, held.Info, now) : Outbound(held.Frame, held.Info, shown, now);
+        verdict = verdict.Or is { Kind: VerdictKind.Forward } && shown is not null ? verdict.Or : verdict;
         if (verdict.Kind == VerdictKind.Forward)
         {
             bool toHost = held.Inbound || verdict.Forward == ForwardReason.Hairpin;

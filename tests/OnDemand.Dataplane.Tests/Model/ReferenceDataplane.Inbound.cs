@@ -137,7 +137,7 @@ internal sealed partial class ReferenceDataplane
 
             if (_flows.Count >= _options.MaximumFlows)
             {
-                return ModelVerdict.Dropped(DropReason.FlowTableFull);
+                return ModelVerdict.Dropped(DropReason.FlowTableFull) with { Or = ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) };
             }
 
             flow = new ModelFlow { Key = key, Address = typed, State = PickedUpState(quoted), LastSeen = now };

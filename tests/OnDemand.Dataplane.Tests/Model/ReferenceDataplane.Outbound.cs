@@ -217,7 +217,7 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
-    private bool AwaitsNew(ModelFlowKey flow) => _options.OnNet == OnNetReading.RequestNew
+    private bool AwaitsNew(ModelFlowKey flow) => !_granting && _options.OnNet == OnNetReading.RequestNew
         && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
 
     private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
@@ -277,7 +277,8 @@ internal sealed partial class ReferenceDataplane
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
         PolicyOutcome outcome = OutcomeOf(flow);
-        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && IsAllowed(prefix, outcome));
+        bool there = _prefixes.Any(prefix =>
+            prefix.IsForNewSockets && IsAllowed(prefix, outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
         if (!there || !_attached)
         {
             return;
@@ -387,8 +388,11 @@ internal sealed partial class ReferenceDataplane
 
     // Which of our addresses this is: one that may be used before one that has ended.
     private ModelAddress? Known(IpAddress address) => _addresses
-        .Where(typed => typed.External == address)
+        .Where(typed => typed.External == address && (!typed.IsRetired || IsInUse(typed)))
         .OrderByDescending(typed => typed.IsUsable)
         .ThenByDescending(typed => typed.Since)
         .FirstOrDefault();
+
+    private bool IsInUse(ModelAddress address) =>
+        _flows.Values.Any(flow => flow.Address == address || flow.OldAddress == address) || _bindings.Values.Any(binding => binding.Address == address);
 }

@@ -104,6 +104,7 @@ internal sealed partial class ReferenceDataplane
             return address;
         }
 
+        address.IsRetired = true;
         address.Prefix.Current.Remove(address.Internal);
         return AddressOf(address.Prefix, address.Internal, now)!;
     }
@@ -123,7 +124,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         (AddressType Type, bool OnNet) key = (outcome.Type, outcome.OnNet);
-        question = anew ? null : _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
+        question = anew ? null : _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet && !question.IsOwn);
         if (question is not null)
         {
             return DropReason.None;
@@ -134,7 +135,7 @@ internal sealed partial class ReferenceDataplane
             return DropReason.Refused;
         }
 
-        question = new ModelQuestion { Type = key.Type, OnNet = key.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout) };
+        question = new ModelQuestion { Type = key.Type, OnNet = key.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout), IsOwn = anew };
         _questions.Add(question);
         Questions.Add(new PrefixRequest(-1, key.Type, key.OnNet));
         return DropReason.None;
