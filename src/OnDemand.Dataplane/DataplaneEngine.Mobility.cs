@@ -58,6 +58,7 @@ public sealed partial class DataplaneEngine
             }
             else if (entry.Type == AddressType.GracefulReplacement && entry.State is PrefixState.Preferred or PrefixState.Deprecated)
             {
+                entry.ClosesByDetachment = true;
                 ClosePrefix(id, _options.DefaultWindow, now);
             }
         }
@@ -138,7 +139,13 @@ public sealed partial class DataplaneEngine
             case AddressType.Fixed or AddressType.SessionLasting when !retyped:
                 break;
             case AddressType.GracefulReplacement when !retyped:
-                ClosePrefix(id, window, now);
+                // A window that a move before this one opened goes on as it was promised; that of a detachment only waited for this.
+                if (entry.State != PrefixState.Closing || entry.ClosesByDetachment)
+                {
+                    entry.ClosesByDetachment = false;
+                    ClosePrefix(id, window, now);
+                }
+
                 break;
             default:
                 EndPrefix(id, PrefixEnd.Moved, now);
@@ -193,6 +200,7 @@ public sealed partial class DataplaneEngine
             {
                 entry.State = state;
                 entry.ClosesAt = Timestamp.Never;
+                entry.ClosesByDetachment = false;
                 ReportPrefix(state == PrefixState.Preferred ? EngineEventKind.PrefixPreferred : EngineEventKind.PrefixDeprecated, id, now);
             }
         }
