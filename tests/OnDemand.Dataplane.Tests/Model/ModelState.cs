@@ -75,7 +75,9 @@ internal sealed class ModelBinding
     public int Requests { get; set; }
 }
 
-internal readonly record struct ModelFlowKey(byte Protocol, IpAddress Remote, ushort RemotePort, ushort LocalPort, IpAddress Internal);
+/// <summary>A flow's key; a native socket's has its typed address, which is another one each time its prefix comes back.</summary>
+internal readonly record struct ModelFlowKey(
+    byte Protocol, IpAddress Remote, ushort RemotePort, ushort LocalPort, IpAddress Internal, ModelAddress? Native = null);
 
 /// <summary>A flow.</summary>
 internal sealed class ModelFlow

@@ -63,13 +63,13 @@ internal sealed class RandomWalk
                 _twins.Inbound(Packet(Remote(step), RemotePort(step), typed, LocalPort(step), step, toRemote: false));
                 break;
             case StepKind.Mirror when model.Flows.Count > 0:
-                Mirror(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
+                Mirror(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step with { D = model.IsAttached ? step.D : (step.D % 16) + (16 * 32 * 7) }, toRemote: true));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
-                Errors(step, model.Flows.OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
+                Errors(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Fragments:
                 Fragments(step);
@@ -77,7 +77,7 @@ internal sealed class RandomWalk
             case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
-            case StepKind.Request:
+            case StepKind.Request when !model.IsBindingTableFull:
                 Request(step);
                 break;
             case StepKind.CloseSocket when model.Requests.Count > 0:
@@ -118,7 +118,12 @@ internal sealed class RandomWalk
                 _twins.Attach([.. World.Prefixes.Where((_, index) => World.Bit(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
-                _twins.Advertise([Advertisement(World.Prefixes[step.A % World.Prefixes.Length], step.C)], step.B % 2 == 0);
+                (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
+                if (!_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
+                {
+                    _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
+                }
+
                 break;
             case StepKind.Withdraw:
                 _twins.Withdraw(World.Prefixes[step.A % World.Prefixes.Length].Prefix, Duration.FromSeconds(step.B % 3 == 0 ? 0 : step.B % 30));
@@ -137,6 +142,8 @@ internal sealed class RandomWalk
                 break;
         }
     }
+
+    private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
     private static ushort LocalPort(WalkStep step) => (ushort)(World.FirstPort + (step.A % World.Ports));
 
@@ -164,6 +171,7 @@ internal sealed class RandomWalk
     private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
+        protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
         ushort identifier = toRemote ? sourcePort : destinationPort;
@@ -230,7 +238,7 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, Math.Max(flow.Key.LocalPort, flow.Key.RemotePort), reply: inbound == (flow.Key.LocalPort != 0)),
             _ => Frames.Other(source, destination, protocol),
         };
-        frame = (flow.IsNative && !_twins.Model.IsAttached ? frame : Dressed(frame, step.D / 16)) with { Destination = destination };
+        frame = Dressed(frame, step.D / 16) with { Destination = destination };
         if (inbound)
         {
             _twins.Inbound(frame);
@@ -267,7 +275,7 @@ internal sealed class RandomWalk
         }
 
         bool inbound = step.D % 2 == 0;
-        ushort localPort = step.D % 7 == 0 && flow.Key.Protocol != IpProtocol.Tcp ? (ushort)4444 : flow.Key.LocalPort;
+        ushort localPort = step.D % 7 == 0 ? (ushort)4444 : flow.Key.LocalPort;
         IpAddress near = inbound ? typed : flow.Key.Internal;
         (IpAddress source, ushort sourcePort) = inbound ? (near, localPort) : (flow.Key.Remote, flow.Key.RemotePort);
         (IpAddress destination, ushort destinationPort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, localPort);
@@ -300,7 +308,7 @@ internal sealed class RandomWalk
     {
         bool inbound = step.D % 3 == 0;
         ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && !flow.IsNative && flow.Address.External is not null)
-            .OrderBy(flow => flow.Key.ToString(), StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
+            .OrderBy(Order, StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
         TestFrame whole = inbound && flow is not null
             ? Frames.Udp(flow.Key.Remote, flow.Key.RemotePort, flow.Address.External!.Value, flow.Key.LocalPort, 100)
             : Frames.Udp(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step), 100);

@@ -55,6 +55,11 @@ internal sealed partial class ReferenceDataplane
             _attached = false;
             foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsUsable))
             {
+                if (prefix is { Type: AddressType.GracefulReplacement, State: PrefixState.Closing })
+                {
+                    continue;   // its window stays as the network said
+                }
+
                 Leave(prefix, _options.DefaultWindow, otherType: false, now);
             }
         }
@@ -251,9 +256,9 @@ internal sealed partial class ReferenceDataplane
             UnusedSince = now,
         };
         _prefixes.Add(prefix);
-        foreach (IpPrefix single in _options.Internal.Where(single => single.IsSingleAddress))
+        foreach (IpAddress internalAddress in _internals)
         {
-            AddressOf(prefix, single.Address, now);
+            AddressOf(prefix, internalAddress, now);
         }
 
         return prefix;
@@ -356,7 +361,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Outcome, out ModelQuestion? question, now))
+        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: asksAnew))
         {
             case DropReason.None:
                 request.IsWaiting = true;

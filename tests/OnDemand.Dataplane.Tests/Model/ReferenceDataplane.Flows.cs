@@ -92,16 +92,16 @@ internal sealed partial class ReferenceDataplane
         return ResetHost(flow, packet, info);
     }
 
-    private ModelVerdict ResetHost(ModelFlow flow, NaivePacket packet, FrameInfo info) => ResetHost(flow.Key, null, packet, info);
+    private ModelVerdict ResetHost(ModelFlow flow, NaivePacket packet, FrameInfo info) => ResetHost(flow.Key, flow, null, packet, info);
 
-    private ModelVerdict ResetHost(ModelFlowKey key, ModelAddress? native, NaivePacket packet, FrameInfo info)
+    private ModelVerdict ResetHost(ModelFlowKey key, ModelFlow? flow, ModelAddress? native, NaivePacket packet, FrameInfo info)
     {
         if (packet.Control.HasFlag(TcpControl.Rst))
         {
             return ModelVerdict.Dropped(DropReason.AddressEnded);
         }
 
-        uint sequence = packet.Control.HasFlag(TcpControl.Ack) ? packet.Acknowledgment : 0;
+        uint sequence = packet.Control.HasFlag(TcpControl.Ack) ? packet.Acknowledgment : flow?.HostAcknowledged ?? flow?.RemoteEnd ?? 0;
         Outputs.Add(Reset(key, native, sequence, packet.SequenceEnd, info.Tag));
         return ModelVerdict.Replied(DropReason.AddressEnded);
     }
@@ -220,22 +220,25 @@ internal sealed partial class ReferenceDataplane
         }
 
         datagram.Ranges.Add(range);
-        return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, datagram, inbound);
+        return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, packet, datagram, inbound);
     }
 
-    private ModelVerdict Follow(byte[] frame, FrameInfo info, ModelDatagram datagram, bool inbound) => datagram.First switch
+    private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) => datagram.First switch
     {
         ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
         ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
         ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
         _ when !datagram.Address!.IsUsable => ModelVerdict.Dropped(DropReason.AddressEnded),
         _ when !_attached => ModelVerdict.Dropped(DropReason.Detached),
-        _ => ModelVerdict.Sent(
-            ForwardReason.Rewritten,
-            inbound
-                ? NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)
-                : NaiveRewrite.Source(frame, info, datagram.Address!.External ?? Stand(datagram.Address!.Prefix))),
+        _ when inbound => ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)),
+        _ => FollowOutbound(frame, info, packet, datagram.Address!),
     };
+
+    private static ModelVerdict FollowOutbound(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress address)
+    {
+        address.OctetsOut += (ulong)packet.PacketLength;
+        return ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Source(frame, info, address.External ?? Stand(address.Prefix)));
+    }
 
     // Fragments whose first never came are dropped, or where what cannot be rewritten may pass, they pass.
     private void ExpireDatagram((bool, IpAddress, IpAddress, uint) key, ModelDatagram datagram, Timestamp now)

@@ -68,7 +68,7 @@ internal sealed partial class ReferenceDataplane
     {
         ModelFlowKey key = InboundKey(packet, typed.Internal);
         ModelFlow? flow = _flows.GetValueOrDefault(key)
-            ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination });
+            ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination, Native = typed });
         bool tcp = packet.Protocol == IpProtocol.Tcp;
         if (flow is { State: FlowState.Closed or FlowState.Reset } && tcp && IsOpening(packet))
         {
@@ -127,7 +127,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelFlowKey key = OutboundKey(quoted) with { Internal = typed.Internal };
-        ModelFlow? flow = _flows.GetValueOrDefault(key) ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination });
+        ModelFlow? flow = _flows.GetValueOrDefault(key) ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination, Native = typed });
         if (flow is null)
         {
             if (!_options.PickUpMidFlow)
@@ -174,9 +174,9 @@ internal sealed partial class ReferenceDataplane
                 : Rewritten(flow.Address, frame, info, packet, shown, now);
         }
 
-        if (!_options.PickUpMidFlow)
+        if (!_options.PickUpMidFlow || !_attached)
         {
-            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow);
+            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) with { Or = _attached ? null : ModelVerdict.Dropped(DropReason.Detached) };
         }
 
         if (_flows.Count >= _options.MaximumFlows)

@@ -72,9 +72,9 @@ internal sealed partial class ReferenceDataplane
         {
             // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
             return native is null ? Untranslatable(frame, reason)
+                : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
                 : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
-                : native.IsUsable ? ModelVerdict.Sent(ForwardReason.Native, frame)
-                : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
+                : ModelVerdict.Sent(ForwardReason.Native, frame);
         }
 
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
@@ -118,6 +118,7 @@ internal sealed partial class ReferenceDataplane
 
         if (flow.State == FlowState.Stranded)
         {
+            flow.LastSeen = now;
             return ResetHost(flow, packet, info);
         }
 
@@ -188,7 +189,7 @@ internal sealed partial class ReferenceDataplane
             return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
         }
 
-        ModelAddress? address = AwaitsNew(key) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = AwaitsNew(flow) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
             if (!_attached)
@@ -196,7 +197,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(outcome, out ModelQuestion? question, now);
+            DropReason reason = Ask(outcome, AwaitedBy(key), out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -215,10 +216,12 @@ internal sealed partial class ReferenceDataplane
         return null;
     }
 
-    // A socket that asked for a prefix of its own waits for that one, though others are there.
-    private bool AwaitsNew(ModelBindingKey key) => _options.OnNet == OnNetReading.RequestNew && _requests.Any(request =>
-        request.IsWaiting && request.Outcome.OnNet
-        && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key);
+    // A socket that asked for a prefix of its own has that one or none, though others are there.
+    private bool AwaitsNew(ModelFlowKey flow) => _options.OnNet == OnNetReading.RequestNew
+        && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
+
+    private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
+        request.IsWaiting && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key));
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -234,7 +237,7 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict Rewritten(ModelAddress address, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         _used = address;
-        address.OctetsOut += (ulong)packet.PacketLength;
+        address.OctetsOut += packet.Shape == NaiveShape.Error ? 0 : (ulong)packet.PacketLength;   // errors are about a flow, not of it
         if (shown is not null)
         {
             Adopt(address, IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)));
@@ -274,7 +277,7 @@ internal sealed partial class ReferenceDataplane
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
         PolicyOutcome outcome = OutcomeOf(flow);
-        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == flow.Address.Type && IsAllowed(prefix, outcome));
+        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && IsAllowed(prefix, outcome));
         if (!there || !_attached)
         {
             return;
@@ -302,7 +305,7 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict Native(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress address, Timestamp now)
     {
-        ModelFlowKey key = OutboundKey(packet);
+        ModelFlowKey key = OutboundKey(packet) with { Native = address };
         ModelFlow? flow = _flows.GetValueOrDefault(key);
         if (!address.IsUsable)
         {
@@ -318,7 +321,7 @@ internal sealed partial class ReferenceDataplane
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
                 : packet.Protocol == IpProtocol.Tcp
-                ? ResetHost(key, address, packet, info)
+                ? ResetHost(key, flow, address, packet, info)
                 : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
         }
 

@@ -11,14 +11,12 @@ internal sealed partial class ReferenceDataplane
 {
     private const int HostInterface = 1;
 
-    private PolicyOutcome Decide(in FlowFacts facts)
-    {
-        (byte protocol, IpAddress internalAddress, ushort localPort) = (facts.Protocol, facts.Internal, facts.LocalPort);
-        ModelRequest? request =
-            _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
-            ?? _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named.IsUnspecified);
-        return request?.Outcome ?? _policy.Match(facts).Outcome;
-    }
+    private PolicyOutcome Decide(in FlowFacts facts) =>
+        RequestOf(facts.Protocol, facts.Internal, facts.LocalPort)?.Outcome ?? _policy.Match(facts).Outcome;
+
+    private ModelRequest? RequestOf(byte protocol, IpAddress internalAddress, ushort localPort) =>
+        _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
+        ?? _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named.IsUnspecified);
 
     private ModelAddress? Choose(PolicyOutcome outcome, IpAddress internalAddress, IpAddress destination, Timestamp now)
     {
@@ -111,16 +109,21 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>Asks the network, or says why not.</summary>
-    private DropReason Ask(PolicyOutcome outcome, out ModelQuestion? question, Timestamp now)
+    private DropReason Ask(PolicyOutcome outcome, ModelQuestion? awaited, out ModelQuestion? question, Timestamp now, bool anew = false)
     {
-        question = null;
+        question = awaited;
+        if (awaited is not null)
+        {
+            return DropReason.None;
+        }
+
         if (outcome.Type == AddressType.None)
         {
             return DropReason.NoSource;
         }
 
         (AddressType Type, bool OnNet) key = (outcome.Type, outcome.OnNet);
-        question = _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
+        question = anew ? null : _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
         if (question is not null)
         {
             return DropReason.None;

@@ -63,6 +63,8 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
+    public bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
+
     public int HeldCount => _held.Count;
 
     public bool IsAttached => _attached;
