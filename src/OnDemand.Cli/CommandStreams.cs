@@ -26,7 +26,7 @@ internal sealed record CommandStreams(Stream Input, Stream Output, TextWriter Er
     /// <param name="path">The path; <c>-</c> for standard output.</param>
     /// <returns>The stream, to be disposed.</returns>
     public Stream CreateOutput(string path) => path == ReplayOptions.StandardStream
-        ? Output
+        ? new SharedStream(Output)
         : new FileStream(path, FileMode.Create, FileAccess.Write, FileShare.Read, bufferSize: 0);
 
     /// <summary>Creates a text file in UTF-8, or opens standard output.</summary>

@@ -35,7 +35,7 @@ public sealed partial class DataplaneEngine
 
         foreach (ref readonly PrefixAdvertisement prefix in prefixes)
         {
-            _ = Learn(prefix, authenticated: true, onDemand: false, now);
+            _ = Learn(prefix, authenticated: true, given: true, onDemand: false, now);
         }
 
         SettleFulfilled(now);
@@ -58,6 +58,7 @@ public sealed partial class DataplaneEngine
             }
             else if (entry.Type == AddressType.GracefulReplacement && entry.State is PrefixState.Preferred or PrefixState.Deprecated)
             {
+                entry.ClosesByDetachment = true;
                 ClosePrefix(id, _options.DefaultWindow, now);
             }
         }
@@ -106,7 +107,7 @@ public sealed partial class DataplaneEngine
 
         foreach (ref readonly PrefixAdvertisement prefix in prefixes)
         {
-            _ = Learn(prefix, authenticated, onDemand: false, now);
+            _ = Learn(prefix, authenticated, given: false, onDemand: false, now);
         }
 
         SettleFulfilled(now);
@@ -138,7 +139,13 @@ public sealed partial class DataplaneEngine
             case AddressType.Fixed or AddressType.SessionLasting when !retyped:
                 break;
             case AddressType.GracefulReplacement when !retyped:
-                ClosePrefix(id, window, now);
+                // A window that a move before this one opened goes on as it was promised; that of a detachment only waited for this.
+                if (entry.State != PrefixState.Closing || entry.ClosesByDetachment)
+                {
+                    entry.ClosesByDetachment = false;
+                    ClosePrefix(id, window, now);
+                }
+
                 break;
             default:
                 EndPrefix(id, PrefixEnd.Moved, now);
@@ -146,8 +153,8 @@ public sealed partial class DataplaneEngine
         }
     }
 
-    // Adds a prefix or renews the one that is there.
-    private int Learn(in PrefixAdvertisement advertisement, bool authenticated, bool onDemand, Timestamp now)
+    // Adds a prefix or renews the one that is there. Only one that is given anew, at attachment or in answer, comes back from its window.
+    private int Learn(in PrefixAdvertisement advertisement, bool authenticated, bool given, bool onDemand, Timestamp now)
     {
         if (!advertisement.IsAcceptable)
         {
@@ -157,7 +164,7 @@ public sealed partial class DataplaneEngine
         int id = _prefixes.Find(advertisement.Prefix);
         if (id >= 0)
         {
-            Renew(id, advertisement, authenticated, now);
+            Renew(id, advertisement, authenticated, given, now);
             return _prefixes[id].State == PrefixState.Ended ? -1 : id;
         }
 
@@ -176,7 +183,7 @@ public sealed partial class DataplaneEngine
         return id;
     }
 
-    private void Renew(int id, in PrefixAdvertisement advertisement, bool authenticated, Timestamp now)
+    private void Renew(int id, in PrefixAdvertisement advertisement, bool authenticated, bool given, Timestamp now)
     {
         ref PrefixEntry entry = ref _prefixes[id];
         if (!_prefixes.Renew(id, advertisement, authenticated, now))
@@ -185,14 +192,14 @@ public sealed partial class DataplaneEngine
             return;
         }
 
-        bool backInTime = entry.State == PrefixState.Closing && entry.Attachment == _attachment;
-        if (entry.State != PrefixState.Closing || backInTime)
+        if (entry.State != PrefixState.Closing || given)
         {
             PrefixState state = entry.PreferredUntil > now ? PrefixState.Preferred : PrefixState.Deprecated;
             if (state != entry.State)
             {
                 entry.State = state;
                 entry.ClosesAt = Timestamp.Never;
+                entry.ClosesByDetachment = false;
                 ReportPrefix(state == PrefixState.Preferred ? EngineEventKind.PrefixPreferred : EngineEventKind.PrefixDeprecated, id, now);
             }
         }

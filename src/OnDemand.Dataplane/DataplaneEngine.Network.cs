@@ -39,7 +39,7 @@ public sealed partial class DataplaneEngine
         ref Question question = ref _questions[at];
         bool granted = answer.Kind == PrefixAnswerKind.Granted && _attached && answer.Prefix.Type == question.Type
             && answer.Prefix.PreferredLifetime > Duration.Zero;
-        int prefix = granted ? Learn(answer.Prefix, authenticated: true, onDemand: true, now) : -1;
+        int prefix = granted ? Learn(answer.Prefix, authenticated: true, given: true, onDemand: true, now) : -1;
         if (prefix >= 0 && _prefixes[prefix].Type == question.Type && _prefixes[prefix].State is PrefixState.Preferred or PrefixState.Deprecated)
         {
             _prefixes[prefix].Attachment = _attachment;

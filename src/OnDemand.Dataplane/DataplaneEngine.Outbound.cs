@@ -179,8 +179,20 @@ public sealed partial class DataplaneEngine
     {
         Prepare(frame, info, inbound: true, out Prepared back);
         Verdict verdict = Inbound(frame, ref back, info, now);
-        return verdict.Kind != VerdictKind.Forward ? verdict
-            : Verdict.Sent(verdict.Forward == ForwardReason.NotOurs ? ForwardReason.Rewritten : ForwardReason.Hairpin, id);
+        if (verdict.Kind != VerdictKind.Forward)
+        {
+            return verdict;
+        }
+
+        if (verdict.Forward == ForwardReason.Untranslatable)
+        {
+            // Half a translation is none: the frame passes as it came.
+            ref TypedAddress source = ref _addresses.Typed(_flows.Entry(id).Address);
+            AddressRewrite.Source(frame, back.Layout, source.Internal, InternetChecksum.Negate(source.Difference), info.PartialChecksum);
+            return verdict;
+        }
+
+        return Verdict.Sent(verdict.Forward == ForwardReason.NotOurs ? ForwardReason.Rewritten : ForwardReason.Hairpin, id);
     }
 
     // The flow that was here is gone, and with it perhaps, as its last user, the ended address that a native socket is bound to.
@@ -317,7 +329,8 @@ public sealed partial class DataplaneEngine
         }
 
         SourceChoice choice = Rebind(frame, prepared, ref entry, mayAsk: ended, now);
-        if (choice.Result == ChoiceResult.Chosen)
+        bool opaque = prepared.Layout.Shape == FrameShape.OpaqueTransport;
+        if (choice.Result == ChoiceResult.Chosen && !(opaque && _addresses.Typed(choice.Address).Difference != 0))
         {
             GoOver(id, ref entry, choice, keepOld: !ended, now);
             return true;
@@ -325,7 +338,17 @@ public sealed partial class DataplaneEngine
 
         if (!ended)
         {
+            AbandonBinding(choice.Binding, now);
             return true;
+        }
+
+        if (choice.Result == ChoiceResult.Chosen)
+        {
+            // There is an address, but not one that this transport can go over to.
+            RemoveFlow(id, now);
+            AbandonBinding(choice.Binding, now);
+            verdict = Untranslatable(FrameShape.OpaqueTransport);
+            return false;
         }
 
         verdict = NotChosen(frame, prepared, info, choice, now);

@@ -64,6 +64,7 @@ internal struct PrefixEntry
     public PrefixState State;
     public bool Home;               // an RFC 6724 rule 4 home address
     public bool OnDemand;           // asked for, not given at attachment
+    public bool ClosesByDetachment; // its window opened when the host detached
     public int Attachment;          // number of the attachment that gave or renewed it last
     public Timestamp PreferredUntil;
     public Timestamp ValidUntil;

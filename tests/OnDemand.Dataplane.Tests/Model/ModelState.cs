@@ -26,6 +26,8 @@ internal sealed class ModelPrefix
 
     public Timestamp ClosesAt { get; set; } = Timestamp.Never;
 
+    public bool WasLeftByDetachment { get; set; }
+
     public Timestamp UnusedSince { get; set; }
 
     public bool WasUsed { get; set; }

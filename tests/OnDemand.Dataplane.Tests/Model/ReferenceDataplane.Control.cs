@@ -192,8 +192,17 @@ internal sealed partial class ReferenceDataplane
             case AddressType.Fixed or AddressType.SessionLasting:
                 prefix.State = otherType ? PrefixState.Ended : prefix.State;
                 break;
+            case AddressType.GracefulReplacement when otherType:
+                prefix.State = PrefixState.Ended;
+                break;
             case AddressType.GracefulReplacement:
-                Close(prefix, window, now);
+                // The first window counts; one that a detachment opened gives way to the next network's.
+                if (prefix.State != PrefixState.Closing || prefix.WasLeftByDetachment)
+                {
+                    prefix.WasLeftByDetachment = !_attached;
+                    Close(prefix, window, now);
+                }
+
                 break;
             default:
                 prefix.State = PrefixState.Ended;
