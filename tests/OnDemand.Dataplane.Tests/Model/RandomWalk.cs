@@ -168,7 +168,14 @@ internal sealed class RandomWalk
     // Any address that has been seen, of whatever age; the youngest are the likeliest.
     private IpAddress? AnyAddress(int number)
     {
-        List<IpAddress> seen = [.. _twins.Model.Addresses.Where(address => address.External is not null).Select(address => address.External!.Value)];
+        IReadOnlyList<ModelAddress> addresses = _twins.Model.Addresses;
+        List<IpAddress> seen =
+        [
+            .. addresses
+                .Where(address => address.External is not null
+                    && !addresses.Any(other => other.External == address.External && other.IsUsable && !other.IsShown))
+                .Select(address => address.External!.Value),
+        ];
         return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count] : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
     }
 

@@ -290,6 +290,11 @@ internal sealed partial class ReferenceDataplane
     // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.
     private void SettleQuestions(Timestamp now)
     {
+        if (!_attached)
+        {
+            return;
+        }
+
         foreach (ModelQuestion question in _questions.Where(question =>
             !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type)).ToList())
         {

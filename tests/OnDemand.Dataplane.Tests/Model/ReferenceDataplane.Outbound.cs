@@ -197,7 +197,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(outcome, AwaitedBy(key), out ModelQuestion? question, now);
+            DropReason reason = Ask(outcome, AwaitedBy(flow), out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -220,8 +220,10 @@ internal sealed partial class ReferenceDataplane
     private bool AwaitsNew(ModelFlowKey flow) => !_granting && _options.OnNet == OnNetReading.RequestNew
         && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
 
-    private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
-        request.IsWaiting && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key));
+    private ModelQuestion? AwaitedBy(ModelFlowKey flow) =>
+        RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { IsWaiting: true } request
+            ? _questions.Find(question => question.Waiting.Contains(request))
+            : null;
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {

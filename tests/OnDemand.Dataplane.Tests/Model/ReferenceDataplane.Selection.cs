@@ -81,6 +81,7 @@ internal sealed partial class ReferenceDataplane
             Internal = internalAddress,
             Since = now,
             IsExact = single,
+            IsShown = single,
             External = single ? prefix.Prefix.Address : before,
         };
         prefix.Current.Add(internalAddress, address);
@@ -144,6 +145,7 @@ internal sealed partial class ReferenceDataplane
     /// <summary>Takes over the address that the engine shows, or says what is wrong with it.</summary>
     private void Adopt(ModelAddress address, IpAddress shown)
     {
+        address.IsShown = true;
         if (address.External is not null)
         {
             return;   // what was shown is compared as part of the frame
