@@ -246,7 +246,8 @@ internal sealed partial class ReferenceDataplane
     {
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
-        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0)
+        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0
+            || (!_attached && orphans[0].Inbound))
         {
             _datagrams.Remove(key);
             return;

@@ -129,6 +129,11 @@ internal sealed partial class ReferenceDataplane
                 return Strand(flow, packet, info, now);
             }
 
+            if (!_attached)
+            {
+                return ModelVerdict.Dropped(DropReason.Detached);
+            }
+
             if (GoOver(flow, frame, info, now) is ModelVerdict ended)
             {
                 return ended;
@@ -186,7 +191,7 @@ internal sealed partial class ReferenceDataplane
 
         if (binding is null && _bindings.Count >= _options.MaximumBindings)
         {
-            return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
+            return _attached ? Answer(frame, info, Prohibited, DropReason.BindingTableFull) : ModelVerdict.Dropped(DropReason.Detached);
         }
 
         ModelAddress? address = AwaitsNew(flow) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
@@ -281,7 +286,8 @@ internal sealed partial class ReferenceDataplane
         PolicyOutcome outcome = OutcomeOf(flow);
         bool there = _prefixes.Any(prefix =>
             prefix.IsForNewSockets && IsAllowed(prefix, outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
-        if (!there || !_attached)
+        var key = new ModelBindingKey(flow.Key.Protocol, flow.Key.Internal, flow.Key.LocalPort, outcome);
+        if (!there || !_attached || (!_bindings.ContainsKey(key) && IsBindingTableFull))
         {
             return;
         }
@@ -356,6 +362,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         Track(flow, packet, inbound: false, now);
+        address.OctetsOut += (ulong)packet.PacketLength;
         return ModelVerdict.Sent(ForwardReason.Native, frame);
     }
 

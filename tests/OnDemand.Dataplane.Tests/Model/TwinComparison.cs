@@ -41,7 +41,7 @@ internal static class TwinComparison
     public static void Replies(List<SetscReply> actual, List<SetscReply> expected)
     {
         ModelMismatchException.If(actual.Count != expected.Count, $"{actual.Count} replies, not {expected.Count}: {string.Join("; ", expected)}");
-        foreach ((SetscReply reply, SetscReply should) in actual.Zip(expected))
+        foreach ((SetscReply reply, SetscReply should) in actual.OrderBy(reply => reply.Token).Zip(expected.OrderBy(reply => reply.Token)))
         {
             bool granted = should.Status == SetscStatus.Granted;
             bool same = granted ? reply == should : (reply.Token, reply.Status) == (should.Token, should.Status);
