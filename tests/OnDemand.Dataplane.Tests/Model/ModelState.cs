@@ -105,10 +105,10 @@ internal sealed class ModelFlow
     /// <summary>The furthest acknowledgment number that the host sent.</summary>
     public uint? HostAcknowledged { get; set; }
 
-    /// <summary>Where the remote's segments end.</summary>
+    /// <summary>Where the remote's last segment ends.</summary>
     public uint? RemoteEnd { get; set; }
 
-    /// <summary>Where the host's segments end.</summary>
+    /// <summary>How far the host's segments reach.</summary>
     public uint? HostEnd { get; set; }
 
     public bool IsTcp => Key.Protocol == IpProtocol.Tcp;

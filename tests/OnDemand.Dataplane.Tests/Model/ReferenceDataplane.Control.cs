@@ -271,7 +271,7 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            ModelAddress? address = question.OnNet ? AddressOf(prefix, request.Internal, now) : null;
+            ModelAddress? address = question.IsOwn && _options.OnNet == OnNetReading.RequestNew ? AddressOf(prefix, request.Internal, now) : null;
             if (address is not null)
             {
                 Bind(request, address);

@@ -44,7 +44,7 @@ internal sealed partial class ReferenceDataplane
 
         if (inbound)
         {
-            flow.RemoteEnd = Later(flow.RemoteEnd, packet.SequenceEnd);
+            flow.RemoteEnd = packet.SequenceEnd;
         }
         else
         {

@@ -25,9 +25,11 @@ internal static class TwinComparison
     {
         // Resets of the sweep have no frame that they answer, and come in the order of the engine's table.
         List<(OutputFrame Info, byte[] Frame)> swept = [.. actual.Where(IsSwept).OrderBy(Key)];
-        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))];
+        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))
+            .ThenBy(output => Refusal(output.Info.Kind, output.Info.Tag))];
         List<ModelOutput> sweeping = [.. expected.Where(output => output.Unordered).OrderBy(Key)];
-        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))];
+        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))
+            .ThenBy(output => Refusal(output.Kind, output.Tag))];
         ModelMismatchException.If(
             swept.Count != sweeping.Count, $"{swept.Count} resets out of the sweep, not {sweeping.Count}: {string.Join("; ", sweeping)}");
         ModelMismatchException.If(
@@ -68,6 +70,9 @@ internal static class TwinComparison
 
     // A datagram's other fragments follow its first; how they stand to frames of other datagrams is not said.
     private static bool IsLater(byte[] frame, int networkOffset) => new NaivePacket(frame, networkOffset).Shape == NaiveShape.LaterFragment;
+
+    // Of questions that fail at once, which is told first is not said.
+    private static long Refusal(OutputKind kind, long tag) => kind == OutputKind.Icmpv6Error ? tag : 0;
 
     private static bool IsSwept((OutputFrame Info, byte[] Frame) output) => output.Info is { Kind: OutputKind.Reset, Tag: 0 };
 
