@@ -115,7 +115,7 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix) && !IsSecondOfAsked(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
@@ -142,6 +142,10 @@ internal sealed class RandomWalk
                 break;
         }
     }
+
+    private bool IsSecondOfAsked(int chosen, int index) =>
+        _twins.Model.OpenQuestions.Any(question => question.Type == World.Prefixes[index].Type)
+        && Enumerable.Range(0, index).Any(before => World.Bit(chosen, before) && World.Prefixes[before].Type == World.Prefixes[index].Type);
 
     private bool Returns(IpPrefix prefix) =>
         _twins.Model.Flows.Any(flow => !flow.Address.IsUsable && flow.Address.Prefix.Prefix == prefix)
@@ -353,7 +357,8 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        if (_twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
+        if (_twins.Model.HasBinding(protocol, named.IsUnspecified ? Frames.Host : named, port)
+            || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {
             return;
         }

@@ -54,7 +54,9 @@ internal sealed partial class ReferenceDataplane
                 : flow.HostAcknowledged;
         }
 
-        flow.State = Next(flow.State, packet.Control, inbound);
+        FlowState next = Next(flow.State, packet.Control, inbound);
+        flow.LastSeen = next == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
+        flow.State = next;
     }
 
     private static FlowState Next(FlowState state, TcpControl control, bool inbound)

@@ -68,6 +68,9 @@ internal sealed partial class ReferenceDataplane
 
     public bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
+    public bool HasBinding(byte protocol, IpAddress internalAddress, ushort localPort) => _bindings.Keys.Any(key =>
+        (key.Protocol, key.Internal, key.LocalPort) == (protocol, internalAddress, localPort));
+
     public int HeldCount => _held.Count;
 
     public bool IsAttached => _attached;
