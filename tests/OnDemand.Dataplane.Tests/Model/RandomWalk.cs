@@ -119,7 +119,7 @@ internal sealed class RandomWalk
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
-                if (!Returns(advertised.Prefix) && !_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
+                if (!Returns(advertised.Prefix))
                 {
                     _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
                 }
@@ -186,7 +186,6 @@ internal sealed class RandomWalk
     private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
-        protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
         ushort identifier = toRemote ? sourcePort : destinationPort;

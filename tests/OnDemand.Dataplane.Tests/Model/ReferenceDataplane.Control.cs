@@ -83,14 +83,14 @@ internal sealed partial class ReferenceDataplane
     public void Advertise(IReadOnlyList<PrefixAdvertisement> prefixes, bool authenticated, Timestamp now)
     {
         Elapse(now);
-        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => advertisement.IsAcceptable))
+        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => _attached && advertisement.IsAcceptable))
         {
             ModelPrefix? prefix = _prefixes.Find(prefix => prefix.IsUsable && prefix.Prefix == advertisement.Prefix);
             if (prefix is not null)
             {
                 Update(prefix, advertisement, authenticated, now);
             }
-            else if (_attached && advertisement.ValidLifetime > Duration.Zero)
+            else if (advertisement.ValidLifetime > Duration.Zero)
             {
                 Add(advertisement, onDemand: false, now);
             }

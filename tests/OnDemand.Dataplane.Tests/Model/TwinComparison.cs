@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
@@ -26,10 +27,10 @@ internal static class TwinComparison
         // Resets of the sweep have no frame that they answer, and come in the order of the engine's table.
         List<(OutputFrame Info, byte[] Frame)> swept = [.. actual.Where(IsSwept).OrderBy(Key)];
         List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))
-            .ThenBy(output => Refusal(output.Info.Kind, output.Info.Tag))];
+            .ThenBy(output => Stream(output.Info.Kind, output.Frame, output.Info.NetworkOffset, output.Info.Tag), StringComparer.Ordinal)];
         List<ModelOutput> sweeping = [.. expected.Where(output => output.Unordered).OrderBy(Key)];
         List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))
-            .ThenBy(output => Refusal(output.Kind, output.Tag))];
+            .ThenBy(output => Stream(output.Kind, output.Frame, output.NetworkOffset, output.Tag), StringComparer.Ordinal)];
         ModelMismatchException.If(
             swept.Count != sweeping.Count, $"{swept.Count} resets out of the sweep, not {sweeping.Count}: {string.Join("; ", sweeping)}");
         ModelMismatchException.If(
@@ -71,8 +72,17 @@ internal static class TwinComparison
     // A datagram's other fragments follow its first; how they stand to frames of other datagrams is not said.
     private static bool IsLater(byte[] frame, int networkOffset) => new NaivePacket(frame, networkOffset).Shape == NaiveShape.LaterFragment;
 
-    // Of questions that fail at once, which is told first is not said.
-    private static long Refusal(OutputKind kind, long tag) => kind == OutputKind.Icmpv6Error ? tag : 0;
+    // Frames of one conversation keep their order; of questions that are settled at once, which comes first is not said.
+    private static string Stream(OutputKind kind, byte[] frame, int networkOffset, long tag)
+    {
+        if (kind == OutputKind.Icmpv6Error)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"error {tag:D9}");
+        }
+
+        var packet = new NaivePacket(frame, networkOffset);
+        return $"{packet.Protocol} {packet.Destination} {packet.SourcePort} {packet.DestinationPort} {packet.Identification}";
+    }
 
     private static bool IsSwept((OutputFrame Info, byte[] Frame) output) => output.Info is { Kind: OutputKind.Reset, Tag: 0 };
 
