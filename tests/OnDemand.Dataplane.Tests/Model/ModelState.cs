@@ -66,8 +66,11 @@ internal sealed class ModelAddress
     public bool IsUsable => Prefix.IsUsable;
 }
 
+/// <summary>What a flow is to get, and the request that said so; a request's outcome is its own even where policy's is the same.</summary>
+internal readonly record struct ModelDecision(PolicyOutcome Outcome, ulong? Request = null);
+
 /// <summary>What makes two flows share an address.</summary>
-internal readonly record struct ModelBindingKey(byte Protocol, IpAddress Internal, ushort LocalPort, PolicyOutcome Outcome);
+internal readonly record struct ModelBindingKey(byte Protocol, IpAddress Internal, ushort LocalPort, ModelDecision Decision);
 
 /// <summary>A socket's address for one outcome.</summary>
 internal sealed class ModelBinding
@@ -128,8 +131,8 @@ internal sealed class ModelQuestion
 
     public required Timestamp Deadline { get; init; }
 
-    /// <summary>Asked for one socket, which wants a prefix of its own (ON_NET as draft-17 reads it).</summary>
-    public bool IsOwn { get; init; }
+    /// <summary>The request for which alone it was asked (ON_NET as draft-17 reads it).</summary>
+    public ulong? Owner { get; init; }
 
     /// <summary>The number by which the engine knows it.</summary>
     public int? Id { get; set; }
@@ -153,6 +156,8 @@ internal sealed class ModelRequest
     public required PolicyOutcome Outcome { get; init; }
 
     public ModelBinding? Binding { get; set; }
+
+    public ModelBindingKey Key => new(Protocol, Internal, LocalPort, new ModelDecision(Outcome, Token));
 
     public bool IsWaiting { get; set; }
 }

@@ -77,7 +77,7 @@ internal sealed class RandomWalk
             case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
-            case StepKind.Request when !model.IsBindingTableFull:
+            case StepKind.Request:
                 Request(step);
                 break;
             case StepKind.CloseSocket when model.Requests.Count > 0:
@@ -186,6 +186,7 @@ internal sealed class RandomWalk
     private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
+        protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
         ushort identifier = toRemote ? sourcePort : destinationPort;
@@ -237,6 +238,7 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
+        control = _twins.Now.Since(flow.LastSeen) > Duration.FromSeconds(200) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
             IpProtocol.Tcp => Frames.Tcp(
@@ -356,8 +358,7 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        if (_twins.Model.HasBinding(protocol, named.IsUnspecified ? Frames.Host : named, port)
-            || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
+        if (_twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {
             return;
         }

@@ -271,7 +271,7 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            ModelAddress? address = question.IsOwn && _options.OnNet == OnNetReading.RequestNew ? AddressOf(prefix, request.Internal, now) : null;
+            ModelAddress? address = question.Owner is not null && _options.OnNet == OnNetReading.RequestNew ? AddressOf(prefix, request.Internal, now) : null;
             if (address is not null)
             {
                 Bind(request, address);
@@ -347,7 +347,7 @@ internal sealed partial class ReferenceDataplane
     {
         SetscReply Failed(SetscStatus status) => new(request.Token, status, default, request.Outcome.Type, default);
         bool asksAnew = mayAskAnew && request.Outcome.OnNet && _options.OnNet == OnNetReading.RequestNew;
-        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
+        ModelBindingKey key = request.Key;
         if (!_bindings.ContainsKey(key) && _bindings.Count >= _options.MaximumBindings)
         {
             Replies.Add(Failed(SetscStatus.NoRoom));
@@ -374,7 +374,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: request.Outcome.OnNet))
+        switch (Ask(request.Key.Decision, out ModelQuestion? question, now))
         {
             case DropReason.None:
                 request.IsWaiting = true;
@@ -391,7 +391,7 @@ internal sealed partial class ReferenceDataplane
 
     private void Bind(ModelRequest request, ModelAddress address)
     {
-        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
+        ModelBindingKey key = request.Key;
         if (!_bindings.TryGetValue(key, out ModelBinding? binding))
         {
             if (_bindings.Count >= _options.MaximumBindings)

@@ -228,6 +228,8 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) => datagram.First switch
     {
+        ModelFirst.Held when packet.FragmentOffset == 0 =>
+            Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
         ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
         ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
         ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),

@@ -154,8 +154,8 @@ internal sealed partial class ReferenceDataplane
             return Answer(frame, info, Prohibited, DropReason.FlowTableFull);
         }
 
-        PolicyOutcome outcome = Decide(Facts(key, packet));
-        if (Source(outcome, key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        ModelDecision decision = Decide(Facts(key, packet));
+        if (Source(decision, key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
         }
@@ -181,9 +181,10 @@ internal sealed partial class ReferenceDataplane
 
     /// <summary>A binding with an address for new flows, or what becomes of the frame without one.</summary>
     private ModelVerdict? Source(
-        PolicyOutcome outcome, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
+        ModelDecision decision, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
     {
-        var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, outcome);
+        PolicyOutcome outcome = decision.Outcome;
+        var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, decision);
         if (_bindings.TryGetValue(key, out binding) && binding.Address.Prefix.IsForNewSockets)
         {
             return null;
@@ -202,7 +203,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(outcome, AwaitedBy(flow), out ModelQuestion? question, now);
+            DropReason reason = Ask(decision, out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -224,11 +225,6 @@ internal sealed partial class ReferenceDataplane
     // A socket that asked for a prefix of its own has that one or none, though others are there.
     private bool AwaitsNew(ModelFlowKey flow) => !_granting && _options.OnNet == OnNetReading.RequestNew
         && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
-
-    private ModelQuestion? AwaitedBy(ModelFlowKey flow) =>
-        RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { IsWaiting: true } request
-            ? _questions.Find(question => question.Waiting.Contains(request))
-            : null;
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -260,6 +256,11 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelVerdict inbound = Inbound(rewritten, info, now);
+        if (inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Untranslatable })
+        {
+            return inbound with { Frame = frame };
+        }
+
         return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
             ? inbound with { Forward = ForwardReason.Hairpin }
             : inbound.Or is null ? inbound
@@ -269,8 +270,8 @@ internal sealed partial class ReferenceDataplane
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
     private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, Timestamp now)
     {
-        PolicyOutcome outcome = OutcomeOf(flow);
-        if (Source(outcome, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        ModelDecision decision = DecisionOf(flow);
+        if (Source(decision, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
         }
@@ -283,17 +284,17 @@ internal sealed partial class ReferenceDataplane
     /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
-        PolicyOutcome outcome = OutcomeOf(flow);
+        ModelDecision decision = DecisionOf(flow);
         bool there = _prefixes.Any(prefix =>
-            prefix.IsForNewSockets && IsAllowed(prefix, outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
-        var key = new ModelBindingKey(flow.Key.Protocol, flow.Key.Internal, flow.Key.LocalPort, outcome);
+            prefix.IsForNewSockets && IsAllowed(prefix, decision.Outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
+        var key = new ModelBindingKey(flow.Key.Protocol, flow.Key.Internal, flow.Key.LocalPort, decision);
         if (!there || !_attached || (!_bindings.ContainsKey(key) && IsBindingTableFull))
         {
             return;
         }
 
         ModelAddress old = flow.Address;
-        if (Source(outcome, flow.Key, [], default, now, out ModelBinding? binding) is null)
+        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is null)
         {
             Rebind(flow, binding!);
             flow.OldAddress = old;
@@ -301,8 +302,8 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A flow that the remote opened has no socket's outcome; what it goes on with is of the type it began with.
-    private static PolicyOutcome OutcomeOf(ModelFlow flow) => flow.Binding?.Key.Outcome
-        ?? (flow.Address.Type == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(flow.Address.Type));
+    private static ModelDecision DecisionOf(ModelFlow flow) => flow.Binding?.Key.Decision
+        ?? new ModelDecision(flow.Address.Type == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(flow.Address.Type));
 
     private void Rebind(ModelFlow flow, ModelBinding binding)
     {

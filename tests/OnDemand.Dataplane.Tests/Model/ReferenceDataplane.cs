@@ -66,10 +66,7 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
-    public bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
-
-    public bool HasBinding(byte protocol, IpAddress internalAddress, ushort localPort) => _bindings.Keys.Any(key =>
-        (key.Protocol, key.Internal, key.LocalPort) == (protocol, internalAddress, localPort));
+    private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
     public int HeldCount => _held.Count;
 
