@@ -189,6 +189,7 @@ internal sealed class RandomWalk
         protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
+        control = toRemote ? control : control & ~TcpControl.Rst;   // a RST out of the blue need not be believed; those that fit are mirrored
         ushort identifier = toRemote ? sourcePort : destinationPort;
         TestFrame frame = protocol switch
         {
@@ -243,7 +244,7 @@ internal sealed class RandomWalk
         {
             IpProtocol.Tcp => Frames.Tcp(
                 source, sourcePort, destination, destinationPort, control,
-                (inbound ? flow.RemoteEnd ?? flow.HostAcknowledged : flow.HostEnd) ?? (uint)(1000 + (step.C % 5 * 100)),
+                (inbound ? flow.HostAcknowledged ?? flow.RemoteEnd : flow.HostEnd) ?? (uint)(1000 + (step.C % 5 * 100)),
                 (inbound ? flow.HostEnd : flow.RemoteEnd) ?? (uint)(5000 + (step.C % 7 * 50)),
                 step.C % 3 * 10),
             IpProtocol.Udp => Frames.Udp(source, sourcePort, destination, destinationPort, step.C % 50, step.C),

@@ -140,7 +140,7 @@ internal sealed partial class ReferenceDataplane
     private void Release(ModelHeldFrame held, Timestamp now)
     {
         byte[]? shown = ShownFrames.GetValueOrDefault(held.Info.Tag);
-        if (held is { Question: not null, Datagram: ModelDatagram datagram })
+        if (held is { Question: not null, Datagram: { First: ModelFirst.Held } datagram })
         {
             datagram.First = ModelFirst.Unseen;
         }

@@ -195,7 +195,7 @@ internal sealed partial class ReferenceDataplane
             return _attached ? Answer(frame, info, Prohibited, DropReason.BindingTableFull) : ModelVerdict.Dropped(DropReason.Detached);
         }
 
-        ModelAddress? address = AwaitsNew(flow) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = AwaitsNew(decision) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
             if (!_attached)
@@ -223,8 +223,9 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
-    private bool AwaitsNew(ModelFlowKey flow) => !_granting && _options.OnNet == OnNetReading.RequestNew
-        && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
+    private bool AwaitsNew(ModelDecision decision) => _options.OnNet == OnNetReading.RequestNew
+        && _requests.Find(request => request.Token == decision.Request) is { Outcome.OnNet: true, Binding: null } request
+        && (request.IsWaiting || !_granting);
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -327,6 +328,7 @@ internal sealed partial class ReferenceDataplane
             else if (flow is { IsTcp: true, State: FlowState.OpeningOut })
             {
                 Remove(flow);   // nothing else can be chosen for a native socket
+                flow = null;
             }
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)

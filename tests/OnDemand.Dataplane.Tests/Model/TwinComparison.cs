@@ -1,5 +1,6 @@
 using System.Globalization;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 
@@ -56,7 +57,7 @@ internal static class TwinComparison
     {
         ModelMismatchException.If(
             actual.Count != model.Questions.Count, $"{actual.Count} questions to the network, not {model.Questions.Count}: {string.Join("; ", model.Questions)}");
-        foreach ((PrefixRequest question, PrefixRequest should) in actual.Zip(model.Questions))
+        foreach ((PrefixRequest question, PrefixRequest should) in actual.OrderBy(Kind).Zip(model.Questions.OrderBy(Kind)))
         {
             ModelMismatchException.If((question.Type, question.OnNet) != (should.Type, should.OnNet), $"the question is {question}, not {should}");
             ModelMismatchException.If(model.OpenQuestions.Any(open => open.Id == question.Id), $"question {question.Id} is open already");
@@ -68,6 +69,8 @@ internal static class TwinComparison
             }
         }
     }
+
+    private static (AddressType, bool) Kind(PrefixRequest question) => (question.Type, question.OnNet);
 
     // A datagram's other fragments follow its first; how they stand to frames of other datagrams is not said.
     private static bool IsLater(byte[] frame, int networkOffset) => new NaivePacket(frame, networkOffset).Shape == NaiveShape.LaterFragment;
