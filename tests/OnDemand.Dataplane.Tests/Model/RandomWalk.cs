@@ -74,7 +74,7 @@ internal sealed class RandomWalk
             case StepKind.Fragments:
                 Fragments(step);
                 break;
-            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
+            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed && model.Addresses.Any(address => address.External == typed && address.IsUsable):
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
             case StepKind.Request:
