@@ -327,7 +327,7 @@ internal sealed partial class ReferenceDataplane
 
         if (!address.IsUsable)
         {
-            if (flow is { IsTcp: true, IsConnected: true })
+            if (flow is { IsTcp: true, IsConnected: true } or { State: FlowState.Stranded })
             {
                 flow.State = FlowState.Stranded;
                 flow.LastSeen = now;
@@ -336,6 +336,11 @@ internal sealed partial class ReferenceDataplane
             {
                 Remove(flow);   // nothing else can be chosen for a native socket
                 flow = null;
+            }
+
+            if (flow is { State: FlowState.Closed or FlowState.Reset })
+            {
+                return ModelVerdict.Dropped(DropReason.AddressEnded);
             }
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
