@@ -282,9 +282,9 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
-        _granting = true;
+        (_granted, _grantedTo) = (prefix, question.Owner);
         ReleaseHeld([question], now);
-        _granting = false;
+        (_granted, _grantedTo) = (null, null);
     }
 
     // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.
