@@ -242,7 +242,7 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
-        control = _twins.Now.Since(flow.LastSeen) > Duration.FromSeconds(200) ? control & ~TcpControl.Rst : control;
+        control = _twins.Now.Since(flow.LastSeen) > Duration.FromMilliseconds(300) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
             IpProtocol.Tcp => Frames.Tcp(
@@ -351,7 +351,7 @@ internal sealed class RandomWalk
             order.Shuffle(shuffled);
         }
 
-        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 ? 2 : shuffled.Length))
+        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 && !(inbound && _twins.Options.Untranslatable == UntranslatablePolicy.Pass) ? 2 : shuffled.Length))
         {
             _twins.Send(piece, whole.Info, inbound);
         }

@@ -229,7 +229,8 @@ internal sealed partial class ReferenceDataplane
             return Choose(decision.Outcome, flow.Internal, flow.Remote, now);
         }
 
-        return _granted is not null && token == _grantedTo ? AddressOf(_granted, flow.Internal, now) : null;
+        ModelPrefix? own = _requests.Find(request => request.Token == token)?.Granted;
+        return own is { IsForNewSockets: true } && own.Attachment == _attachment ? AddressOf(own, flow.Internal, now) : null;
     }
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
@@ -269,7 +270,7 @@ internal sealed partial class ReferenceDataplane
 
         return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
             ? inbound with { Forward = ForwardReason.Hairpin }
-            : inbound.Or is null ? inbound
+            : inbound.Or is not { Kind: VerdictKind.Forward } ? inbound
             : inbound with { Or = ModelVerdict.Sent(ForwardReason.Rewritten, rewritten) };
     }
 

@@ -30,10 +30,6 @@ internal sealed partial class ReferenceDataplane
     private int _attachment;
     private bool _attached;
 
-    // The prefix that has just been granted, and the request for which alone it was asked: its frames that waited take it.
-    private ModelPrefix? _granted;
-    private ulong? _grantedTo;
-
     public ReferenceDataplane(DataplaneOptions options)
     {
         _options = options;
