@@ -53,6 +53,12 @@ internal sealed class ModelAddress
 
     public bool IsExact { get; init; }
 
+    /// <summary>Whether the engine has shown it, or must have it: a Fixed address that comes back need not be made before it is needed.</summary>
+    public bool IsShown { get; set; }
+
+    /// <summary>Renewed: no longer for new sockets, and forgotten with its last user.</summary>
+    public bool IsRetired { get; set; }
+
     public ulong OctetsOut { get; set; }
 
     public AddressType Type => Prefix.Type;
@@ -60,8 +66,11 @@ internal sealed class ModelAddress
     public bool IsUsable => Prefix.IsUsable;
 }
 
+/// <summary>What a flow is to get, and the request that said so; a request's outcome is its own even where policy's is the same.</summary>
+internal readonly record struct ModelDecision(PolicyOutcome Outcome, ulong? Request = null);
+
 /// <summary>What makes two flows share an address.</summary>
-internal readonly record struct ModelBindingKey(byte Protocol, IpAddress Internal, ushort LocalPort, PolicyOutcome Outcome);
+internal readonly record struct ModelBindingKey(byte Protocol, IpAddress Internal, ushort LocalPort, ModelDecision Decision);
 
 /// <summary>A socket's address for one outcome.</summary>
 internal sealed class ModelBinding
@@ -99,10 +108,10 @@ internal sealed class ModelFlow
     /// <summary>The furthest acknowledgment number that the host sent.</summary>
     public uint? HostAcknowledged { get; set; }
 
-    /// <summary>Where the remote's segments end.</summary>
+    /// <summary>Where the remote's last segment ends.</summary>
     public uint? RemoteEnd { get; set; }
 
-    /// <summary>Where the host's segments end.</summary>
+    /// <summary>How far the host's segments reach.</summary>
     public uint? HostEnd { get; set; }
 
     public bool IsTcp => Key.Protocol == IpProtocol.Tcp;
@@ -121,6 +130,9 @@ internal sealed class ModelQuestion
     public required bool OnNet { get; init; }
 
     public required Timestamp Deadline { get; init; }
+
+    /// <summary>The request for which alone it was asked (ON_NET as draft-17 reads it).</summary>
+    public ulong? Owner { get; init; }
 
     /// <summary>The number by which the engine knows it.</summary>
     public int? Id { get; set; }
@@ -144,6 +156,8 @@ internal sealed class ModelRequest
     public required PolicyOutcome Outcome { get; init; }
 
     public ModelBinding? Binding { get; set; }
+
+    public ModelBindingKey Key => new(Protocol, Internal, LocalPort, new ModelDecision(Outcome, Token));
 
     public bool IsWaiting { get; set; }
 }

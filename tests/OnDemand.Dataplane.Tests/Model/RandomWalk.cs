@@ -77,7 +77,7 @@ internal sealed class RandomWalk
             case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
-            case StepKind.Request when !model.IsBindingTableFull:
+            case StepKind.Request:
                 Request(step);
                 break;
             case StepKind.CloseSocket when model.Requests.Count > 0:
@@ -115,11 +115,11 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((_, index) => World.Bit(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix) && !IsSecondOfAsked(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
-                if (!_twins.Model.Prefixes.Any(prefix => prefix.State == PrefixState.Closing && prefix.Prefix == advertised.Prefix))
+                if (!Returns(advertised.Prefix))
                 {
                     _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
                 }
@@ -143,6 +143,14 @@ internal sealed class RandomWalk
         }
     }
 
+    private bool IsSecondOfAsked(int chosen, int index) =>
+        _twins.Model.OpenQuestions.Any(question => question.Type == World.Prefixes[index].Type)
+        && Enumerable.Range(0, index).Any(before => World.Bit(chosen, before) && World.Prefixes[before].Type == World.Prefixes[index].Type);
+
+    private bool Returns(IpPrefix prefix) =>
+        _twins.Model.Flows.Any(flow => !flow.Address.IsUsable && flow.Address.Prefix.Prefix == prefix)
+        && (prefix.IsSingleAddress || World.Prefixes.Contains((prefix, AddressType.Fixed)));
+
     private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
     private static ushort LocalPort(WalkStep step) => (ushort)(World.FirstPort + (step.A % World.Ports));
@@ -164,7 +172,14 @@ internal sealed class RandomWalk
     // Any address that has been seen, of whatever age; the youngest are the likeliest.
     private IpAddress? AnyAddress(int number)
     {
-        List<IpAddress> seen = [.. _twins.Model.Addresses.Where(address => address.External is not null).Select(address => address.External!.Value)];
+        IReadOnlyList<ModelAddress> addresses = _twins.Model.Addresses;
+        List<IpAddress> seen =
+        [
+            .. addresses
+                .Where(address => address.External is not null
+                    && !addresses.Any(other => other.External == address.External && other.IsUsable && !other.IsShown))
+                .Select(address => address.External!.Value),
+        ];
         return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count] : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
     }
 
@@ -174,6 +189,7 @@ internal sealed class RandomWalk
         protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
+        control = toRemote ? control : control & ~TcpControl.Rst;   // a RST out of the blue need not be believed; those that fit are mirrored
         ushort identifier = toRemote ? sourcePort : destinationPort;
         TestFrame frame = protocol switch
         {
@@ -223,11 +239,12 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
+        control = _twins.Now.Since(flow.LastSeen) > Duration.FromSeconds(200) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
             IpProtocol.Tcp => Frames.Tcp(
                 source, sourcePort, destination, destinationPort, control,
-                (inbound ? flow.RemoteEnd ?? flow.HostAcknowledged : flow.HostEnd) ?? (uint)(1000 + (step.C % 5 * 100)),
+                (inbound ? flow.HostAcknowledged ?? flow.RemoteEnd : flow.HostEnd) ?? (uint)(1000 + (step.C % 5 * 100)),
                 (inbound ? flow.HostEnd : flow.RemoteEnd) ?? (uint)(5000 + (step.C % 7 * 50)),
                 step.C % 3 * 10),
             IpProtocol.Udp => Frames.Udp(source, sourcePort, destination, destinationPort, step.C % 50, step.C),
@@ -315,7 +332,7 @@ internal sealed class RandomWalk
         inbound &= flow is not null;
         whole = whole with { Checksum = step.C % 5 == 0 ? ChecksumState.Wrong : step.C % 5 == 1 ? ChecksumState.Absent : ChecksumState.Right };
         List<byte[]> pieces = [.. whole.BuildFragments(++_datagram, 40, 72)];
-        if (step.C % 7 == 0)
+        if (step.C % 7 == 0 && _twins.Options.MaximumHeldFrames > 3)
         {
             pieces.Add(pieces[step.C % 3]);                                                      // once more
         }

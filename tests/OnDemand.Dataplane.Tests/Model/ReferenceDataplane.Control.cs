@@ -83,14 +83,14 @@ internal sealed partial class ReferenceDataplane
     public void Advertise(IReadOnlyList<PrefixAdvertisement> prefixes, bool authenticated, Timestamp now)
     {
         Elapse(now);
-        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => advertisement.IsAcceptable))
+        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => _attached && advertisement.IsAcceptable))
         {
             ModelPrefix? prefix = _prefixes.Find(prefix => prefix.IsUsable && prefix.Prefix == advertisement.Prefix);
             if (prefix is not null)
             {
                 Update(prefix, advertisement, authenticated, now);
             }
-            else if (_attached && advertisement.ValidLifetime > Duration.Zero)
+            else if (advertisement.ValidLifetime > Duration.Zero)
             {
                 Add(advertisement, onDemand: false, now);
             }
@@ -106,14 +106,14 @@ internal sealed partial class ReferenceDataplane
         ModelQuestion? question = _questions.Find(question => question.Id == answer.Id);
         if (question is not null)
         {
-            if (answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix)
+            if (_attached && answer.Kind == PrefixAnswerKind.Granted && answer.Prefix.Type == question.Type && IsUsable(answer.Prefix)
                 && answer.Prefix.PreferredLifetime > Duration.Zero)
             {
                 Grant(question, answer.Prefix, now);
             }
             else
             {
-                Refuse(question, answer.Kind == PrefixAnswerKind.Unsupported, now);
+                Refuse([question], answer.Kind == PrefixAnswerKind.Unsupported, now);
             }
         }
 
@@ -271,7 +271,7 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            ModelAddress? address = question.OnNet ? AddressOf(prefix, request.Internal, now) : null;
+            ModelAddress? address = question.Owner is not null && _options.OnNet == OnNetReading.RequestNew ? AddressOf(prefix, request.Internal, now) : null;
             if (address is not null)
             {
                 Bind(request, address);
@@ -282,16 +282,19 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
-        {
-            _held.Remove(held);
-            Release(held, now);
-        }
+        _granting = true;
+        ReleaseHeld([question], now);
+        _granting = false;
     }
 
     // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.
     private void SettleQuestions(Timestamp now)
     {
+        if (!_attached)
+        {
+            return;
+        }
+
         foreach (ModelQuestion question in _questions.Where(question =>
             !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type)).ToList())
         {
@@ -300,41 +303,51 @@ internal sealed partial class ReferenceDataplane
         }
     }
 
-    private void Serve(ModelQuestion question, Timestamp now)
+    private void Serve(ModelQuestion question, Timestamp now) => Serve([question], now);
+
+    private void Serve(List<ModelQuestion> questions, Timestamp now)
     {
-        foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
+        foreach (ModelRequest request in questions.SelectMany(question => question.Waiting).Where(_requests.Contains))
         {
             request.IsWaiting = false;
             Acquire(request, mayAskAnew: true, now);
         }
 
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question == question).ToList())
+        ReleaseHeld(questions, now);
+    }
+
+    private void ReleaseHeld(List<ModelQuestion> questions, Timestamp now)
+    {
+        foreach (ModelHeldFrame held in _held.Where(held => held.Question is not null && questions.Contains(held.Question)).ToList())
         {
             _held.Remove(held);
             Release(held, now);
         }
     }
 
-    private void Refuse(ModelQuestion question, bool unsupported, Timestamp now)
+    private void Refuse(List<ModelQuestion> questions, bool unsupported, Timestamp now)
     {
-        _questions.Remove(question);
-        if (unsupported)
+        foreach (ModelQuestion question in questions)
         {
-            _unsupported.Add(question.Type);
-        }
-        else
-        {
-            _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
+            _questions.Remove(question);
+            if (unsupported)
+            {
+                _unsupported.Add(question.Type);
+            }
+            else
+            {
+                _refusedUntil[question.Type] = now.Add(_options.RefusalMemory);
+            }
         }
 
-        Serve(question, now);   // with a refusal, unless a move has brought the type meanwhile
+        Serve(questions, now);   // with a refusal, unless a move has brought the type meanwhile
     }
 
     private void Acquire(ModelRequest request, bool mayAskAnew, Timestamp now)
     {
         SetscReply Failed(SetscStatus status) => new(request.Token, status, default, request.Outcome.Type, default);
         bool asksAnew = mayAskAnew && request.Outcome.OnNet && _options.OnNet == OnNetReading.RequestNew;
-        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
+        ModelBindingKey key = request.Key;
         if (!_bindings.ContainsKey(key) && _bindings.Count >= _options.MaximumBindings)
         {
             Replies.Add(Failed(SetscStatus.NoRoom));
@@ -361,7 +374,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Outcome, null, out ModelQuestion? question, now, anew: asksAnew))
+        switch (Ask(request.Key.Decision, out ModelQuestion? question, now))
         {
             case DropReason.None:
                 request.IsWaiting = true;
@@ -378,7 +391,7 @@ internal sealed partial class ReferenceDataplane
 
     private void Bind(ModelRequest request, ModelAddress address)
     {
-        var key = new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome);
+        ModelBindingKey key = request.Key;
         if (!_bindings.TryGetValue(key, out ModelBinding? binding))
         {
             if (_bindings.Count >= _options.MaximumBindings)

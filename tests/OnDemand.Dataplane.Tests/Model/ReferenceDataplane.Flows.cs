@@ -44,7 +44,7 @@ internal sealed partial class ReferenceDataplane
 
         if (inbound)
         {
-            flow.RemoteEnd = Later(flow.RemoteEnd, packet.SequenceEnd);
+            flow.RemoteEnd = packet.SequenceEnd;
         }
         else
         {
@@ -54,7 +54,9 @@ internal sealed partial class ReferenceDataplane
                 : flow.HostAcknowledged;
         }
 
-        flow.State = Next(flow.State, packet.Control, inbound);
+        FlowState next = Next(flow.State, packet.Control, inbound);
+        flow.LastSeen = next == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
+        flow.State = next;
     }
 
     private static FlowState Next(FlowState state, TcpControl control, bool inbound)
@@ -138,12 +140,13 @@ internal sealed partial class ReferenceDataplane
     private void Release(ModelHeldFrame held, Timestamp now)
     {
         byte[]? shown = ShownFrames.GetValueOrDefault(held.Info.Tag);
-        if (held is { Question: not null, Datagram: ModelDatagram datagram })
+        if (held is { Question: not null, Datagram: { First: ModelFirst.Held } datagram })
         {
             datagram.First = ModelFirst.Unseen;
         }
 
         ModelVerdict verdict = held.Inbound ? Inbound(held.Frame, held.Info, now) : Outbound(held.Frame, held.Info, shown, now);
+        verdict = verdict.Or is { Kind: VerdictKind.Forward } && shown is not null ? verdict.Or : verdict;
         if (verdict.Kind == VerdictKind.Forward)
         {
             bool toHost = held.Inbound || verdict.Forward == ForwardReason.Hairpin;
@@ -225,6 +228,8 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) => datagram.First switch
     {
+        ModelFirst.Held when packet.FragmentOffset == 0 =>
+            Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
         ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
         ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
         ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
@@ -245,7 +250,8 @@ internal sealed partial class ReferenceDataplane
     {
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
-        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0)
+        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0
+            || (!_attached && orphans[0].Inbound))
         {
             _datagrams.Remove(key);
             return;

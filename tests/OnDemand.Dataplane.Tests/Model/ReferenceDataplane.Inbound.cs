@@ -23,7 +23,10 @@ internal sealed partial class ReferenceDataplane
         if (!typed.IsUsable)
         {
             bool remembered = _flows.Values.Any(flow => flow.Address == typed);
-            return ModelVerdict.Dropped(DropReason.AddressEnded) with { Or = remembered ? null : ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+            return ModelVerdict.Dropped(DropReason.AddressEnded) with
+            {
+                Or = !remembered ? ModelVerdict.Sent(ForwardReason.NotOurs, frame) : _attached ? null : ModelVerdict.Dropped(DropReason.Detached),
+            };
         }
 
         if (packet.Shape == NaiveShape.NeighborDiscovery)
@@ -137,7 +140,7 @@ internal sealed partial class ReferenceDataplane
 
             if (_flows.Count >= _options.MaximumFlows)
             {
-                return ModelVerdict.Dropped(DropReason.FlowTableFull);
+                return ModelVerdict.Dropped(DropReason.FlowTableFull) with { Or = ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) };
             }
 
             flow = new ModelFlow { Key = key, Address = typed, State = PickedUpState(quoted), LastSeen = now };

@@ -129,6 +129,11 @@ internal sealed partial class ReferenceDataplane
                 return Strand(flow, packet, info, now);
             }
 
+            if (!_attached)
+            {
+                return ModelVerdict.Dropped(DropReason.Detached);
+            }
+
             if (GoOver(flow, frame, info, now) is ModelVerdict ended)
             {
                 return ended;
@@ -149,8 +154,8 @@ internal sealed partial class ReferenceDataplane
             return Answer(frame, info, Prohibited, DropReason.FlowTableFull);
         }
 
-        PolicyOutcome outcome = Decide(Facts(key, packet));
-        if (Source(outcome, key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        ModelDecision decision = Decide(Facts(key, packet));
+        if (Source(decision, key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
         }
@@ -176,9 +181,10 @@ internal sealed partial class ReferenceDataplane
 
     /// <summary>A binding with an address for new flows, or what becomes of the frame without one.</summary>
     private ModelVerdict? Source(
-        PolicyOutcome outcome, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
+        ModelDecision decision, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
     {
-        var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, outcome);
+        PolicyOutcome outcome = decision.Outcome;
+        var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, decision);
         if (_bindings.TryGetValue(key, out binding) && binding.Address.Prefix.IsForNewSockets)
         {
             return null;
@@ -186,10 +192,10 @@ internal sealed partial class ReferenceDataplane
 
         if (binding is null && _bindings.Count >= _options.MaximumBindings)
         {
-            return Answer(frame, info, Prohibited, DropReason.BindingTableFull);
+            return _attached ? Answer(frame, info, Prohibited, DropReason.BindingTableFull) : ModelVerdict.Dropped(DropReason.Detached);
         }
 
-        ModelAddress? address = AwaitsNew(flow) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = AwaitsNew(decision) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
         if (address is null)
         {
             if (!_attached)
@@ -197,7 +203,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(outcome, AwaitedBy(key), out ModelQuestion? question, now);
+            DropReason reason = Ask(decision, out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -217,11 +223,9 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
-    private bool AwaitsNew(ModelFlowKey flow) => _options.OnNet == OnNetReading.RequestNew
-        && RequestOf(flow.Protocol, flow.Internal, flow.LocalPort) is { Outcome.OnNet: true, Binding: null };
-
-    private ModelQuestion? AwaitedBy(ModelBindingKey key) => _questions.Find(question => question.Waiting.Any(request =>
-        request.IsWaiting && new ModelBindingKey(request.Protocol, request.Internal, request.LocalPort, request.Outcome) == key));
+    private bool AwaitsNew(ModelDecision decision) => _options.OnNet == OnNetReading.RequestNew
+        && _requests.Find(request => request.Token == decision.Request) is { Outcome.OnNet: true, Binding: null } request
+        && (request.IsWaiting || !_granting);
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -253,6 +257,11 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelVerdict inbound = Inbound(rewritten, info, now);
+        if (inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Untranslatable })
+        {
+            return inbound with { Frame = frame };
+        }
+
         return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
             ? inbound with { Forward = ForwardReason.Hairpin }
             : inbound.Or is null ? inbound
@@ -262,8 +271,8 @@ internal sealed partial class ReferenceDataplane
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
     private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, Timestamp now)
     {
-        PolicyOutcome outcome = OutcomeOf(flow);
-        if (Source(outcome, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
+        ModelDecision decision = DecisionOf(flow);
+        if (Source(decision, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
         }
@@ -276,15 +285,17 @@ internal sealed partial class ReferenceDataplane
     /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
-        PolicyOutcome outcome = OutcomeOf(flow);
-        bool there = _prefixes.Any(prefix => prefix.IsForNewSockets && IsAllowed(prefix, outcome));
-        if (!there || !_attached)
+        ModelDecision decision = DecisionOf(flow);
+        bool there = _prefixes.Any(prefix =>
+            prefix.IsForNewSockets && IsAllowed(prefix, decision.Outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
+        var key = new ModelBindingKey(flow.Key.Protocol, flow.Key.Internal, flow.Key.LocalPort, decision);
+        if (!there || !_attached || (!_bindings.ContainsKey(key) && IsBindingTableFull))
         {
             return;
         }
 
         ModelAddress old = flow.Address;
-        if (Source(outcome, flow.Key, [], default, now, out ModelBinding? binding) is null)
+        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is null)
         {
             Rebind(flow, binding!);
             flow.OldAddress = old;
@@ -292,8 +303,8 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A flow that the remote opened has no socket's outcome; what it goes on with is of the type it began with.
-    private static PolicyOutcome OutcomeOf(ModelFlow flow) => flow.Binding?.Key.Outcome
-        ?? (flow.Address.Type == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(flow.Address.Type));
+    private static ModelDecision DecisionOf(ModelFlow flow) => flow.Binding?.Key.Decision
+        ?? new ModelDecision(flow.Address.Type == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(flow.Address.Type));
 
     private void Rebind(ModelFlow flow, ModelBinding binding)
     {
@@ -317,6 +328,7 @@ internal sealed partial class ReferenceDataplane
             else if (flow is { IsTcp: true, State: FlowState.OpeningOut })
             {
                 Remove(flow);   // nothing else can be chosen for a native socket
+                flow = null;
             }
 
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
@@ -353,6 +365,7 @@ internal sealed partial class ReferenceDataplane
         }
 
         Track(flow, packet, inbound: false, now);
+        address.OctetsOut += (ulong)packet.PacketLength;
         return ModelVerdict.Sent(ForwardReason.Native, frame);
     }
 
@@ -387,8 +400,11 @@ internal sealed partial class ReferenceDataplane
 
     // Which of our addresses this is: one that may be used before one that has ended.
     private ModelAddress? Known(IpAddress address) => _addresses
-        .Where(typed => typed.External == address)
+        .Where(typed => typed.External == address && (!typed.IsRetired || IsInUse(typed)))
         .OrderByDescending(typed => typed.IsUsable)
         .ThenByDescending(typed => typed.Since)
         .FirstOrDefault();
+
+    private bool IsInUse(ModelAddress address) =>
+        _flows.Values.Any(flow => flow.Address == address || flow.OldAddress == address) || _bindings.Values.Any(binding => binding.Address == address);
 }

@@ -11,8 +11,10 @@ internal sealed partial class ReferenceDataplane
 {
     private const int HostInterface = 1;
 
-    private PolicyOutcome Decide(in FlowFacts facts) =>
-        RequestOf(facts.Protocol, facts.Internal, facts.LocalPort)?.Outcome ?? _policy.Match(facts).Outcome;
+    private ModelDecision Decide(in FlowFacts facts) =>
+        RequestOf(facts.Protocol, facts.Internal, facts.LocalPort) is ModelRequest request
+            ? new ModelDecision(request.Outcome, request.Token)
+            : new ModelDecision(_policy.Match(facts).Outcome);
 
     private ModelRequest? RequestOf(byte protocol, IpAddress internalAddress, ushort localPort) =>
         _requests.Find(request => request.Protocol == protocol && request.LocalPort == localPort && request.Named == internalAddress)
@@ -81,6 +83,7 @@ internal sealed partial class ReferenceDataplane
             Internal = internalAddress,
             Since = now,
             IsExact = single,
+            IsShown = single,
             External = single ? prefix.Prefix.Address : before,
         };
         prefix.Current.Add(internalAddress, address);
@@ -104,45 +107,43 @@ internal sealed partial class ReferenceDataplane
             return address;
         }
 
+        address.IsRetired = true;
         address.Prefix.Current.Remove(address.Internal);
         return AddressOf(address.Prefix, address.Internal, now)!;
     }
 
-    /// <summary>Asks the network, or says why not.</summary>
-    private DropReason Ask(PolicyOutcome outcome, ModelQuestion? awaited, out ModelQuestion? question, Timestamp now, bool anew = false)
+    /// <summary>Asks the network, or says why not. A socket that asks with ON_NET has a question of its own; others join.</summary>
+    private DropReason Ask(ModelDecision decision, out ModelQuestion? question, Timestamp now)
     {
-        question = awaited;
-        if (awaited is not null)
-        {
-            return DropReason.None;
-        }
-
+        question = null;
+        PolicyOutcome outcome = decision.Outcome;
         if (outcome.Type == AddressType.None)
         {
             return DropReason.NoSource;
         }
 
-        (AddressType Type, bool OnNet) key = (outcome.Type, outcome.OnNet);
-        question = anew ? null : _questions.Find(question => question.Type == key.Type && question.OnNet == key.OnNet);
+        ulong? owner = outcome.OnNet ? decision.Request : null;
+        question = _questions.Find(question => question.Type == outcome.Type && question.OnNet == outcome.OnNet && question.Owner == owner);
         if (question is not null)
         {
             return DropReason.None;
         }
 
-        if (_unsupported.Contains(key.Type) || (_refusedUntil.TryGetValue(key.Type, out Timestamp until) && now < until))
+        if (_unsupported.Contains(outcome.Type) || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
         {
             return DropReason.Refused;
         }
 
-        question = new ModelQuestion { Type = key.Type, OnNet = key.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout) };
+        question = new ModelQuestion { Type = outcome.Type, OnNet = outcome.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout), Owner = owner };
         _questions.Add(question);
-        Questions.Add(new PrefixRequest(-1, key.Type, key.OnNet));
+        Questions.Add(new PrefixRequest(-1, outcome.Type, outcome.OnNet));
         return DropReason.None;
     }
 
     /// <summary>Takes over the address that the engine shows, or says what is wrong with it.</summary>
     private void Adopt(ModelAddress address, IpAddress shown)
     {
+        address.IsShown = true;
         if (address.External is not null)
         {
             return;   // what was shown is compared as part of the frame

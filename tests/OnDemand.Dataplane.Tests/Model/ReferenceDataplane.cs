@@ -30,6 +30,9 @@ internal sealed partial class ReferenceDataplane
     private int _attachment;
     private bool _attached;
 
+    // Frames are let go on because the network granted what they waited for.
+    private bool _granting;
+
     public ReferenceDataplane(DataplaneOptions options)
     {
         _options = options;
@@ -63,7 +66,7 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
-    public bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
+    private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
     public int HeldCount => _held.Count;
 
@@ -178,9 +181,10 @@ internal sealed partial class ReferenceDataplane
             ExpireDatagram(datagram.Key, datagram.Value, now);
         }
 
-        foreach (ModelQuestion question in _questions.Where(question => question.Deadline <= now).ToList())
+        List<ModelQuestion> silent = [.. _questions.Where(question => question.Deadline <= now)];
+        if (silent.Count > 0)
         {
-            Refuse(question, unsupported: false, now);
+            Refuse(silent, unsupported: false, now);
         }
     }
 

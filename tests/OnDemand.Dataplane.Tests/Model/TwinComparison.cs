@@ -1,4 +1,6 @@
+using System.Globalization;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 
@@ -25,9 +27,11 @@ internal static class TwinComparison
     {
         // Resets of the sweep have no frame that they answer, and come in the order of the engine's table.
         List<(OutputFrame Info, byte[] Frame)> swept = [.. actual.Where(IsSwept).OrderBy(Key)];
-        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))];
+        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))
+            .ThenBy(output => Stream(output.Info.Kind, output.Frame, output.Info.NetworkOffset, output.Info.Tag), StringComparer.Ordinal)];
         List<ModelOutput> sweeping = [.. expected.Where(output => output.Unordered).OrderBy(Key)];
-        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))];
+        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))
+            .ThenBy(output => Stream(output.Kind, output.Frame, output.NetworkOffset, output.Tag), StringComparer.Ordinal)];
         ModelMismatchException.If(
             swept.Count != sweeping.Count, $"{swept.Count} resets out of the sweep, not {sweeping.Count}: {string.Join("; ", sweeping)}");
         ModelMismatchException.If(
@@ -41,7 +45,7 @@ internal static class TwinComparison
     public static void Replies(List<SetscReply> actual, List<SetscReply> expected)
     {
         ModelMismatchException.If(actual.Count != expected.Count, $"{actual.Count} replies, not {expected.Count}: {string.Join("; ", expected)}");
-        foreach ((SetscReply reply, SetscReply should) in actual.Zip(expected))
+        foreach ((SetscReply reply, SetscReply should) in actual.OrderBy(reply => reply.Token).Zip(expected.OrderBy(reply => reply.Token)))
         {
             bool granted = should.Status == SetscStatus.Granted;
             bool same = granted ? reply == should : (reply.Token, reply.Status) == (should.Token, should.Status);
@@ -53,7 +57,7 @@ internal static class TwinComparison
     {
         ModelMismatchException.If(
             actual.Count != model.Questions.Count, $"{actual.Count} questions to the network, not {model.Questions.Count}: {string.Join("; ", model.Questions)}");
-        foreach ((PrefixRequest question, PrefixRequest should) in actual.Zip(model.Questions))
+        foreach ((PrefixRequest question, PrefixRequest should) in actual.OrderBy(Kind).Zip(model.Questions.OrderBy(Kind)))
         {
             ModelMismatchException.If((question.Type, question.OnNet) != (should.Type, should.OnNet), $"the question is {question}, not {should}");
             ModelMismatchException.If(model.OpenQuestions.Any(open => open.Id == question.Id), $"question {question.Id} is open already");
@@ -66,8 +70,22 @@ internal static class TwinComparison
         }
     }
 
+    private static (AddressType, bool) Kind(PrefixRequest question) => (question.Type, question.OnNet);
+
     // A datagram's other fragments follow its first; how they stand to frames of other datagrams is not said.
     private static bool IsLater(byte[] frame, int networkOffset) => new NaivePacket(frame, networkOffset).Shape == NaiveShape.LaterFragment;
+
+    // Frames of one conversation keep their order; of questions that are settled at once, which comes first is not said.
+    private static string Stream(OutputKind kind, byte[] frame, int networkOffset, long tag)
+    {
+        if (kind == OutputKind.Icmpv6Error)
+        {
+            return string.Create(CultureInfo.InvariantCulture, $"error {tag:D9}");
+        }
+
+        var packet = new NaivePacket(frame, networkOffset);
+        return $"{packet.Protocol} {packet.Destination} {packet.SourcePort} {packet.DestinationPort} {packet.Identification}";
+    }
 
     private static bool IsSwept((OutputFrame Info, byte[] Frame) output) => output.Info is { Kind: OutputKind.Reset, Tag: 0 };
 

@@ -66,7 +66,7 @@ internal sealed class Twins
         byte[] after = [.. frame];
         Verdict verdict = inbound ? _engine.HandleInbound(after, tagged, Now) : _engine.HandleOutbound(after, tagged, Now);
         Drain();
-        ModelVerdict expected = Model.Handle([.. frame], tagged, inbound, verdict.Kind == VerdictKind.Forward ? after : null, Now);
+        ModelVerdict expected = Model.Handle([.. frame], tagged, inbound, IsRewritten(verdict) ? after : null, Now);
         _script.Append(CultureInfo.InvariantCulture, $"      -> {Text(verdict)}").AppendLine();
         if (!ReferenceEquals(CompareVerdict(verdict, expected, after), expected))
         {
@@ -311,6 +311,9 @@ internal sealed class Twins
 
         return same;
     }
+
+    private static bool IsRewritten(Verdict verdict) =>
+        verdict is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten or ForwardReason.Hairpin };
 
     private void Say(string text) =>
         _script.Append(CultureInfo.InvariantCulture, $"{(Now.Nanoseconds / 1e9) - 1000:F3} {text}").AppendLine();
