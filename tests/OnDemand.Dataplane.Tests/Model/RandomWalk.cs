@@ -74,7 +74,7 @@ internal sealed class RandomWalk
             case StepKind.Fragments:
                 Fragments(step);
                 break;
-            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
+            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed && model.Addresses.Any(address => address.External == typed && address.IsUsable):
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
             case StepKind.Request:
@@ -107,6 +107,8 @@ internal sealed class RandomWalk
 
         switch (step.Kind)
         {
+            case StepKind.Attach when _twins.Model.OpenQuestions.Count > 1 && _twins.Options.MaximumBindings < 100:
+                break;   // which question is settled first is not said, and decides who finds the table full
             case StepKind.Attach:
                 Duration? window = (step.B % 4) switch
                 {
@@ -359,7 +361,7 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        if (_twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
+        if (_twins.Model.HasOrphanedBinding || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {
             return;
         }

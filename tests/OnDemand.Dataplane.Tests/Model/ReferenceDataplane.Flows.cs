@@ -72,7 +72,7 @@ internal sealed partial class ReferenceDataplane
         {
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
-            FlowState.Reset => FlowState.Established,
+            FlowState.Reset when !syn => FlowState.Established,
             FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
@@ -251,7 +251,7 @@ internal sealed partial class ReferenceDataplane
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
         if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0
-            || (!_attached && orphans[0].Inbound))
+            || (orphans[0].Inbound && !(_attached && IsUsable(orphans[0]))))
         {
             _datagrams.Remove(key);
             return;
@@ -266,6 +266,9 @@ internal sealed partial class ReferenceDataplane
             Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag) { Frame = held.Frame, NetworkOffset = held.Info.NetworkOffset });
         }
     }
+
+    private bool IsUsable(ModelHeldFrame held) =>
+        Known(new NaivePacket(held.Frame, held.Info.NetworkOffset).Destination) is { IsUsable: true };
 
     // Remembers what became of a first fragment and lets the others follow.
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)

@@ -224,7 +224,8 @@ internal sealed partial class ReferenceDataplane
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
     private bool AwaitsNew(ModelDecision decision) => _options.OnNet == OnNetReading.RequestNew
-        && _requests.Find(request => request.Token == decision.Request) is { Outcome.OnNet: true, Binding: null } request
+        && _requests.Find(request => request.Token == decision.Request) is { Outcome.OnNet: true } request
+        && request.Binding?.Address.Prefix.IsForNewSockets != true
         && (request.IsWaiting || !_granting);
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
@@ -318,9 +319,15 @@ internal sealed partial class ReferenceDataplane
     {
         ModelFlowKey key = OutboundKey(packet) with { Native = address };
         ModelFlow? flow = _flows.GetValueOrDefault(key);
+        if (flow is { IsLive: false } && packet.Protocol == IpProtocol.Tcp && IsOpening(packet))
+        {
+            Remove(flow);
+            flow = null;
+        }
+
         if (!address.IsUsable)
         {
-            if (flow is { IsTcp: true, IsConnected: true })
+            if (flow is { IsTcp: true, IsConnected: true } or { State: FlowState.Stranded })
             {
                 flow.State = FlowState.Stranded;
                 flow.LastSeen = now;
@@ -331,16 +338,15 @@ internal sealed partial class ReferenceDataplane
                 flow = null;
             }
 
+            if (flow is { State: FlowState.Closed or FlowState.Reset })
+            {
+                return ModelVerdict.Dropped(DropReason.AddressEnded);
+            }
+
             return flow is null && !_attached ? ModelVerdict.Dropped(DropReason.Detached)
                 : packet.Protocol == IpProtocol.Tcp
                 ? ResetHost(key, flow, address, packet, info)
                 : Answer(frame, info, SourcePolicy, DropReason.AddressEnded);
-        }
-
-        if (flow is not null && packet.Protocol == IpProtocol.Tcp && IsOpening(packet) && !flow.IsLive)
-        {
-            Remove(flow);
-            flow = null;
         }
 
         if (!_attached)

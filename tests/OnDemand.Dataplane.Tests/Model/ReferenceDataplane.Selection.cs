@@ -75,7 +75,8 @@ internal sealed partial class ReferenceDataplane
 
         // RFC 7217: a Fixed prefix that comes back brings the same address again.
         IpAddress? before = prefix.Type == AddressType.Fixed
-            ? _addresses.Find(other => other.Prefix.Prefix == prefix.Prefix && other.Internal == internalAddress && other.Type == AddressType.Fixed)?.External
+            ? _addresses.Find(other => other.Prefix.Prefix == prefix.Prefix && other.Internal == internalAddress
+                && other.Type == AddressType.Fixed && other.External is not null)?.External
             : null;
         address = new ModelAddress
         {

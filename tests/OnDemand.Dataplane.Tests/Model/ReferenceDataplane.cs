@@ -66,6 +66,9 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
+    /// <summary>Whether a binding outlives the request that made it.</summary>
+    public bool HasOrphanedBinding => _bindings.Keys.Any(key => key.Decision.Request is ulong token && _requests.All(request => request.Token != token));
+
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
     public int HeldCount => _held.Count;
