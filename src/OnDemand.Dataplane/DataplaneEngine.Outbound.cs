@@ -336,17 +336,18 @@ public sealed partial class DataplaneEngine
             return true;
         }
 
+        // Here a chosen address is not one that this transport can go over to; a binding made for it alone goes again.
+        bool ownBinding = choice.Binding == entry.Binding;
         if (!ended)
         {
-            AbandonBinding(choice.Binding, now);
+            AbandonBinding(choice.Result == ChoiceResult.Chosen && !ownBinding ? choice.Binding : -1, now);
             return true;
         }
 
         if (choice.Result == ChoiceResult.Chosen)
         {
-            // There is an address, but not one that this transport can go over to.
             RemoveFlow(id, now);
-            AbandonBinding(choice.Binding, now);
+            AbandonBinding(ownBinding ? -1 : choice.Binding, now);
             verdict = Untranslatable(FrameShape.OpaqueTransport);
             return false;
         }

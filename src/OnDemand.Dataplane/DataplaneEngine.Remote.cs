@@ -1,3 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.CompilerServices;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
@@ -99,6 +101,98 @@ public sealed partial class DataplaneEngine
         external = typed.External;
         AddressRewrite.Destination(frame, layout, external, typed.Difference, info.PartialChecksum);
         return RemoteView.Rewritten;
+    }
+
+    /// <summary>The same for a common packet, faster; see <see cref="TryHandleCommon"/>. If it is not one, nothing is done.</summary>
+    /// <param name="frame">A frame towards the host; rewritten in place.</param>
+    /// <param name="info">What is known of it.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether it now has the typed address that the remote would have used.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public bool TryViewCommonAsRemote(Span<byte> frame, in FrameInfo info, Timestamp now)
+    {
+        if (now >= _nextDeadline || frame.Length - info.NetworkOffset < CommonHeader.Length)
+        {
+            return false;
+        }
+
+        ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[info.NetworkOffset..]);
+        AddressName name = CommonHeader.IsCommon(header.First) ? _addresses.Find(header.Destination) : AddressName.Unknown;
+        if (!name.IsInternal)
+        {
+            return false;
+        }
+
+        uint ports = header.Ports;
+        var key = new FlowKey(
+            header.Source, FlowKey.MakeTail(CommonHeader.ProtocolOf(header.First), name.Number, (ports << 16) | (ports >> 16)));
+        int id = _flows.Guess(_flows.Hash(key));
+        if (id < 0 || !GoesOn(_flows.Entry(id), key, header.Flags, Ticks.At(now, _origin)))
+        {
+            return false;
+        }
+
+        ref FlowEntry entry = ref _flows.Entry(id);
+        ref TypedAddress address = ref _addresses.Typed(entry.Address);
+        if (_prefixes[address.Prefix].State >= PrefixState.Closing)
+        {
+            return false;
+        }
+
+        header.Destination = address.External;
+        Adjust(ref header, entry.State, address.Difference, info.PartialChecksum);
+        return true;
+    }
+
+    /// <summary>
+    /// Looks ahead at a frame that a capture taken inside shows, and asks for what handling it will need of the tables: with the octets
+    /// first, a little later with the hash. It changes nothing.
+    /// </summary>
+    /// <param name="frame">The frame.</param>
+    /// <param name="networkOffset">Where its IPv6 header begins.</param>
+    /// <returns>The hash of its flow; 0 if it is not a common packet.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public ulong LookAhead(ReadOnlySpan<byte> frame, int networkOffset)
+    {
+        if ((uint)networkOffset > (uint)frame.Length || frame.Length - networkOffset < CommonHeader.Length)
+        {
+            return 0;
+        }
+
+        ref readonly CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[networkOffset..]);
+        if (!CommonHeader.IsCommon(header.First))
+        {
+            return 0;
+        }
+
+        uint ports = header.Ports;
+        IpAddress remote = header.Destination;
+        AddressName name = _addresses.Find(header.Source);
+        if (!name.IsInternal)
+        {
+            ports = (ports << 16) | (ports >> 16);
+            remote = header.Source;
+            name = _addresses.Find(header.Destination);
+        }
+
+        if (!name.IsInternal)
+        {
+            return 0;
+        }
+
+        ulong hash = _flows.Hash(new FlowKey(remote, FlowKey.MakeTail(CommonHeader.ProtocolOf(header.First), name.Number, ports)));
+        _flows.Prefetch(hash);
+        return hash;
+    }
+
+    /// <summary>The second look ahead, when the first has had time to arrive.</summary>
+    /// <param name="hash">What <see cref="LookAhead(ReadOnlySpan{byte}, int)"/> returned.</param>
+    public void LookAhead(ulong hash)
+    {
+        if (hash != 0)
+        {
+            _ = _flows.Guess(hash);
+        }
     }
 
     private RemoteView ViewErrorAsRemote(Span<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out IpAddress external)

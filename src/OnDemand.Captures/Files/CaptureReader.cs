@@ -64,8 +64,10 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <returns>The reader; nothing was read yet.</returns>
     public static CaptureReader Create(Stream input, CaptureReaderOptions? options = null)
     {
+        ArgumentNullException.ThrowIfNull(input);
         options ??= new CaptureReaderOptions();
-        return Create(PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: options.BufferLength)), options);
+        options.Validate();
+        return Create(BackgroundPipes.ReadAhead(input, options.BufferLength), options);
     }
 
     /// <summary>Waits until a whole record is there for TryRead. Invalidates all records taken before.</summary>
@@ -94,6 +96,7 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <summary>Takes the next record from what was read.</summary>
     /// <param name="record">The record; valid until the next ReadAsync.</param>
     /// <returns>Whether there was a whole and sound one; when not, ReadAsync tells what comes.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public bool TryRead(out CaptureRecord record)
     {
         record = default;

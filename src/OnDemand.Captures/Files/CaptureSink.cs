@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace OnDemand.Captures.Files;
 
 /// <summary>Encodes records in one format.</summary>
@@ -38,6 +40,7 @@ internal abstract class CaptureSink(OutputBatch batch)
     public abstract void Complete();
 
     /// <summary>Appends a record as it stands.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     protected int AppendRaw(in CaptureRecord record)
     {
         record.Octets.CopyTo(Batch.Append(record.Octets.Length));

@@ -31,6 +31,14 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
         return room;
     }
 
+    /// <summary>Takes back what was appended last.</summary>
+    /// <param name="length">What <see cref="Length"/> was before; not more than it is.</param>
+    public void Truncate(int length)
+    {
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)Length);
+        Length = length;
+    }
+
     /// <summary>Sends off what was appended.</summary>
     /// <returns>Whether anyone still reads the output.</returns>
     public ValueTask<bool> FlushAsync(CancellationToken cancellationToken)

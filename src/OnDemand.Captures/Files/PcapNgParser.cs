@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+
 namespace OnDemand.Captures.Files;
 
 /// <summary>Cuts a pcapng file into its blocks.</summary>
@@ -37,6 +39,7 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
             : (int)Math.Min(total, Options.PieceLength);
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
     {
         record = default;

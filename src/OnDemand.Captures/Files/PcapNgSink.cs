@@ -1,4 +1,5 @@
 using System.Buffers;
+using System.Runtime.CompilerServices;
 using System.Text;
 using System.Text.Unicode;
 
@@ -31,6 +32,7 @@ internal sealed class PcapNgSink(OutputBatch batch, bool changesLengths) : Captu
         return _interfaces.Count - 1;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Append(in CaptureRecord record, long? newTimestamp, ReadOnlySpan<char> comment)
     {
         if (record.Format != CaptureFormat.PcapNg)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Dataplane;
 
 namespace OnDemand.Captures.Files;
@@ -32,6 +33,7 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
         return captured > _longestData ? _headerLength : _headerLength + (int)captured;
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
     {
         record = default;

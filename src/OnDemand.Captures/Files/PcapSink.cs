@@ -1,4 +1,5 @@
 using System.Globalization;
+using System.Runtime.CompilerServices;
 using OnDemand.Dataplane;
 
 namespace OnDemand.Captures.Files;
@@ -24,6 +25,7 @@ internal sealed class PcapSink(CaptureFormat format, OutputBatch batch) : Captur
     public override int AddInterface(ushort linkType, TimestampResolution resolution) =>
         throw new InvalidOperationException("A pcap file has one interface only, which its header describes.");
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Append(in CaptureRecord record, long? newTimestamp, ReadOnlySpan<char> comment)
     {
         if (record.Format != format)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 
 namespace OnDemand.Captures.Replay;
@@ -14,9 +15,42 @@ internal sealed class OrderedOutput(CaptureWriter writer)
 
     private readonly LinkedList<Entry> _waiting = new();
     private long _octets;
+    private int _before;
 
     /// <summary>Packets written, injected ones included.</summary>
     public long Packets { get; private set; }
+
+    /// <summary>Appends a packet to be rewritten in place; only where nothing waits.</summary>
+    /// <param name="record">The packet.</param>
+    /// <param name="data">Its octets in the output, until anything else is appended.</param>
+    /// <returns>False if something waits, or the output cannot hold it.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public bool TryAppend(in CaptureRecord record, out Span<byte> data)
+    {
+        data = default;
+        if (_waiting.Count > 0)
+        {
+            return false;
+        }
+
+        _before = writer.UnflushedLength;
+        int at = writer.Append(record);
+        if (at == CaptureWriter.NoPacket)
+        {
+            return false;
+        }
+
+        Packets++;
+        data = writer.Batch.Slice(at, record.CapturedLength);
+        return true;
+    }
+
+    /// <summary>Takes the packet back that was appended last.</summary>
+    public void Retract()
+    {
+        writer.Retract(_before);
+        Packets--;
+    }
 
     /// <summary>Writes a record of the input; a packet with other octets, of the same length, if they are given.</summary>
     public void Write(in CaptureRecord record, ReadOnlySpan<byte> data, long? time, string? comment)

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
@@ -9,6 +10,7 @@ namespace OnDemand.Captures.Replay;
 /// </summary>
 internal static class PartialChecksums
 {
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool LooksPartial(ReadOnlySpan<byte> frame, int networkOffset)
     {
         FrameParser.Parse(frame, networkOffset, out FrameLayout layout);

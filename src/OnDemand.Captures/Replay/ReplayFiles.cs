@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
@@ -58,12 +59,8 @@ internal sealed class ReplayFiles : IAsyncDisposable
         bool open = true;
         while (open && Failure is null && await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
         {
-            for (bool more = true; more && open && Failure is null;)
-            {
-                more = CopyBuffered(reader, scenario, options);
-                open = await FlushAsync(cancellationToken).ConfigureAwait(false);
-            }
-
+            CopyBuffered(reader, scenario, options);
+            open = await FlushAsync(cancellationToken).ConfigureAwait(false);
             if (progress is not null && watch.Elapsed - told > period)
             {
                 told = watch.Elapsed;
@@ -164,33 +161,54 @@ internal sealed class ReplayFiles : IAsyncDisposable
     private static CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths) =>
         CaptureWriter.Create(file, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
 
-    // Returns false when the buffer is used up, true when the outputs should be flushed first.
-    private bool CopyBuffered(CaptureReader reader, Scenario scenario, ReplayOptions options)
+    // Everything that is buffered. Records are looked at twice ahead of their turn, so that what the engine needs of its tables is there.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void CopyBuffered(CaptureReader reader, Scenario scenario, ReplayOptions options)
     {
-        while (reader.TryRead(out CaptureRecord record))
+        bool more = reader.TryRead(out CaptureRecord second);
+        ulong secondHash;
+        CaptureRecord third = default;
+        bool moreAfter = more && reader.TryRead(out third);
+        ulong thirdHash = LookAhead(moreAfter, third);
+        while (more)
         {
-            if (record.Kind != CaptureRecordKind.Packet)
-            {
-                WriteOther(record);
-                continue;
-            }
+            CaptureRecord first = second;
+            second = third;
+            secondHash = thirdHash;
+            more = moreAfter;
+            moreAfter = more && reader.TryRead(out third);
+            thirdHash = LookAhead(moreAfter, third);
+            _session?.LookAhead(secondHash);
+            Copy(first, scenario, options);
+        }
+    }
 
-            if (_session is null)
-            {
-                _first = ReplaySession.TimeOf(record) ?? default;
-                _session = new ReplaySession(
-                    scenario, options, _first, _networkOrder, _hostOrder, _translations is null ? null : AddTranslation);
-            }
+    private ulong LookAhead(bool there, in CaptureRecord record) =>
+        there && record.Kind == CaptureRecordKind.Packet && _session is not null ? _session.LookAhead(record) : 0;
 
-            _session.Packet(record);
-            _last = ReplaySession.TimeOf(record) is { } time && time > _last ? time : _last;
-            if (_network.ShouldFlush || (_host?.ShouldFlush ?? false))
-            {
-                return true;
-            }
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Copy(in CaptureRecord record, Scenario scenario, ReplayOptions options)
+    {
+        if (Failure is not null)
+        {
+            return;
         }
 
-        return false;
+        if (record.Kind != CaptureRecordKind.Packet)
+        {
+            WriteOther(record);
+            return;
+        }
+
+        if (_session is null)
+        {
+            _first = ReplaySession.TimeOf(record) ?? default;
+            _session = new ReplaySession(
+                scenario, options, _first, _networkOrder, _hostOrder, _translations is null ? null : AddTranslation);
+        }
+
+        _session.Packet(record);
+        _last = ReplaySession.TimeOf(record) is { } time && time > _last ? time : _last;
     }
 
     private void WriteOther(in CaptureRecord record)

@@ -101,6 +101,10 @@ public static class ReplayRun
 
     private static ReplayReport Empty(ReplayOptions options, Scenario scenario) => new()
     {
-        Input = options.Input, Scenario = options.Scenario, Output = options.Output, Seed = scenario.Seed, TakenOutside = options.TakenOutside,
+        Input = options.Input,
+        Scenario = options.Scenario,
+        Output = options.Output,
+        Seed = scenario.Seed,
+        TakenOutside = options.TakenOutside,
     };
 }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
@@ -14,6 +15,7 @@ internal sealed partial class ReplaySession
     private int _moves;
 
     /// <summary>Lets everything happen that is due by a time.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void RunUntil(Timestamp time, bool onlyAnswers = false)
     {
         while (true)

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Link;
 using OnDemand.Captures.Scenarios;
@@ -78,6 +79,7 @@ internal sealed partial class ReplaySession
         record.HasTimestamp ? new Timestamp(Math.Clamp(record.Timestamp, 0, LatestTime)) : null;
 
     /// <summary>Takes the next packet of the capture.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Packet(in CaptureRecord record)
     {
         Timestamp time = TimeOf(record) ?? _now;
@@ -89,6 +91,11 @@ internal sealed partial class ReplaySession
         if (!LinkLayer.TryFindIpv6(record.LinkType, record.Data, out int offset) || record.CapturedLength - offset < FrameParser.HeaderLength)
         {
             PassUntouched(record, LinkTypes.IsKnown(record.LinkType) ? "not-ipv6" : "other-link-type");
+            return;
+        }
+
+        if (TryCommon(record, offset))
+        {
             return;
         }
 

@@ -14,6 +14,8 @@ internal sealed class UnsentFlows
     private HashSet<FlowIdentity> _young = [];
     private HashSet<FlowIdentity> _old = [];
 
+    public bool IsEmpty => _young.Count + _old.Count == 0;
+
     public void Add(in FlowIdentity flow)
     {
         if (_young.Count >= MostInGeneration)

@@ -1,0 +1,98 @@
+using System.IO.Pipelines;
+
+namespace OnDemand.Captures.Files;
+
+/// <summary>
+/// Pipes whose other end is a stream that a task of its own reads or writes, so that the system's copying of one part of a file overlaps
+/// with the work on another. A bounded number of octets is under way at a time.
+/// </summary>
+internal static class BackgroundPipes
+{
+    private const int PartsUnderWay = 4;
+    private const int LeastRoom = 4096;
+
+    /// <summary>Reads a stream ahead; it is closed when it ends or nobody reads any more.</summary>
+    /// <param name="input">The stream, which the pipe owns from now on.</param>
+    /// <param name="partLength">Octets to read at a time.</param>
+    /// <returns>What is read from it. An <see cref="IOException"/> of the stream comes out of reading.</returns>
+    public static PipeReader ReadAhead(Stream input, int partLength)
+    {
+        Pipe pipe = Create(partLength);
+        _ = Task.Factory.StartNew(() => Fill(input, pipe.Writer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return pipe.Reader;
+    }
+
+    /// <summary>Writes a stream behind.</summary>
+    /// <param name="output">The stream, which the pipe owns from now on.</param>
+    /// <param name="partLength">Octets to write at a time.</param>
+    /// <param name="written">Ends when everything is in the stream and it is closed, or with its <see cref="IOException"/>.</param>
+    /// <returns>Where to write.</returns>
+    public static PipeWriter WriteBehind(Stream output, int partLength, out Task written)
+    {
+        Pipe pipe = Create(partLength);
+        written = Task.Factory.StartNew(() => Empty(pipe.Reader, output), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        return pipe.Writer;
+    }
+
+    private static Pipe Create(int partLength) => new(new PipeOptions(
+        minimumSegmentSize: partLength,
+        pauseWriterThreshold: (long)partLength * PartsUnderWay,
+        resumeWriterThreshold: (long)partLength * PartsUnderWay / 2,
+        useSynchronizationContext: false));
+
+    private static void Fill(Stream input, PipeWriter pipe)
+    {
+        Exception? problem = null;
+        try
+        {
+            using (input)
+            {
+                while (true)
+                {
+                    int read = input.Read(pipe.GetMemory(LeastRoom).Span);
+                    pipe.Advance(read);
+                    if (read == 0 || pipe.FlushAsync().AsTask().GetAwaiter().GetResult().IsCompleted)
+                    {
+                        break;
+                    }
+                }
+            }
+        }
+        catch (Exception thrown) when (thrown is IOException or UnauthorizedAccessException or ObjectDisposedException or NotSupportedException)
+        {
+            problem = thrown;   // whoever reads the pipe gets it
+        }
+
+        pipe.Complete(problem);
+    }
+
+    private static void Empty(PipeReader pipe, Stream output)
+    {
+        try
+        {
+            using (output)
+            {
+                while (true)
+                {
+                    ReadResult part = pipe.ReadAsync().AsTask().GetAwaiter().GetResult();
+                    foreach (ReadOnlyMemory<byte> piece in part.Buffer)
+                    {
+                        output.Write(piece.Span);
+                    }
+
+                    pipe.AdvanceTo(part.Buffer.End);
+                    if (part.IsCompleted)
+                    {
+                        break;
+                    }
+                }
+
+                output.Flush();
+            }
+        }
+        finally
+        {
+            pipe.Complete();   // the writer learns that nobody takes anything any more
+        }
+    }
+}
