@@ -103,20 +103,27 @@ public sealed partial class DataplaneEngine
             };
         }
 
-        if (binding < 0 && _bindings.IsFull)
-        {
-            return new SourceChoice { Result = ChoiceResult.NoBinding, Decision = decision };
-        }
-
-        SourceChoice choice = Select(OutcomeOf(outcome), outcome, decision, destination, host, mayAsk, now);
+        // Where there is no room for the socket the network is not troubled for it.
+        bool full = binding < 0 && _bindings.IsFull;
+        PolicyOutcome wanted = OutcomeOf(outcome);
+        bool known = IsUnsupported(wanted.Type) || now < _refusedUntil[(int)wanted.Type];
+        SourceChoice choice = Select(wanted, outcome, decision, destination, host, mayAsk && (!full || known), now);
         if (choice.Result != ChoiceResult.Chosen)
         {
+            choice.Result = full && choice.Result == ChoiceResult.NoSource && wanted.Type != AddressType.None && mayAsk
+                ? ChoiceResult.NoBinding : choice.Result;
             return choice;
+        }
+
+        if (full)
+        {
+            return new SourceChoice { Result = ChoiceResult.NoBinding, Decision = decision, Binding = -1 };
         }
 
         if (binding < 0)
         {
             binding = _bindings.Add(key);
+            CountRequestBinding(outcome, 1);
         }
         else
         {
