@@ -54,6 +54,13 @@ internal sealed class RandomWalk
     private void Take(WalkStep step)
     {
         ReferenceDataplane model = _twins.Model;
+
+        // What a silence of the network settles is worked off when the outputs are drained; a call in between may come before or after.
+        if (model.OpenQuestions.Any(question => question.Deadline <= _twins.Now))
+        {
+            _twins.Advance();
+        }
+
         switch (step.Kind)
         {
             case StepKind.Outbound:
@@ -99,12 +106,6 @@ internal sealed class RandomWalk
 
     private void Move(WalkStep step)
     {
-        // What a silence of the network settles is worked off by the next call or drain; a move in between may be seen by either.
-        if (_twins.Model.OpenQuestions.Any(question => question.Deadline <= _twins.Now))
-        {
-            _twins.Advance();
-        }
-
         switch (step.Kind)
         {
             case StepKind.Attach when _twins.Model.OpenQuestions.Count > 1 && _twins.Options.MaximumBindings < 100:
@@ -241,7 +242,7 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
-        control = _twins.Now.Since(flow.LastSeen) > Duration.FromSeconds(200) ? control & ~TcpControl.Rst : control;
+        control = _twins.Now.Since(flow.LastSeen) > Duration.FromMilliseconds(300) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
             IpProtocol.Tcp => Frames.Tcp(
@@ -350,7 +351,7 @@ internal sealed class RandomWalk
             order.Shuffle(shuffled);
         }
 
-        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 ? 2 : shuffled.Length))
+        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 && !(inbound && _twins.Options.Untranslatable == UntranslatablePolicy.Pass) ? 2 : shuffled.Length))
         {
             _twins.Send(piece, whole.Info, inbound);
         }
@@ -361,7 +362,7 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        if (_twins.Model.HasOrphanedBinding || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
+        if (_twins.Model.WouldOrphanBinding(protocol, named, port) || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {
             return;
         }

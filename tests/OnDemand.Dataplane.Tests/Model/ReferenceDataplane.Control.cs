@@ -178,6 +178,7 @@ internal sealed partial class ReferenceDataplane
         prefix.PreferredUntil = now.Add(advertisement.PreferredLifetime);
         prefix.ValidUntil = now.Add(advertisement.ValidLifetime);
         prefix.ClosesAt = Timestamp.Never;
+        prefix.WasLeftByDetachment = false;
         prefix.State = advertisement.ValidLifetime == Duration.Zero ? PrefixState.Ended
             : advertisement.PreferredLifetime > Duration.Zero ? PrefixState.Preferred
             : PrefixState.Deprecated;
@@ -268,6 +269,11 @@ internal sealed partial class ReferenceDataplane
     {
         _questions.Remove(question);
         ModelPrefix prefix = Add(advertisement, onDemand: true, now);
+        if (_requests.Find(request => request.Token == question.Owner) is ModelRequest owner)
+        {
+            owner.Granted = prefix;
+        }
+
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
@@ -282,9 +288,7 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
-        _granting = true;
         ReleaseHeld([question], now);
-        _granting = false;
     }
 
     // A type that comes unasked answers the question that was asked for it; the network's own answer then finds none.

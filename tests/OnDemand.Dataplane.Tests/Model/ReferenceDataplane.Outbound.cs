@@ -183,7 +183,6 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict? Source(
         ModelDecision decision, ModelFlowKey flow, byte[] frame, FrameInfo info, Timestamp now, out ModelBinding? binding)
     {
-        PolicyOutcome outcome = decision.Outcome;
         var key = new ModelBindingKey(flow.Protocol, flow.Internal, flow.LocalPort, decision);
         if (_bindings.TryGetValue(key, out binding) && binding.Address.Prefix.IsForNewSockets)
         {
@@ -195,7 +194,7 @@ internal sealed partial class ReferenceDataplane
             return _attached ? Answer(frame, info, Prohibited, DropReason.BindingTableFull) : ModelVerdict.Dropped(DropReason.Detached);
         }
 
-        ModelAddress? address = AwaitsNew(decision) ? null : Choose(outcome, flow.Internal, flow.Remote, now);
+        ModelAddress? address = ChooseFor(decision, flow, now);
         if (address is null)
         {
             if (!_attached)
@@ -223,10 +222,16 @@ internal sealed partial class ReferenceDataplane
     }
 
     // A socket that asked for a prefix of its own has that one or none, though others are there.
-    private bool AwaitsNew(ModelDecision decision) => _options.OnNet == OnNetReading.RequestNew
-        && _requests.Find(request => request.Token == decision.Request) is { Outcome.OnNet: true } request
-        && request.Binding?.Address.Prefix.IsForNewSockets != true
-        && (request.IsWaiting || !_granting);
+    private ModelAddress? ChooseFor(ModelDecision decision, ModelFlowKey flow, Timestamp now)
+    {
+        if (decision is not { Request: ulong token, Outcome.OnNet: true } || _options.OnNet != OnNetReading.RequestNew)
+        {
+            return Choose(decision.Outcome, flow.Internal, flow.Remote, now);
+        }
+
+        ModelPrefix? own = _requests.Find(request => request.Token == token)?.Granted;
+        return own is { IsForNewSockets: true } && own.Attachment == _attachment ? AddressOf(own, flow.Internal, now) : null;
+    }
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -265,7 +270,7 @@ internal sealed partial class ReferenceDataplane
 
         return inbound is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten }
             ? inbound with { Forward = ForwardReason.Hairpin }
-            : inbound.Or is null ? inbound
+            : inbound.Or is not { Kind: VerdictKind.Forward } ? inbound
             : inbound with { Or = ModelVerdict.Sent(ForwardReason.Rewritten, rewritten) };
     }
 

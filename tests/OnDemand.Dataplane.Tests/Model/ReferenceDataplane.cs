@@ -30,9 +30,6 @@ internal sealed partial class ReferenceDataplane
     private int _attachment;
     private bool _attached;
 
-    // Frames are let go on because the network granted what they waited for.
-    private bool _granting;
-
     public ReferenceDataplane(DataplaneOptions options)
     {
         _options = options;
@@ -66,8 +63,10 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
-    /// <summary>Whether a binding outlives the request that made it.</summary>
-    public bool HasOrphanedBinding => _bindings.Keys.Any(key => key.Decision.Request is ulong token && _requests.All(request => request.Token != token));
+    /// <summary>Whether a binding outlives, or would outlive, the request that made it, if the socket asks again.</summary>
+    public bool WouldOrphanBinding(byte protocol, IpAddress named, ushort localPort) => _bindings.Values.Any(binding =>
+        binding.Key.Decision.Request is ulong token && binding.Flows > 0
+        && _requests.All(request => request.Token != token || (request.Protocol, request.Named, request.LocalPort) == (protocol, named, localPort)));
 
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
