@@ -103,21 +103,15 @@ public sealed partial class DataplaneEngine
             };
         }
 
-        // Where there is no room for the socket the network is not troubled for it.
-        bool full = binding < 0 && _bindings.IsFull;
-        PolicyOutcome wanted = OutcomeOf(outcome);
-        bool known = IsUnsupported(wanted.Type) || now < _refusedUntil[(int)wanted.Type];
-        SourceChoice choice = Select(wanted, outcome, decision, destination, host, mayAsk && (!full || known), now);
-        if (choice.Result != ChoiceResult.Chosen)
-        {
-            choice.Result = full && choice.Result == ChoiceResult.NoSource && wanted.Type != AddressType.None && mayAsk
-                ? ChoiceResult.NoBinding : choice.Result;
-            return choice;
-        }
-
-        if (full)
+        if (binding < 0 && _bindings.IsFull)
         {
             return new SourceChoice { Result = ChoiceResult.NoBinding, Decision = decision, Binding = -1 };
+        }
+
+        SourceChoice choice = Select(OutcomeOf(outcome), outcome, decision, destination, host, mayAsk, now);
+        if (choice.Result != ChoiceResult.Chosen)
+        {
+            return choice;
         }
 
         if (binding < 0)
