@@ -15,6 +15,7 @@ public sealed partial class DataplaneEngine
     private readonly byte[] _addressSeed = new byte[16];
     private byte[] _secret = [];
     private ulong _addressCounter;
+    private int _configuredHosts;      // internal addresses named one by one, which have the lowest numbers
 
     private void SetSecrets()
     {
@@ -33,6 +34,8 @@ public sealed partial class DataplaneEngine
                     $"More internal addresses are listed than {nameof(DataplaneOptions.MaximumInternalAddresses)} allows.", nameof(DataplaneOptions.Internal));
             }
         }
+
+        _configuredHosts = _addresses.InternalCount;
     }
 
     private bool IsInternal(IpAddress address)
@@ -59,7 +62,8 @@ public sealed partial class DataplaneEngine
     private void AddressesOfNewPrefix(int prefix, Timestamp now)
     {
         bool full = false;
-        for (int host = 0; host < _addresses.InternalCount && host < _options.Internal.Count; host++)
+        int hosts = _prefixes[prefix].Type == AddressType.Fixed ? _addresses.InternalCount : _configuredHosts;
+        for (int host = 0; host < hosts; host++)
         {
             _ = AddressIn(prefix, host, now, ref full);
         }

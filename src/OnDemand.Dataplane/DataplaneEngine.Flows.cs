@@ -177,6 +177,7 @@ public sealed partial class DataplaneEngine
         }
 
         int address = _bindings[id].Address;
+        CountRequestBinding((ushort)_bindings[id].Key, -1);
         _bindings.Remove(id);
         LeaveAddress(address);
     }

@@ -57,6 +57,11 @@ public sealed partial class DataplaneEngine
         }
 
         Verdict verdict = outbound ? OutboundWhole(frame, ref prepared, info, now) : InboundWhole(frame, ref prepared, info, now);
+        if (datagram.State == DatagramState.Held && verdict.Drop == DropReason.HoldFull)
+        {
+            return verdict;   // a duplicate that found no room; the one that waits decides
+        }
+
         datagram.Flow = verdict.Flow;
         switch (verdict.Kind)
         {

@@ -114,6 +114,7 @@ public sealed partial class DataplaneEngine
             TcpTracker.Inbound(ref entry, frame.Slice(layout.UpperOffset, 20), (int)(layout.PacketEnd - layout.UpperOffset));
             if (entry.State != before)
             {
+                entry.LastSeen = tick;   // the four minutes after a RST begin with it (RFC 7857 §2.2)
                 TcpChanged(id, ref entry, now);
             }
         }

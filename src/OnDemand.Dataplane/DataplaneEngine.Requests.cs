@@ -11,6 +11,7 @@ namespace OnDemand.Dataplane;
 public sealed partial class DataplaneEngine
 {
     private const int AnyHost = 0x7f_ffff;
+    private const int SpareRequests = 16;   // places of requests that are closed while flows are still bound by them
 
     private readonly SocketRequest[] _requests;
     private readonly FlowIndex _requestIndex;
@@ -108,11 +109,16 @@ public sealed partial class DataplaneEngine
 
     private int FreeRequest()
     {
-        // Round robin: a number is not used again soon, because flows may still be bound by it.
+        if (_requestIndex.Count >= _options.MaximumSocketRequests)
+        {
+            return -1;
+        }
+
+        // A number is not used again while a socket is still bound by it: its outcome is what that socket's flows go over by.
         for (int i = 0; i < _requests.Length; i++)
         {
             int id = (_nextRequest + i) % _requests.Length;
-            if (!_requests[id].InUse)
+            if (!_requests[id].InUse && _requests[id].Bindings == 0)
             {
                 _nextRequest = (id + 1) % _requests.Length;
                 return id;
@@ -120,6 +126,14 @@ public sealed partial class DataplaneEngine
         }
 
         return -1;
+    }
+
+    private void CountRequestBinding(ushort outcome, int change)
+    {
+        if (outcome >= RequestOutcomes)
+        {
+            _requests[outcome - RequestOutcomes].Bindings += change;
+        }
     }
 
     // Tries to fulfill a request; leaves it waiting if the network is asked.
@@ -229,6 +243,7 @@ public sealed partial class DataplaneEngine
         public PolicyOutcome Outcome;
         public long Granted;         // the prefix that ON_NET got for this socket, by its order, or -1
         public int Binding;
+        public int Bindings;         // that have its outcome, also after it was closed
         public int Prefix;           // whose user it is, while it holds
         public int Question;
     }

@@ -105,7 +105,7 @@ public sealed partial class DataplaneEngine
 
         if (binding < 0 && _bindings.IsFull)
         {
-            return new SourceChoice { Result = ChoiceResult.NoBinding, Decision = decision };
+            return new SourceChoice { Result = ChoiceResult.NoBinding, Decision = decision, Binding = -1 };
         }
 
         SourceChoice choice = Select(OutcomeOf(outcome), outcome, decision, destination, host, mayAsk, now);
@@ -117,6 +117,7 @@ public sealed partial class DataplaneEngine
         if (binding < 0)
         {
             binding = _bindings.Add(key);
+            CountRequestBinding(outcome, 1);
         }
         else
         {

@@ -62,7 +62,7 @@ public sealed partial class DataplaneEngine
         _selection = new SourceAddressSelection(options.PolicyTable, options.Profile);
         _candidates = new SourceCandidate[options.MaximumPrefixes];
         _candidateAddresses = new int[options.MaximumPrefixes];
-        _requests = new SocketRequest[options.MaximumSocketRequests];
+        _requests = new SocketRequest[(2 * options.MaximumSocketRequests) + SpareRequests];
         _requestIndex = new FlowIndex(options.MaximumSocketRequests);
         _requestHash = hash;
         _questions = new Question[options.MaximumNetworkRequests];

@@ -63,7 +63,7 @@ public sealed record DataplaneOptions
     /// <summary>Prefixes at once, 1 to 4096.</summary>
     public int MaximumPrefixes { get; init; } = 64;
 
-    /// <summary>Requests of sockets at once, 1 to 32768.</summary>
+    /// <summary>Requests of sockets at once, 1 to 16000.</summary>
     public int MaximumSocketRequests { get; init; } = 4096;
 
     /// <summary>Questions to the network at once, 1 to 1024.</summary>
@@ -177,7 +177,7 @@ public sealed record DataplaneOptions
         Check(MaximumInternalAddresses, 1, 1 << 22, nameof(MaximumInternalAddresses));
         Check(MaximumTypedAddresses, 1, 1 << 22, nameof(MaximumTypedAddresses));
         Check(MaximumPrefixes, 1, 4096, nameof(MaximumPrefixes));
-        Check(MaximumSocketRequests, 1, 1 << 15, nameof(MaximumSocketRequests));
+        Check(MaximumSocketRequests, 1, 16_000, nameof(MaximumSocketRequests));
         Check(MaximumNetworkRequests, 1, 1024, nameof(MaximumNetworkRequests));
         Check(MaximumFragmentedDatagrams, 1, 65536, nameof(MaximumFragmentedDatagrams));
         Check(MaximumHeldFrames, 1, 1 << 20, nameof(MaximumHeldFrames));

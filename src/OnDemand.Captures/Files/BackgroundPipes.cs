@@ -8,6 +8,9 @@ namespace OnDemand.Captures.Files;
 /// </summary>
 internal static class BackgroundPipes
 {
+    /// <summary>Octets that are read or written at a time.</summary>
+    public const int PartLength = 1 << 20;
+
     private const int PartsUnderWay = 4;
     private const int LeastRoom = 4096;
 
@@ -51,7 +54,9 @@ internal static class BackgroundPipes
                 {
                     int read = input.Read(pipe.GetMemory(LeastRoom).Span);
                     pipe.Advance(read);
-                    if (read == 0 || pipe.FlushAsync().AsTask().GetAwaiter().GetResult().IsCompleted)
+                    ValueTask<FlushResult> flushing = pipe.FlushAsync();
+                    FlushResult flushed = flushing.IsCompleted ? flushing.Result : flushing.AsTask().GetAwaiter().GetResult();
+                    if (read == 0 || flushed.IsCompleted)
                     {
                         break;
                     }
@@ -74,7 +79,8 @@ internal static class BackgroundPipes
             {
                 while (true)
                 {
-                    ReadResult part = pipe.ReadAsync().AsTask().GetAwaiter().GetResult();
+                    ValueTask<ReadResult> reading = pipe.ReadAsync();
+                    ReadResult part = reading.IsCompleted ? reading.Result : reading.AsTask().GetAwaiter().GetResult();
                     foreach (ReadOnlyMemory<byte> piece in part.Buffer)
                     {
                         output.Write(piece.Span);

@@ -64,10 +64,8 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <returns>The reader; nothing was read yet.</returns>
     public static CaptureReader Create(Stream input, CaptureReaderOptions? options = null)
     {
-        ArgumentNullException.ThrowIfNull(input);
         options ??= new CaptureReaderOptions();
-        options.Validate();
-        return Create(BackgroundPipes.ReadAhead(input, options.BufferLength), options);
+        return Create(PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: options.BufferLength)), options);
     }
 
     /// <summary>Waits until a whole record is there for TryRead. Invalidates all records taken before.</summary>

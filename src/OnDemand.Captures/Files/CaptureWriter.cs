@@ -17,7 +17,6 @@ public sealed class CaptureWriter : IAsyncDisposable
     private readonly CaptureWriterOptions _options;
     private readonly OutputBatch _batch;
     private CaptureSink? _sink;
-    private Task _written = Task.CompletedTask;   // of a stream: everything is in it, and it is closed
     private bool _completed;
 
     private CaptureWriter(PipeWriter output, CaptureWriterOptions options)
@@ -63,9 +62,7 @@ public sealed class CaptureWriter : IAsyncDisposable
     public static CaptureWriter Create(Stream output, CaptureWriterOptions? options = null)
     {
         options ??= new CaptureWriterOptions();
-        options.Validate();
-        PipeWriter behind = BackgroundPipes.WriteBehind(output, options.BatchLength, out Task written);
-        return new CaptureWriter(behind, options) { _written = written };
+        return Create(PipeWriter.Create(output, new StreamPipeWriterOptions(minimumBufferSize: options.BatchLength)), options);
     }
 
     /// <summary>Begins a file that is not made from another one, with one interface; a pcapng interface has nanoseconds.</summary>
@@ -165,7 +162,6 @@ public sealed class CaptureWriter : IAsyncDisposable
     /// <summary>Appends what the file still lacks, sends everything off and closes the output.</summary>
     /// <param name="cancellationToken">Stops the waiting.</param>
     /// <returns>When that is done.</returns>
-    /// <exception cref="IOException">The output could not be written.</exception>
     public async ValueTask CompleteAsync(CancellationToken cancellationToken = default)
     {
         if (_completed)
@@ -181,7 +177,6 @@ public sealed class CaptureWriter : IAsyncDisposable
 
         await FlushAsync(cancellationToken).ConfigureAwait(false);
         await _output.CompleteAsync().ConfigureAwait(false);
-        await _written.ConfigureAwait(false);
     }
 
     /// <summary>Completes the file if that was not done.</summary>

@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
@@ -14,6 +15,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
 {
     private readonly CaptureWriter _network;
     private readonly CaptureWriter? _host;
+    private readonly List<Task> _written = [];
     private readonly OrderedOutput _networkOrder;
     private readonly OrderedOutput? _hostOrder;
     private readonly Stream? _translationsFile;
@@ -75,6 +77,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
             await _host.CompleteAsync(cancellationToken).ConfigureAwait(false);
         }
 
+        await Task.WhenAll(_written).ConfigureAwait(false);   // a full disk is told here
         _translations?.Dispose();
     }
 
@@ -158,8 +161,12 @@ internal sealed class ReplayFiles : IAsyncDisposable
     private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
         Enum.GetValues<AddressType>().Sum(type => count(session.Engine.Of(type)));
 
-    private static CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths) =>
-        CaptureWriter.Create(file, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
+    private CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths)
+    {
+        PipeWriter behind = BackgroundPipes.WriteBehind(file, BackgroundPipes.PartLength, out Task written);
+        _written.Add(written);
+        return CaptureWriter.Create(behind, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
+    }
 
     // Everything that is buffered. Records are looked at twice ahead of their turn, so that what the engine needs of its tables is there.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]

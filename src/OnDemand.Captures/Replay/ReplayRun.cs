@@ -49,7 +49,7 @@ public static class ReplayRun
         ArgumentNullException.ThrowIfNull(open);
         ArgumentNullException.ThrowIfNull(create);
         var watch = Stopwatch.StartNew();
-        CaptureReader reader = CaptureReader.Create(open(options.Input));
+        CaptureReader reader = CaptureReader.Create(BackgroundPipes.ReadAhead(open(options.Input), BackgroundPipes.PartLength));
         await using (reader.ConfigureAwait(false))
         {
             bool any = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);

@@ -52,7 +52,7 @@ internal sealed class PrefixTable(int capacity)
                 Home = advertisement.Home,
                 OnDemand = onDemand,
                 Attachment = attachment,
-                State = PrefixState.Preferred,
+                State = advertisement.PreferredLifetime > Duration.Zero ? PrefixState.Preferred : PrefixState.Deprecated,
                 PreferredUntil = now.Add(advertisement.PreferredLifetime),
                 ValidUntil = now.Add(advertisement.ValidLifetime),
                 ClosesAt = Timestamp.Never,
