@@ -115,7 +115,8 @@ public sealed class AllocationTests
         private readonly byte[] _native;
         private readonly byte[] _hairpin;
         private readonly byte[][] _fragments = Frames.Udp(Frames.Host, 9, Frames.Server, 80, 100).BuildFragments(1, 40, 72);
-        private readonly byte[] _overlap = Frames.Udp(Frames.Host, 9, Frames.Server, 80, 100).BuildFragment(1, 64, more: true, Frames.Payload(16));
+        private readonly byte[] _overlap = Frames.Udp(Frames.Host, 9, Frames.Server, 80, 100)
+            .BuildFragment(1, 64, more: true, Frames.Payload(16));
         private readonly FrameSlot[] _slots = new FrameSlot[8];
         private Timestamp _now = Timestamp.FromSeconds(1);
         private IpAddress _typed;
@@ -129,7 +130,11 @@ public sealed class AllocationTests
             _engine = new DataplaneEngine(
                 EngineRig.Options(
                     AddressType.Nonpersistent,
-                    new PolicyRule { LocalPort = new PortRange(GracefulPort), Outcome = PolicyOutcome.OfType(AddressType.GracefulReplacement) },
+                    new PolicyRule
+                    {
+                        LocalPort = new PortRange(GracefulPort),
+                        Outcome = PolicyOutcome.OfType(AddressType.GracefulReplacement)
+                    },
                     new PolicyRule { LocalPort = new PortRange(SessionPort), Outcome = PolicyOutcome.OfType(AddressType.SessionLasting) },
                     new PolicyRule { LocalPort = new PortRange(8), Outcome = PolicyOutcome.OfType(AddressType.Fixed) }),
                 _now);

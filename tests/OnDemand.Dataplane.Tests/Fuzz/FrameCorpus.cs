@@ -22,7 +22,8 @@ internal static class FrameCorpus
         foreach (LinkHeader link in Links)
         {
             all.AddRange(Between(Frames.Host, Frames.Server, link).Select(frame => new FrameSeed(frame, OffsetOf(link), Inbound: false)));
-            all.AddRange(Between(Frames.Server, TypedPrefix.Address, link).Select(frame => new FrameSeed(frame, OffsetOf(link), Inbound: true)));
+            all.AddRange(Between(Frames.Server, TypedPrefix.Address, link)
+                .Select(frame => new FrameSeed(frame, OffsetOf(link), Inbound: true)));
         }
 
         all.AddRange(Between(TypedPrefix.Address, Frames.Server, LinkHeader.None).Select(frame => new FrameSeed(frame, 0, Inbound: false)));
@@ -78,7 +79,11 @@ internal static class FrameCorpus
         yield return udp with { Extensions = [Frames.HopByHop(), Frames.DestinationOptions(3), Frames.Routing(destination, 0)] };
         yield return tcp with { Extensions = [Frames.AtomicFragment(), Frames.DestinationOptions()] };
         yield return udp with { Extensions = [Frames.Routing(Frames.OtherServer, 1)], PseudoDestination = Frames.OtherServer };
-        yield return tcp with { Extensions = [Frames.SegmentRouting(1, Frames.OtherServer, destination)], PseudoDestination = Frames.OtherServer };
+        yield return tcp with
+        {
+            Extensions = [Frames.SegmentRouting(1, Frames.OtherServer, destination)],
+            PseudoDestination = Frames.OtherServer
+        };
         yield return udp with { Extensions = [Frames.HomeAddress(Frames.OtherServer)], PseudoSource = Frames.OtherServer };
         yield return udp with { Extensions = [Frames.Authentication()] };
         yield return udp with { Extensions = [Frames.Jumbo(8 + 8 + 12)] };
@@ -89,7 +94,14 @@ internal static class FrameCorpus
         yield return Frames.Error(source, destination, 4, 0, (about with { Extensions = [Frames.DestinationOptions()] }).Build());
     }
 
-    private static int OffsetOf(LinkHeader link) => new TestFrame { Source = default, Destination = default, Protocol = 0, Upper = [], Link = link }.NetworkOffset;
+    private static int OffsetOf(LinkHeader link) => new TestFrame
+    {
+        Source = default,
+        Destination = default,
+        Protocol = 0,
+        Upper = [],
+        Link = link
+    }.NetworkOffset;
 
     private static byte[] Readdressed(byte[] frame, int network, int offset, IpAddress address)
     {

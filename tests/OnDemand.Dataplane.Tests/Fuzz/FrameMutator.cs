@@ -5,7 +5,8 @@ namespace OnDemand.Dataplane.Tests.Fuzz;
 /// <summary>Spoils frames of a corpus, the same way for the same seed; allocates nothing per frame.</summary>
 internal sealed class FrameMutator(IReadOnlyList<FrameSeed> corpus, int seed)
 {
-    private static readonly byte[] Interesting = [0, 1, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 127, 128, 129, 132, 135, 136, 139, 140, 254, 255];
+    private static readonly byte[] Interesting = [0, 1, 4, 6, 17, 41, 43, 44, 50, 51, 58, 59, 60, 127, 128, 129, 132, 135, 136, 139, 140,
+        254, 255];
 
     private readonly Random _random = new(seed);
     private readonly byte[] _frame = new byte[1 << 16];

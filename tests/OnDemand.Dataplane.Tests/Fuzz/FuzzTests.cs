@@ -22,7 +22,8 @@ public sealed class FuzzTests
     public static TheoryData<int> Variants => [0, 1, 2, 3];
 
     private static int Count =>
-        int.TryParse(Environment.GetEnvironmentVariable("ONDEMAND_FUZZ_FRAMES"), NumberStyles.None, CultureInfo.InvariantCulture, out int count)
+        int.TryParse(Environment.GetEnvironmentVariable("ONDEMAND_FUZZ_FRAMES"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int count)
             ? count
             : DefaultFrames;
 
@@ -59,7 +60,8 @@ public sealed class FuzzTests
             }
         }
 
-        Assert.True(one.Engine.Counters.Of(ForwardReason.Rewritten) > frames / 20, "Hardly a frame was rewritten: the corpus has gone astray.");
+        Assert.True(one.Engine.Counters.Of(ForwardReason.Rewritten) > frames / 20,
+            "Hardly a frame was rewritten: the corpus has gone astray.");
     }
 
     private static bool IsInternal(IpAddress address) => address.High >> 32 == Frames.Host.High >> 32;
@@ -125,7 +127,8 @@ public sealed class FuzzTests
                 case 0:
                     Engine.Attach(
                         (ulong)number,
-                        [new PrefixAdvertisement(FrameCorpus.TypedPrefix, AddressType.Nonpersistent), EngineRig.Of(number % 2 == 0 ? EngineRig.GracefulPrefix : EngineRig.OtherGracefulPrefix)],
+                        [new PrefixAdvertisement(FrameCorpus.TypedPrefix, AddressType.Nonpersistent),
+                            EngineRig.Of(number % 2 == 0 ? EngineRig.GracefulPrefix : EngineRig.OtherGracefulPrefix)],
                         Duration.FromSeconds(1),
                         _now);
                     break;

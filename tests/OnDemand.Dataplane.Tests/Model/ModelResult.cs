@@ -3,7 +3,8 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Dataplane.Tests.Model;
 
 /// <summary>What the model says of a frame.</summary>
-internal sealed record ModelVerdict(VerdictKind Kind, ForwardReason Forward = default, DropReason Drop = DropReason.None, byte[]? Frame = null)
+internal sealed record ModelVerdict(VerdictKind Kind, ForwardReason Forward = default, DropReason Drop = DropReason.None,
+    byte[]? Frame = null)
 {
     /// <summary>
     /// A second answer that is as good: the contract does not say how long the engine must remember that an address that has ended was one

@@ -53,7 +53,10 @@ internal sealed class ModelAddress
 
     public bool IsExact { get; init; }
 
-    /// <summary>Whether the engine has shown it, or must have it: a Fixed address that comes back need not be made before it is needed.</summary>
+    /// <summary>
+    /// Whether the engine has shown it, or must have it: a Fixed address that comes back need not be made before it is
+    /// needed.
+    /// </summary>
     public bool IsShown { get; set; }
 
     /// <summary>Renewed: no longer for new sockets, and forgotten with its last user.</summary>

@@ -114,10 +114,12 @@ internal sealed class NaivePacket
     public int Quoted => Upper + 8;
 
     /// <summary>Whether the checksum is there and all that it covers.</summary>
-    public bool IsSummed => NaiveChecksum.FieldOf(Protocol) >= 0 && Shape is NaiveShape.Transport or NaiveShape.Error or NaiveShape.NeighborDiscovery;
+    public bool IsSummed => NaiveChecksum.FieldOf(Protocol) >= 0
+        && Shape is NaiveShape.Transport or NaiveShape.Error or NaiveShape.NeighborDiscovery;
 
     public bool HasRightChecksum =>
-        NaiveChecksum.Read(_frame.AsSpan(Upper), Protocol) == NaiveChecksum.Right(Source, PseudoDestination, Protocol, _frame.AsSpan(Upper, End - Upper));
+        NaiveChecksum.Read(_frame.AsSpan(Upper), Protocol) == NaiveChecksum.Right(Source, PseudoDestination, Protocol,
+            _frame.AsSpan(Upper, End - Upper));
 
     private int Word(int offset) => BinaryPrimitives.ReadUInt16BigEndian(_frame.AsSpan(offset));
 
@@ -198,7 +200,12 @@ internal sealed class NaivePacket
                 return NaiveShape.Opaque;
         }
 
-        int needed = _quote ? Protocol == IpProtocol.Icmpv6 ? 6 : 4 : Protocol switch { IpProtocol.Tcp => 20, IpProtocol.Dccp or IpProtocol.Sctp => 12, _ => 8 };
+        int needed = _quote ? Protocol == IpProtocol.Icmpv6 ? 6 : 4 : Protocol switch
+        {
+            IpProtocol.Tcp => 20,
+            IpProtocol.Dccp or IpProtocol.Sctp => 12,
+            _ => 8
+        };
         if (Upper + needed > End && !_quote)
         {
             return IsFragment ? NaiveShape.Tiny : NaiveShape.Broken;

@@ -30,7 +30,8 @@ internal static class NaiveRewrite
         if (!error.IsCut && error.HasRightChecksum && !info.PartialChecksum)
         {
             var changed = new NaivePacket(result, info.NetworkOffset);
-            Put(result, field, NaiveChecksum.Right(changed.Source, changed.PseudoDestination, error.Protocol, result.AsSpan(error.Upper, error.End - error.Upper)));
+            Put(result, field, NaiveChecksum.Right(changed.Source, changed.PseudoDestination, error.Protocol,
+                result.AsSpan(error.Upper, error.End - error.Upper)));
             return result;
         }
 
@@ -38,7 +39,8 @@ internal static class NaiveRewrite
         int before = NaiveChecksum.Sum(frame.AsSpan(outer, 16)) + SumOf(frame, error);
         int after = NaiveChecksum.Sum(result.AsSpan(outer, 16)) + SumOf(result, error);
         int old = Get(frame, field);
-        Put(result, field, info.PartialChecksum ? Shifted(old, Sum16(frame, outer), Sum16(result, outer), partial: true) : Shifted(old, before, after, partial: false));
+        Put(result, field, info.PartialChecksum ? Shifted(old, Sum16(frame, outer), Sum16(result, outer), partial: true)
+            : Shifted(old, before, after, partial: false));
         return result;
     }
 
@@ -74,7 +76,8 @@ internal static class NaiveRewrite
         }
 
         var moved = new NaivePacket(result, info.NetworkOffset);
-        Put(result, field, NaiveChecksum.Right(moved.Source, moved.PseudoDestination, packet.Protocol, result.AsSpan(packet.Upper, packet.End - packet.Upper)));
+        Put(result, field, NaiveChecksum.Right(moved.Source, moved.PseudoDestination, packet.Protocol,
+            result.AsSpan(packet.Upper, packet.End - packet.Upper)));
         return result;
     }
 
@@ -85,7 +88,8 @@ internal static class NaiveRewrite
         int before = Sum16(inner, offset);
         address.Write(frame.AsSpan(quoted + offset));
         int field = NaiveChecksum.FieldOf(packet.Protocol);
-        bool covered = packet.Shape is not (NaiveShape.LaterFragment or NaiveShape.NotIpv6) && field >= 0 && !(offset == 8 && packet.HasHomeAddress);
+        bool covered = packet.Shape is not (NaiveShape.LaterFragment or NaiveShape.NotIpv6) && field >= 0
+            && !(offset == 8 && packet.HasHomeAddress);
         if (!covered || packet.Upper + field + 2 > inner.Length)
         {
             return;
@@ -98,7 +102,8 @@ internal static class NaiveRewrite
         }
 
         int changed = Shifted(old, before, NaiveChecksum.Sum(frame.AsSpan(quoted + offset, 16)), partial: false);
-        Put(frame, quoted + packet.Upper + field, changed == 0 && packet.Protocol is IpProtocol.Udp or IpProtocol.UdpLite ? 0xffff : changed);
+        Put(frame, quoted + packet.Upper + field, changed == 0 && packet.Protocol is IpProtocol.Udp or IpProtocol.UdpLite ? 0xffff
+            : changed);
     }
 
     // A complete field is the complement of a sum, so it goes down by what the sum goes up; a partial one goes up with it.
@@ -111,5 +116,6 @@ internal static class NaiveRewrite
 
     private static int Get(byte[] frame, int offset) => BinaryPrimitives.ReadUInt16BigEndian(frame.AsSpan(offset));
 
-    private static void Put(byte[] frame, int offset, int value) => BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(offset), (ushort)value);
+    private static void Put(byte[] frame, int offset, int value) => BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(offset),
+        (ushort)value);
 }

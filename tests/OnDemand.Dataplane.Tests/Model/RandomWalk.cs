@@ -45,7 +45,9 @@ internal sealed class RandomWalk
         }
         catch (Exception exception)
         {
-            throw new ModelMismatchException($"{exception.Message}\nworld {walk.World}: {World.Describe(walk.World)}\n{runner._twins.Script}{(exception is ModelMismatchException ? string.Empty : exception.StackTrace)}END", exception);
+            string trace = exception is ModelMismatchException ? string.Empty : $"{exception.StackTrace}";
+            throw new ModelMismatchException(
+                $"{exception.Message}\nworld {walk.World}: {World.Describe(walk.World)}\n{runner._twins.Script}{trace}", exception);
         }
 
         return runner._twins;
@@ -64,7 +66,8 @@ internal sealed class RandomWalk
         switch (step.Kind)
         {
             case StepKind.Outbound:
-                _twins.Outbound(Packet(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step), step, toRemote: true));
+                _twins.Outbound(Packet(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step),
+                    step, toRemote: true));
                 break;
             case StepKind.Inbound when AnyAddress(step.D) is IpAddress typed:
                 _twins.Inbound(Packet(Remote(step), RemotePort(step), typed, LocalPort(step), step, toRemote: false));
@@ -73,7 +76,8 @@ internal sealed class RandomWalk
                 Mirror(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
                 break;
             case StepKind.Native when AnyAddress(step.D) is IpAddress typed:
-                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step, toRemote: true));
+                _twins.Outbound(Packet(typed, (ushort)(World.FirstNativePort + (step.A % 2)), Remote(step), RemotePort(step), step,
+                    toRemote: true));
                 break;
             case StepKind.Errors when model.Flows.Count > 0:
                 Errors(step, model.Flows.OrderBy(Order, StringComparer.Ordinal).ElementAt(step.A % model.Flows.Count));
@@ -81,8 +85,10 @@ internal sealed class RandomWalk
             case StepKind.Fragments:
                 Fragments(step);
                 break;
-            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed && model.Addresses.Any(address => address.External == typed && address.IsUsable):
-                _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed, (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
+            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed
+                && model.Addresses.Any(address => address.External == typed && address.IsUsable):
+                _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed,
+                    (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
             case StepKind.Request:
                 Request(step);
@@ -118,7 +124,8 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix) && !IsSecondOfAsked(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)
+                    && !IsSecondOfAsked(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
@@ -129,13 +136,20 @@ internal sealed class RandomWalk
 
                 break;
             case StepKind.Withdraw:
-                _twins.Withdraw(World.Prefixes[step.A % World.Prefixes.Length].Prefix, Duration.FromSeconds(step.B % 3 == 0 ? 0 : step.B % 30));
+                _twins.Withdraw(World.Prefixes[step.A % World.Prefixes.Length].Prefix,
+                    Duration.FromSeconds(step.B % 3 == 0 ? 0 : step.B % 30));
                 break;
             case StepKind.Detach:
                 _twins.Detach();
                 break;
             case StepKind.Pass:
-                _twins.Pass(Duration.FromMilliseconds((step.A % 4) switch { 0 => step.B % 3000, 1 => step.B % 30_000, 2 => step.B % 400_000, _ => step.B % 20_000 }));
+                _twins.Pass(Duration.FromMilliseconds((step.A % 4) switch
+                {
+                    0 => step.B % 3000,
+                    1 => step.B % 30_000,
+                    2 => step.B % 400_000,
+                    _ => step.B % 20_000
+                }));
                 break;
             case StepKind.Until:
                 _twins.PassUntilNextDeadline(Duration.FromSeconds(60));
@@ -183,20 +197,24 @@ internal sealed class RandomWalk
                     && !addresses.Any(other => other.External == address.External && other.IsUsable && !other.IsShown))
                 .Select(address => address.External!.Value),
         ];
-        return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count] : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
+        return seen.Count == 0 ? null : number % 3 == 0 ? seen[number / 3 % seen.Count]
+            : seen[^(1 + (number / 3 % Math.Min(seen.Count, 8)))];
     }
 
-    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step, bool toRemote)
+    private TestFrame Packet(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, WalkStep step,
+        bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
         protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
-        control = toRemote ? control : control & ~TcpControl.Rst;   // a RST out of the blue need not be believed; those that fit are mirrored
+        // A RST out of the blue need not be believed; those that fit are mirrored
+        control = toRemote ? control : control & ~TcpControl.Rst;
         ushort identifier = toRemote ? sourcePort : destinationPort;
         TestFrame frame = protocol switch
         {
-            IpProtocol.Tcp => Frames.Tcp(source, sourcePort, destination, destinationPort, control, (uint)(1000 + (variety % 5 * 100)), (uint)(5000 + (variety % 7 * 50)), variety % 3 * 10),
+            IpProtocol.Tcp => Frames.Tcp(source, sourcePort, destination, destinationPort, control, (uint)(1000 + (variety % 5 * 100)),
+                (uint)(5000 + (variety % 7 * 50)), variety % 3 * 10),
             IpProtocol.Udp => Frames.Udp(source, sourcePort, destination, destinationPort, variety % 40, variety),
             IpProtocol.UdpLite => Frames.UdpLite(source, sourcePort, destination, destinationPort, (ushort)(variety % 2 == 0 ? 8 : 0)),
             IpProtocol.Dccp => Frames.Dccp(source, sourcePort, destination, destinationPort, (byte)(variety % 3)),
@@ -214,7 +232,13 @@ internal sealed class RandomWalk
         {
             Link = (LinkHeader)(variety % 4),
             TrafficClass = (byte)(variety % 3 * 8),
-            Checksum = (variety / 4 % 8) switch { 0 => ChecksumState.Wrong, 1 => ChecksumState.Partial, 2 when frame.Protocol == IpProtocol.Udp => ChecksumState.Absent, _ => ChecksumState.Right },
+            Checksum = (variety / 4 % 8) switch
+            {
+                0 => ChecksumState.Wrong,
+                1 => ChecksumState.Partial,
+                2 when frame.Protocol == IpProtocol.Udp => ChecksumState.Absent,
+                _ => ChecksumState.Right
+            },
         };
         return (variety / 32 % 24) switch
         {
@@ -255,7 +279,8 @@ internal sealed class RandomWalk
             IpProtocol.Dccp => Frames.Dccp(source, sourcePort, destination, destinationPort, (byte)(step.C % 3)),
             IpProtocol.Sctp => Frames.Sctp(source, sourcePort, destination, destinationPort),
             IpProtocol.Icmpv6 when flow.Key.LocalPort == 139 && flow.Key.RemotePort == 0 => Frames.Icmpv6(source, destination, 139),
-            IpProtocol.Icmpv6 => Frames.Echo(source, destination, Math.Max(flow.Key.LocalPort, flow.Key.RemotePort), reply: inbound == (flow.Key.LocalPort != 0)),
+            IpProtocol.Icmpv6 => Frames.Echo(source, destination, Math.Max(flow.Key.LocalPort, flow.Key.RemotePort),
+                reply: inbound == (flow.Key.LocalPort != 0)),
             _ => Frames.Other(source, destination, protocol),
         };
         frame = Dressed(frame, step.D / 16) with { Destination = destination };
@@ -327,13 +352,18 @@ internal sealed class RandomWalk
     private void Fragments(WalkStep step)
     {
         bool inbound = step.D % 3 == 0;
-        ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && !flow.IsNative && flow.Address.External is not null)
+        ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && !flow.IsNative
+            && flow.Address.External is not null)
             .OrderBy(Order, StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
         TestFrame whole = inbound && flow is not null
             ? Frames.Udp(flow.Key.Remote, flow.Key.RemotePort, flow.Address.External!.Value, flow.Key.LocalPort, 100)
             : Frames.Udp(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step), 100);
         inbound &= flow is not null;
-        whole = whole with { Checksum = step.C % 5 == 0 ? ChecksumState.Wrong : step.C % 5 == 1 ? ChecksumState.Absent : ChecksumState.Right };
+        whole = whole with
+        {
+            Checksum = step.C % 5 == 0 ? ChecksumState.Wrong : step.C % 5 == 1 ? ChecksumState.Absent
+            : ChecksumState.Right
+        };
         List<byte[]> pieces = [.. whole.BuildFragments(++_datagram, 40, 72)];
         if (step.C % 7 == 0 && _twins.Options.MaximumHeldFrames > 3)
         {
@@ -351,7 +381,8 @@ internal sealed class RandomWalk
             order.Shuffle(shuffled);
         }
 
-        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 && !(inbound && _twins.Options.Untranslatable == UntranslatablePolicy.Pass) ? 2 : shuffled.Length))
+        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 && !(inbound
+            && _twins.Options.Untranslatable == UntranslatablePolicy.Pass) ? 2 : shuffled.Length))
         {
             _twins.Send(piece, whole.Info, inbound);
         }
@@ -362,7 +393,8 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        if (_twins.Model.WouldOrphanBinding(protocol, named, port) || _twins.Model.Requests.Any(request => request.IsWaiting && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
+        if (_twins.Model.WouldOrphanBinding(protocol, named, port) || _twins.Model.Requests.Any(request => request.IsWaiting
+            && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {
             return;
         }
@@ -384,7 +416,8 @@ internal sealed class RandomWalk
     {
         if (model.OpenQuestions.Count == 0 || step.A % 13 == 0)
         {
-            _twins.Answer(new PrefixAnswer(step.B % 9, (PrefixAnswerKind)(step.C % 3), new PrefixAdvertisement(World.Prefixes[0].Prefix, AddressType.Nonpersistent)) is var late
+            _twins.Answer(new PrefixAnswer(step.B % 9, (PrefixAnswerKind)(step.C % 3),
+                new PrefixAdvertisement(World.Prefixes[0].Prefix, AddressType.Nonpersistent)) is var late
                 && model.OpenQuestions.Any(question => question.Id == late.Id) ? late with { Id = -7 } : late);
             return;
         }
@@ -392,7 +425,13 @@ internal sealed class RandomWalk
         ModelQuestion question = model.OpenQuestions[step.A % model.OpenQuestions.Count];
         var prefix = new IpPrefix(new IpAddress(0x2001_0db8_000e_0000 + (ulong)++_grant, 0), 64);
         AddressType type = step.C % 9 == 0 ? AddressType.None : question.Type;
-        PrefixAnswerKind kind = (step.B % 8) switch { 0 => PrefixAnswerKind.Refused, 1 => PrefixAnswerKind.Unsupported, _ => PrefixAnswerKind.Granted };
+        PrefixAnswerKind kind = (step.B % 8) switch
+        {
+            0 => PrefixAnswerKind.Refused,
+            1 => PrefixAnswerKind.Unsupported,
+            _ =>
+            PrefixAnswerKind.Granted
+        };
         _twins.Answer(new PrefixAnswer(question.Id ?? -1, kind, Advertisement((prefix, type), step.D)));
     }
 }

@@ -38,7 +38,8 @@ internal sealed partial class ReferenceDataplane
             Leave(prefix, open, otherType, now);
         }
 
-        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => IsUsable(advertisement) && !known.Contains(advertisement)))
+        foreach (PrefixAdvertisement advertisement in prefixes.Where(advertisement => IsUsable(advertisement)
+            && !known.Contains(advertisement)))
         {
             Add(advertisement, onDemand: false, now);
         }
@@ -277,7 +278,8 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
         {
             request.IsWaiting = false;
-            ModelAddress? address = question.Owner is not null && _options.OnNet == OnNetReading.RequestNew ? AddressOf(prefix, request.Internal, now) : null;
+            ModelAddress? address = question.Owner is not null && _options.OnNet == OnNetReading.RequestNew
+                ? AddressOf(prefix, request.Internal, now) : null;
             if (address is not null)
             {
                 Bind(request, address);

@@ -73,7 +73,8 @@ internal sealed partial class ReferenceDataplane
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
             FlowState.Reset when !syn => FlowState.Established,
-            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin : FlowState.HostFin,
+            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin
+                : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
             _ => state,
@@ -212,7 +213,8 @@ internal sealed partial class ReferenceDataplane
 
         (int Offset, int Length) range = (packet.FragmentOffset, packet.FragmentLength);
         bool again = datagram.Ranges.Contains(range);
-        if (!again && datagram.Ranges.Any(other => other.Offset < range.Offset + range.Length && range.Offset < other.Offset + other.Length))
+        if (!again && datagram.Ranges.Any(other => other.Offset < range.Offset + range.Length && range.Offset < other.Offset
+            + other.Length))
         {
             datagram.IsOverlapped = true;
             _held.RemoveAll(held => held.Datagram == datagram && held.Question is null);
@@ -226,18 +228,19 @@ internal sealed partial class ReferenceDataplane
         return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, packet, datagram, inbound);
     }
 
-    private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) => datagram.First switch
-    {
-        ModelFirst.Held when packet.FragmentOffset == 0 =>
-            Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
-        ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
-        ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
-        ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
-        _ when !datagram.Address!.IsUsable => ModelVerdict.Dropped(DropReason.AddressEnded),
-        _ when !_attached => ModelVerdict.Dropped(DropReason.Detached),
-        _ when inbound => ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)),
-        _ => FollowOutbound(frame, info, packet, datagram.Address!),
-    };
+    private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) =>
+        datagram.First switch
+        {
+            ModelFirst.Held when packet.FragmentOffset == 0 =>
+                Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
+            ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
+            ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
+            ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
+            _ when !datagram.Address!.IsUsable => ModelVerdict.Dropped(DropReason.AddressEnded),
+            _ when !_attached => ModelVerdict.Dropped(DropReason.Detached),
+            _ when inbound => ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)),
+            _ => FollowOutbound(frame, info, packet, datagram.Address!),
+        };
 
     private static ModelVerdict FollowOutbound(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress address)
     {
@@ -250,7 +253,8 @@ internal sealed partial class ReferenceDataplane
     {
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
-        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop || orphans.Count == 0
+        if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop
+            || orphans.Count == 0
             || (orphans[0].Inbound && !(_attached && IsUsable(orphans[0]))))
         {
             _datagrams.Remove(key);
@@ -263,7 +267,11 @@ internal sealed partial class ReferenceDataplane
         foreach (ModelHeldFrame held in orphans)
         {
             OutputDirection direction = held.Inbound ? OutputDirection.Host : OutputDirection.Network;
-            Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag) { Frame = held.Frame, NetworkOffset = held.Info.NetworkOffset });
+            Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag)
+            {
+                Frame = held.Frame,
+                NetworkOffset = held.Info.NetworkOffset
+            });
         }
     }
 
@@ -273,7 +281,8 @@ internal sealed partial class ReferenceDataplane
     // Remembers what became of a first fragment and lets the others follow.
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)
     {
-        if (!packet.IsFragment || !_datagrams.TryGetValue((inbound, packet.Source, packet.Destination, packet.Identification), out ModelDatagram? datagram))
+        if (!packet.IsFragment || !_datagrams.TryGetValue((inbound, packet.Source, packet.Destination, packet.Identification),
+            out ModelDatagram? datagram))
         {
             return;
         }

@@ -25,7 +25,8 @@ internal sealed partial class ReferenceDataplane
             bool remembered = _flows.Values.Any(flow => flow.Address == typed);
             return ModelVerdict.Dropped(DropReason.AddressEnded) with
             {
-                Or = !remembered ? ModelVerdict.Sent(ForwardReason.NotOurs, frame) : _attached ? null : ModelVerdict.Dropped(DropReason.Detached),
+                Or = !remembered ? ModelVerdict.Sent(ForwardReason.NotOurs, frame) : _attached ? null
+                    : ModelVerdict.Dropped(DropReason.Detached),
             };
         }
 
@@ -130,7 +131,11 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelFlowKey key = OutboundKey(quoted) with { Internal = typed.Internal };
-        ModelFlow? flow = _flows.GetValueOrDefault(key) ?? _flows.GetValueOrDefault(key with { Internal = packet.Destination, Native = typed });
+        ModelFlow? flow = _flows.GetValueOrDefault(key) ?? _flows.GetValueOrDefault(key with
+        {
+            Internal = packet.Destination,
+            Native = typed
+        });
         if (flow is null)
         {
             if (!_options.PickUpMidFlow)
@@ -179,7 +184,11 @@ internal sealed partial class ReferenceDataplane
 
         if (!_options.PickUpMidFlow || !_attached)
         {
-            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) with { Or = _attached ? null : ModelVerdict.Dropped(DropReason.Detached) };
+            return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) with
+            {
+                Or = _attached ? null
+                : ModelVerdict.Dropped(DropReason.Detached)
+            };
         }
 
         if (_flows.Count >= _options.MaximumFlows)
@@ -200,7 +209,9 @@ internal sealed partial class ReferenceDataplane
 
     private static DropReason? BadError(byte[] frame, FrameInfo info, NaivePacket packet, out NaivePacket quoted)
     {
-        quoted = new NaivePacket(frame[Math.Min(packet.Quoted, frame.Length)..Math.Min(Math.Max(packet.End, packet.Quoted), frame.Length)], 0, quote: true);
+        int begin = Math.Min(packet.Quoted, frame.Length);
+        int end = Math.Min(Math.Max(packet.End, packet.Quoted), frame.Length);
+        quoted = new NaivePacket(frame[begin..end], 0, quote: true);
         if (!packet.IsCut && !packet.IsFragment && !info.PartialChecksum && !packet.HasRightChecksum)
         {
             return DropReason.BadIcmpChecksum;

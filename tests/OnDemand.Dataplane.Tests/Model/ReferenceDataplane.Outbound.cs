@@ -35,7 +35,9 @@ internal sealed partial class ReferenceDataplane
 
             if (!native.IsUsable && !_flows.Values.Any(flow => flow.Address == native))
             {
-                return OutboundOfOurs(frame, info, packet, native, shown, now) with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+                return OutboundOfOurs(frame, info, packet, native, shown,
+                    now) with
+                { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
             }
         }
         else if (!_internals.Contains(packet.Source))
@@ -51,7 +53,8 @@ internal sealed partial class ReferenceDataplane
         return OutboundOfOurs(frame, info, packet, native, shown, now);
     }
 
-    private ModelVerdict OutboundOfOurs(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
+    private ModelVerdict OutboundOfOurs(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown,
+        Timestamp now)
     {
         if (IsOutOfReach(packet.Destination))
         {
@@ -371,7 +374,14 @@ internal sealed partial class ReferenceDataplane
                 return Answer(frame, info, Prohibited, DropReason.FlowTableFull);
             }
 
-            flow = new ModelFlow { Key = key, Address = address, IsNative = true, State = FirstState(packet, inbound: false), LastSeen = now };
+            flow = new ModelFlow
+            {
+                Key = key,
+                Address = address,
+                IsNative = true,
+                State = FirstState(packet, inbound: false),
+                LastSeen = now
+            };
             _flows.Add(key, flow);
         }
 
@@ -396,14 +406,16 @@ internal sealed partial class ReferenceDataplane
     private static bool IsOutOfReach(IpAddress address)
     {
         byte[] octets = Octets(address);
-        return octets[0] == 0xff || (octets[0] == 0xfe && octets[1] >> 6 == 2) || (octets[..15].All(octet => octet == 0) && octets[15] <= 1);
+        return octets[0] == 0xff || (octets[0] == 0xfe && octets[1] >> 6 == 2)
+            || (octets[..15].All(octet => octet == 0) && octets[15] <= 1);
     }
 
     private static ModelFlowKey OutboundKey(NaivePacket packet)
     {
         bool message = packet.Protocol == IpProtocol.Icmpv6 && !packet.IsEchoRequest && !packet.IsEchoReply;
         return new ModelFlowKey(
-            packet.Protocol, packet.PseudoDestination, packet.DestinationPort, message ? packet.IcmpType : packet.SourcePort, packet.Source);
+            packet.Protocol, packet.PseudoDestination, packet.DestinationPort, message ? packet.IcmpType : packet.SourcePort,
+                packet.Source);
     }
 
     private static FlowFacts Facts(ModelFlowKey key, NaivePacket packet) =>
@@ -417,5 +429,6 @@ internal sealed partial class ReferenceDataplane
         .FirstOrDefault();
 
     private bool IsInUse(ModelAddress address) =>
-        _flows.Values.Any(flow => flow.Address == address || flow.OldAddress == address) || _bindings.Values.Any(binding => binding.Address == address);
+        _flows.Values.Any(flow => flow.Address == address || flow.OldAddress == address)
+            || _bindings.Values.Any(binding => binding.Address == address);
 }

@@ -57,7 +57,8 @@ internal sealed partial class ReferenceDataplane
             && (!outcome.OnNet || prefix.Attachment == _attachment);
     }
 
-    // Stands for an address not yet seen; no rule looks past the prefix's length but rule 1, and what nobody has seen is nobody's destination.
+    // Stands for an address not yet seen; no rule looks past the prefix's length but rule 1, and what nobody has seen is nobody's
+    // destination.
     private static IpAddress Stand(ModelPrefix prefix) => new(prefix.Prefix.Address.High, prefix.Prefix.Address.Low | 0xfeed);
 
     private ModelAddress? AddressOf(ModelPrefix prefix, IpAddress internalAddress, Timestamp now)
@@ -135,7 +136,13 @@ internal sealed partial class ReferenceDataplane
             return DropReason.Refused;
         }
 
-        question = new ModelQuestion { Type = outcome.Type, OnNet = outcome.OnNet, Deadline = now.Add(_options.NetworkAnswerTimeout), Owner = owner };
+        question = new ModelQuestion
+        {
+            Type = outcome.Type,
+            OnNet = outcome.OnNet,
+            Deadline = now.Add(_options.NetworkAnswerTimeout),
+            Owner = owner
+        };
         _questions.Add(question);
         Questions.Add(new PrefixRequest(-1, outcome.Type, outcome.OnNet));
         return DropReason.None;
@@ -153,7 +160,8 @@ internal sealed partial class ReferenceDataplane
         ModelMismatchException.If(!address.Prefix.Prefix.Contains(shown), $"{shown} is not in {address.Prefix.Prefix} ({address.Type})");
         ModelMismatchException.If(IsInternal(shown), $"the internal address {shown} leaves the host");
         ModelAddress? taken = _addresses.Find(other => other.External == shown);
-        bool again = taken is not null && address.Type == AddressType.Fixed && taken.Internal == address.Internal;   // RFC 7217: the same again
+        // RFC 7217: the same again
+        bool again = taken is not null && address.Type == AddressType.Fixed && taken.Internal == address.Internal;
         ModelMismatchException.If(taken is not null && !again, $"{shown} was already the address of another");
         if (IsNeutral(address))
         {

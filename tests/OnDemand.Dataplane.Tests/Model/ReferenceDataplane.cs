@@ -8,9 +8,11 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Dataplane.Tests.Model;
 
 /// <summary>
-/// A naive twin of the engine: dictionaries and lists, every sum from nothing, no thought of speed. Written from RFC 8653, the RFCs that the
+/// A naive twin of the engine: dictionaries and lists, every sum from nothing, no thought of speed. Written from RFC 8653, the RFCs that
+/// the
 /// design names and the engine's contract, sharing with the engine only the types of its surface. Typed addresses are random, so the model
-/// takes over the one that the engine shows first, checks that it lies in the right prefix and was never another's, and holds the engine to it.
+/// takes over the one that the engine shows first, checks that it lies in the right prefix and was never another's, and holds the engine
+/// to it.
 /// </summary>
 internal sealed partial class ReferenceDataplane
 {
@@ -22,7 +24,8 @@ internal sealed partial class ReferenceDataplane
     private readonly List<ModelRequest> _requests = [];
     private readonly List<ModelQuestion> _questions = [];
     private readonly List<ModelHeldFrame> _held = [];
-    private readonly Dictionary<(bool Inbound, IpAddress Source, IpAddress Destination, uint Identification), ModelDatagram> _datagrams = [];
+    private readonly Dictionary<(bool Inbound, IpAddress Source, IpAddress Destination, uint Identification),
+        ModelDatagram> _datagrams = [];
     private readonly HashSet<IpAddress> _internals = [];
     private readonly Dictionary<AddressType, Timestamp> _refusedUntil = [];
     private readonly HashSet<AddressType> _unsupported = [];
@@ -66,7 +69,8 @@ internal sealed partial class ReferenceDataplane
     /// <summary>Whether a binding outlives, or would outlive, the request that made it, if the socket asks again.</summary>
     public bool WouldOrphanBinding(byte protocol, IpAddress named, ushort localPort) => _bindings.Values.Any(binding =>
         binding.Key.Decision.Request is ulong token && binding.Flows > 0
-        && _requests.All(request => request.Token != token || (request.Protocol, request.Named, request.LocalPort) == (protocol, named, localPort)));
+        && _requests.All(request => request.Token != token || (request.Protocol, request.Named, request.LocalPort) == (protocol, named,
+            localPort)));
 
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
@@ -178,7 +182,8 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
-        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry => entry.Value.Deadline <= now).ToList())
+        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry =>
+            entry.Value.Deadline <= now).ToList())
         {
             ExpireDatagram(datagram.Key, datagram.Value, now);
         }

@@ -18,7 +18,8 @@ internal static class TwinComparison
         {
             int at = actual.AsSpan().CommonPrefixLength(expected);
             throw new ModelMismatchException(
-                $"the frame differs at octet {at} of {actual.Length} (expected {expected.Length}):\n  is     {Convert.ToHexString(actual)}\n  should {Convert.ToHexString(expected)}");
+                $"the frame differs at octet {at} of {actual.Length} (expected {expected.Length}):\n"
+                + $"  is     {Convert.ToHexString(actual)}\n  should {Convert.ToHexString(expected)}");
         }
     }
 
@@ -27,10 +28,12 @@ internal static class TwinComparison
     {
         // Resets of the sweep have no frame that they answer, and come in the order of the engine's table.
         List<(OutputFrame Info, byte[] Frame)> swept = [.. actual.Where(IsSwept).OrderBy(Key)];
-        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output)).OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))
+        List<(OutputFrame Info, byte[] Frame)> ordered = [.. actual.Where(output => !IsSwept(output))
+            .OrderBy(output => output.Info.Tag == tag).ThenBy(output => IsLater(output.Frame, output.Info.NetworkOffset))
             .ThenBy(output => Stream(output.Info.Kind, output.Frame, output.Info.NetworkOffset, output.Info.Tag), StringComparer.Ordinal)];
         List<ModelOutput> sweeping = [.. expected.Where(output => output.Unordered).OrderBy(Key)];
-        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag).ThenBy(output => IsLater(output.Frame, output.NetworkOffset))
+        List<ModelOutput> ordering = [.. expected.Where(output => !output.Unordered).OrderBy(output => output.Tag == tag)
+            .ThenBy(output => IsLater(output.Frame, output.NetworkOffset))
             .ThenBy(output => Stream(output.Kind, output.Frame, output.NetworkOffset, output.Tag), StringComparer.Ordinal)];
         ModelMismatchException.If(
             swept.Count != sweeping.Count, $"{swept.Count} resets out of the sweep, not {sweeping.Count}: {string.Join("; ", sweeping)}");
@@ -44,7 +47,8 @@ internal static class TwinComparison
 
     public static void Replies(List<SetscReply> actual, List<SetscReply> expected)
     {
-        ModelMismatchException.If(actual.Count != expected.Count, $"{actual.Count} replies, not {expected.Count}: {string.Join("; ", expected)}");
+        ModelMismatchException.If(actual.Count != expected.Count,
+            $"{actual.Count} replies, not {expected.Count}: {string.Join("; ", expected)}");
         foreach ((SetscReply reply, SetscReply should) in actual.OrderBy(reply => reply.Token).Zip(expected.OrderBy(reply => reply.Token)))
         {
             bool granted = should.Status == SetscStatus.Granted;
@@ -56,10 +60,12 @@ internal static class TwinComparison
     public static void Questions(List<PrefixRequest> actual, ReferenceDataplane model)
     {
         ModelMismatchException.If(
-            actual.Count != model.Questions.Count, $"{actual.Count} questions to the network, not {model.Questions.Count}: {string.Join("; ", model.Questions)}");
+            actual.Count != model.Questions.Count,
+                $"{actual.Count} questions to the network, not {model.Questions.Count}: {string.Join("; ", model.Questions)}");
         foreach ((PrefixRequest question, PrefixRequest should) in actual.OrderBy(Kind).Zip(model.Questions.OrderBy(Kind)))
         {
-            ModelMismatchException.If((question.Type, question.OnNet) != (should.Type, should.OnNet), $"the question is {question}, not {should}");
+            ModelMismatchException.If((question.Type, question.OnNet) != (should.Type, should.OnNet),
+                $"the question is {question}, not {should}");
             ModelMismatchException.If(model.OpenQuestions.Any(open => open.Id == question.Id), $"question {question.Id} is open already");
             ModelQuestion? asked = model.OpenQuestions.FirstOrDefault(open =>
                 open.Id is null && (open.Type, open.OnNet) == (question.Type, question.OnNet));
@@ -110,10 +116,12 @@ internal static class TwinComparison
 
         var packet = new NaivePacket(frame, 0);
         ModelMismatchException.If(packet.PacketLength != frame.Length, "the engine's packet has another length than its header says");
-        ModelMismatchException.If(packet.Destination != should.Destination, $"the answer goes to {packet.Destination}, not to {should.Destination}");
+        ModelMismatchException.If(packet.Destination != should.Destination,
+            $"the answer goes to {packet.Destination}, not to {should.Destination}");
         ModelMismatchException.If(info.About != should.About, $"the answer is about {info.About}, not {should.About}");
         ModelMismatchException.If(
-            packet.Shape is not (NaiveShape.Transport or NaiveShape.Error) || !packet.HasRightChecksum, "the engine's packet has a wrong checksum");
+            packet.Shape is not (NaiveShape.Transport or NaiveShape.Error) || !packet.HasRightChecksum,
+                "the engine's packet has a wrong checksum");
         if (info.Kind == OutputKind.Reset)
         {
             Reset(frame, packet, should);
@@ -132,7 +140,8 @@ internal static class TwinComparison
             && packet.Control == (TcpControl.Rst | TcpControl.Ack);
         ModelMismatchException.If(
             !same,
-            $"the reset is {packet.Source} {packet.SourcePort} > {packet.DestinationPort} {packet.Control} {packet.Sequence} {packet.Acknowledgment}, not {should}");
+            $"the reset is {packet.Source} {packet.SourcePort} > {packet.DestinationPort} {packet.Control} {packet.Sequence} "
+            + $"{packet.Acknowledgment}, not {should}");
     }
 
     private static void Error(byte[] frame, NaivePacket packet, ModelOutput should)

@@ -79,7 +79,8 @@ internal sealed class Twins
 
     public void Attach(IReadOnlyList<PrefixAdvertisement> prefixes, Duration? window)
     {
-        Say($"attach {_attachment + 1}, window {(window is Duration time ? Seconds(time) : "default")}: {string.Join(", ", prefixes.Select(Describe))}");
+        string open = window is Duration time ? Seconds(time) : "default";
+        Say($"attach {_attachment + 1}, window {open}: {string.Join(", ", prefixes.Select(Describe))}");
         _engine.Attach(++_attachment, [.. prefixes], window, Now);
         Drain();
         Model.Attach(prefixes, window, Now);
@@ -168,7 +169,8 @@ internal sealed class Twins
         while (_engine.NextDeadline <= Now);
         Model.Advance(Now);
         Compare();
-        ModelMismatchException.If(_engine.FlowCount != Model.FlowCount && Now >= _countableFrom, $"{_engine.FlowCount} flows, not {Model.FlowCount}");
+        ModelMismatchException.If(_engine.FlowCount != Model.FlowCount && Now >= _countableFrom,
+            $"{_engine.FlowCount} flows, not {Model.FlowCount}");
     }
 
     /// <summary>Lets time pass, stopping wherever something falls due.</summary>
@@ -195,12 +197,16 @@ internal sealed class Twins
         Now = target;
     }
 
-    /// <summary>Goes to the next time at which a state changes by itself, without telling the engine, if nothing else lies between.</summary>
+    /// <summary>
+    /// Goes to the next time at which a state changes by itself, without telling the engine, if nothing else lies
+    /// between.
+    /// </summary>
     public void PassUntilNextDeadline(Duration atMost)
     {
         Timestamp next = Model.Deadlines().Where(deadline => !deadline.Soft && deadline.Time > Now).Select(deadline => deadline.Time)
             .Append(Timestamp.Never).Min();
-        if (next <= Now.Add(atMost) && !Model.Deadlines().Any(deadline => deadline.Soft && deadline.Time > Now && deadline.Time <= next.Add(Margin)))
+        if (next <= Now.Add(atMost) && !Model.Deadlines().Any(deadline => deadline.Soft && deadline.Time > Now
+            && deadline.Time <= next.Add(Margin)))
         {
             Now = next;
         }
@@ -272,7 +278,8 @@ internal sealed class Twins
         _draining = false;
         foreach ((OutputFrame info, byte[] frame) in _outputs)
         {
-            _script.Append(CultureInfo.InvariantCulture, $"      => {info.Kind} #{info.Tag} to {info.Direction}: {Describe(frame, new FrameInfo(info.NetworkOffset))}").AppendLine();
+            _script.Append(CultureInfo.InvariantCulture,
+                $"      => {info.Kind} #{info.Tag} to {info.Direction}: {Describe(frame, new FrameInfo(info.NetworkOffset))}").AppendLine();
         }
 
         foreach (SetscReply reply in _replies)
@@ -282,7 +289,8 @@ internal sealed class Twins
 
         foreach (PrefixRequest question in _questions)
         {
-            _script.Append(CultureInfo.InvariantCulture, $"      => question {question.Id}: {question.Type}{(question.OnNet ? " on-net" : string.Empty)}").AppendLine();
+            _script.Append(CultureInfo.InvariantCulture,
+                $"      => question {question.Id}: {question.Type}{(question.OnNet ? " on-net" : string.Empty)}").AppendLine();
         }
 
         TwinComparison.Outputs(_outputs, Model.Outputs, _tag);
@@ -292,17 +300,19 @@ internal sealed class Twins
         Model.Replies.Clear();
         Model.Questions.Clear();
         Timestamp due = Model.Deadlines().Where(deadline => !deadline.Soft).Select(deadline => deadline.Time).Append(Timestamp.Never).Min();
-        ModelMismatchException.If(_engine.NextDeadline > due, $"the engine wants to be called at {_engine.NextDeadline}, but something is due at {due}");
+        ModelMismatchException.If(_engine.NextDeadline > due,
+            $"the engine wants to be called at {_engine.NextDeadline}, but something is due at {due}");
     }
 
     private static ModelVerdict CompareVerdict(Verdict verdict, ModelVerdict expected, byte[] after)
     {
-        ModelVerdict? same = new[] { expected, expected.Or }.FirstOrDefault(one => one is not null && verdict.Kind == one.Kind && one.Kind switch
-        {
-            VerdictKind.Forward => verdict.Forward == one.Forward,
-            VerdictKind.Hold => true,
-            _ => verdict.Drop == one.Drop,
-        });
+        ModelVerdict? same = new[] { expected, expected.Or }.FirstOrDefault(one => one is not null && verdict.Kind == one.Kind
+            && one.Kind switch
+            {
+                VerdictKind.Forward => verdict.Forward == one.Forward,
+                VerdictKind.Hold => true,
+                _ => verdict.Drop == one.Drop,
+            });
         ModelMismatchException.If(same is null, $"the verdict is {Text(verdict)}, not {Text(expected)}");
         if (same!.Kind == VerdictKind.Forward)
         {
@@ -322,7 +332,8 @@ internal sealed class Twins
         duration == Duration.Infinite ? "infinite" : string.Create(CultureInfo.InvariantCulture, $"{duration.Nanoseconds / 1e9}s");
 
     private static string Describe(PrefixAdvertisement advertisement) =>
-        $"{advertisement.Prefix} {AddressTypes.ToName(advertisement.Type)} {Seconds(advertisement.PreferredLifetime)}/{Seconds(advertisement.ValidLifetime)}";
+        $"{advertisement.Prefix} {AddressTypes.ToName(advertisement.Type)} "
+        + $"{Seconds(advertisement.PreferredLifetime)}/{Seconds(advertisement.ValidLifetime)}";
 
     private static string Text(Verdict verdict) => verdict.Kind switch
     {
@@ -356,8 +367,9 @@ internal sealed class Twins
             NaiveShape.Error => $"error {packet.IcmpType}",
             _ => packet.Shape.ToString(),
         };
+        string marks = (packet.IsFragment ? " (fragment)" : string.Empty) + (info.PartialChecksum ? " (partial)" : string.Empty);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{packet.Source} {packet.SourcePort} > {packet.Destination} {packet.DestinationPort} protocol {packet.Protocol} {more}{(packet.IsFragment ? " (fragment)" : string.Empty)}{(info.PartialChecksum ? " (partial)" : string.Empty)}");
+            $"{packet.Source} {packet.SourcePort} > {packet.Destination} {packet.DestinationPort} protocol {packet.Protocol} {more}{marks}");
     }
 }

@@ -76,9 +76,11 @@ internal static class World
                 LocalPort = new PortRange((ushort)(FirstPort + type)),
                 Outcome = PolicyOutcome.OfType((AddressType)type),
             }),
-            new PolicyRule { LocalPort = new PortRange(FirstPort + 5), Outcome = PolicyOutcome.OfType(AddressType.Nonpersistent, onNet: true) },
+            new PolicyRule { LocalPort = new PortRange(FirstPort + 5),
+                Outcome = PolicyOutcome.OfType(AddressType.Nonpersistent, onNet: true) },
             new PolicyRule { LocalPort = new PortRange(FirstPort + 6), Outcome = PolicyOutcome.Pinned(Prefixes[2].Prefix) },
-            new PolicyRule { Protocol = IpProtocol.Icmpv6, Remote = IpPrefix.Parse("2001:db8:d::/48"), Outcome = PolicyOutcome.OfType(AddressType.SessionLasting) },
+            new PolicyRule { Protocol = IpProtocol.Icmpv6, Remote = IpPrefix.Parse("2001:db8:d::/48"),
+                Outcome = PolicyOutcome.OfType(AddressType.SessionLasting) },
         ];
         InboundRule[] inbound = Bit(variant, 0)
             ? [new InboundRule(AddressType.SessionLasting) { Protocol = IpProtocol.Tcp, LocalPort = new PortRange(FirstPort + 2) },
@@ -95,7 +97,8 @@ internal static class World
         return string.Join(", ", new[]
         {
             $"{options.MaximumFlows} flows", $"{options.MaximumBindings} bindings", $"{options.MaximumInternalAddresses} internal",
-            $"{options.MaximumSocketRequests} requests", $"{options.MaximumFragmentedDatagrams} datagrams", $"{options.MaximumHeldFrames} held",
+            $"{options.MaximumSocketRequests} requests", $"{options.MaximumFragmentedDatagrams} datagrams",
+                $"{options.MaximumHeldFrames} held",
             options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
             $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",
             $"neutral {options.NeutralTypes:x}", $"renewal {options.NonpersistentRenewal.Bytes} {options.SessionLastingRenewal.Bytes}",

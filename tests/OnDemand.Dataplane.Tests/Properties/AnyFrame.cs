@@ -18,7 +18,8 @@ internal static class AnyFrame
         int payload = numbers[2] % 400;
         TestFrame frame = (numbers[3] % 6) switch
         {
-            0 => Frames.Tcp(source, sourcePort, destination, destinationPort, outbound ? TcpControl.Syn : TcpControl.Syn | TcpControl.Ack, payload: payload),
+            0 => Frames.Tcp(source, sourcePort, destination, destinationPort, outbound ? TcpControl.Syn
+                : TcpControl.Syn | TcpControl.Ack, payload: payload),
             1 or 2 => Frames.Udp(source, sourcePort, destination, destinationPort, payload, numbers[2]),
             3 => Frames.UdpLite(source, sourcePort, destination, destinationPort, (ushort)(8 * (numbers[2] % 2)), payload),
             4 => Frames.Dccp(source, sourcePort, destination, destinationPort, (byte)(numbers[2] % 3), payload),

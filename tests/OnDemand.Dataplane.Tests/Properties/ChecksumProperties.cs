@@ -115,7 +115,8 @@ public sealed class ChecksumProperties
     private static int Error(byte[] frame, NaivePacket packet)
     {
         ReadOnlySpan<byte> upper = frame.AsSpan(packet.Upper, packet.End - packet.Upper);
-        int difference = NaiveChecksum.Read(upper, packet.Protocol) - NaiveChecksum.Right(packet.Source, packet.PseudoDestination, packet.Protocol, upper);
+        int difference = NaiveChecksum.Read(upper, packet.Protocol) - NaiveChecksum.Right(packet.Source, packet.PseudoDestination,
+            packet.Protocol, upper);
         return ((difference % Modulus) + Modulus) % Modulus;
     }
 

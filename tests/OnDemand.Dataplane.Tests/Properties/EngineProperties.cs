@@ -51,7 +51,13 @@ public sealed class EngineProperties
             {
                 FrameSeed seed = seeds[index];
                 seed.Frame.CopyTo(buffer, offset);
-                slots[index] = new FrameSlot { Offset = offset, Length = seed.Frame.Length, Inbound = seed.Inbound, Info = new FrameInfo(seed.NetworkOffset, Tag: index + 1) };
+                slots[index] = new FrameSlot
+                {
+                    Offset = offset,
+                    Length = seed.Frame.Length,
+                    Inbound = seed.Inbound,
+                    Info = new FrameInfo(seed.NetworkOffset, Tag: index + 1)
+                };
                 offset += seed.Frame.Length;
             }
 
@@ -59,7 +65,8 @@ public sealed class EngineProperties
             batch.Drain();
             for (int index = 0; index < seeds.Length; index++)
             {
-                (Verdict verdict, byte[] after) = single.Send(seeds[index].Frame, new FrameInfo(seeds[index].NetworkOffset), seeds[index].Inbound);
+                (Verdict verdict, byte[] after) = single.Send(seeds[index].Frame, new FrameInfo(seeds[index].NetworkOffset),
+                    seeds[index].Inbound);
                 Assert.Equal(verdict, slots[index].Verdict);
                 if (verdict.Kind == VerdictKind.Forward)
                 {
@@ -102,7 +109,8 @@ public sealed class EngineProperties
     {
         var rig = new EngineRig(EngineRig.Options(AddressType.Nonpersistent) with { AddressSeed = seed });
         rig.Engine.Attach(
-            1, [EngineRig.Of(EngineRig.NonpersistentPrefix), new PrefixAdvertisement(FrameCorpus.TypedPrefix, AddressType.Nonpersistent)], null, rig.Now);
+            1, [EngineRig.Of(EngineRig.NonpersistentPrefix), new PrefixAdvertisement(FrameCorpus.TypedPrefix,
+                AddressType.Nonpersistent)], null, rig.Now);
         rig.Drain();
         return rig;
     }

@@ -64,7 +64,8 @@ public sealed class MobilityProperties
             rig.Pass(4);
             (Verdict verdict, byte[] after) = rig.Outbound(next);
             Assert.True(
-                verdict.Kind != VerdictKind.Forward || EngineRig.OtherGracefulPrefix.Contains(IpAddress.Read(after.AsSpan(next.NetworkOffset + 8))),
+                verdict.Kind != VerdictKind.Forward
+                    || EngineRig.OtherGracefulPrefix.Contains(IpAddress.Read(after.AsSpan(next.NetworkOffset + 8))),
                 "The old prefix is still used.");
             Assert.Equal(first.Protocol == IpProtocol.Tcp ? VerdictKind.Reply : VerdictKind.Forward, verdict.Kind);
         }));
@@ -138,7 +139,11 @@ public sealed class MobilityProperties
             int outputs = rig.Outputs.Count;
             int flows = rig.Engine.FlowCount;
 
-            rig.Engine.Answer(granted with { Prefix = new PrefixAdvertisement(IpPrefix.Parse("2001:db8:bad::/64"), AddressType.SessionLasting) }, rig.Now);
+            rig.Engine.Answer(granted with
+            {
+                Prefix = new PrefixAdvertisement(IpPrefix.Parse("2001:db8:bad::/64"),
+                AddressType.SessionLasting)
+            }, rig.Now);
             rig.Engine.Answer(granted with { Kind = PrefixAnswerKind.Unsupported }, rig.Now);
             rig.Engine.Answer(new PrefixAnswer(asked.Id + 1 + numbers[5], (PrefixAnswerKind)(numbers[4] % 3), granted.Prefix), rig.Now);
             rig.Engine.Answer(new PrefixAnswer(-1, PrefixAnswerKind.Granted, granted.Prefix), rig.Now);
@@ -163,7 +168,8 @@ public sealed class MobilityProperties
         foreach (PrefixRequest question in rig.Questions)
         {
             var prefix = new IpPrefix(new IpAddress(0x2001_0db8_00e0_0000 + ((ulong)question.Type << 8) + (ulong)(number % 200), 0), 64);
-            rig.Engine.Answer(new PrefixAnswer(question.Id, (PrefixAnswerKind)(number % 3), new PrefixAdvertisement(prefix, question.Type)), rig.Now);
+            rig.Engine.Answer(new PrefixAnswer(question.Id, (PrefixAnswerKind)(number % 3),
+                new PrefixAdvertisement(prefix, question.Type)), rig.Now);
         }
 
         rig.Questions.Clear();

@@ -33,7 +33,8 @@ internal static class Frames
         return new TestFrame { Source = source, Destination = destination, Protocol = IpProtocol.Tcp, Upper = upper };
     }
 
-    public static TestFrame Udp(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, int payload = 12, int seed = 1)
+    public static TestFrame Udp(IpAddress source, ushort sourcePort, IpAddress destination, ushort destinationPort, int payload = 12,
+        int seed = 1)
     {
         byte[] upper = new byte[8 + payload];
         WritePorts(upper, sourcePort, destinationPort);

@@ -7,7 +7,8 @@ namespace OnDemand.Dataplane.Tests.Support;
 internal static class TestScale
 {
     public static int Times(int count) =>
-        int.TryParse(Environment.GetEnvironmentVariable("ONDEMAND_TEST_SCALE"), NumberStyles.None, CultureInfo.InvariantCulture, out int scale) && scale > 0
+        int.TryParse(Environment.GetEnvironmentVariable("ONDEMAND_TEST_SCALE"), NumberStyles.None, CultureInfo.InvariantCulture,
+            out int scale) && scale > 0
             ? count * scale
             : count;
 
