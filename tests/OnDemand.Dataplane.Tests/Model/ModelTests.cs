@@ -15,7 +15,7 @@ public sealed class ModelTests
     [Rfc(8653, "3.4")]
     public void Engine_and_model_agree_on_every_verdict_octet_output_question_and_reply_of_random_walks() =>
         Check.One(
-            Config.QuickThrowOnFailure.WithMaxTest(TestScale.Times(Walks)),
+            TestScale.Seeded(Config.QuickThrowOnFailure.WithMaxTest(TestScale.Times(Walks))),
             Prop.ForAll(Model.Walks.Arbitrary(Steps), walk =>
             {
                 RandomWalk.Run(walk);

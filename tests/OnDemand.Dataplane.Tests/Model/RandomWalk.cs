@@ -108,7 +108,7 @@ internal sealed class RandomWalk
     {
         switch (step.Kind)
         {
-            case StepKind.Attach when _twins.Model.OpenQuestions.Count > 1 && _twins.Options.MaximumBindings < 100:
+            case StepKind.Attach when _twins.Model.OpenQuestions.Count > 1 && _twins.Options.MaximumFlows < 100:
                 break;   // which question is settled first is not said, and decides who finds the table full
             case StepKind.Attach:
                 Duration? window = (step.B % 4) switch
