@@ -295,8 +295,7 @@ internal sealed partial class ReferenceDataplane
     private void GoOverAtOnce(ModelFlow flow, Timestamp now)
     {
         ModelDecision decision = DecisionOf(flow);
-        bool there = _prefixes.Any(prefix =>
-            prefix.IsForNewSockets && IsAllowed(prefix, decision.Outcome) && AddressOf(prefix, flow.Key.Internal, now) is not null);
+        bool there = ChooseFor(decision, flow.Key, now) is not null;
         var key = new ModelBindingKey(flow.Key.Protocol, flow.Key.Internal, flow.Key.LocalPort, decision);
         if (!there || !_attached || (!_bindings.ContainsKey(key) && IsBindingTableFull))
         {

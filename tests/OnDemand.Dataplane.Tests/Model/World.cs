@@ -58,8 +58,7 @@ internal static class World
         OnNet = Bit(world, 9) ? OnNetReading.PreferServing : OnNetReading.RequestNew,
         PreferRoute = Bit(world, 10),
         NeutralTypes = (byte)(Bit(world, 11) ? 1 << (int)AddressType.Nonpersistent : Bit(world, 12) ? 0x1f : 0),
-        NonpersistentRenewal = Bit(world, 13) ? new RenewalLimit(Duration.Infinite, 700) : RenewalLimit.Never,
-        SessionLastingRenewal = Bit(world, 14) ? new RenewalLimit(Duration.Infinite, 400) : RenewalLimit.Never,
+        // No renewal by age or octets: when an address was made, and what it counts, is the engine's own to a packet; a property of its own holds it.
         IcmpErrorsPerSecond = 1_000_000,
         Linger = Duration.FromSeconds(20),
         Internal = [new IpPrefix(Frames.Host, 128), new IpPrefix(Frames.OtherHost, 128), IpPrefix.Parse("fd00:db8:1::/64")],
@@ -101,8 +100,7 @@ internal static class World
                 $"{options.MaximumHeldFrames} held",
             options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
             $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",
-            $"neutral {options.NeutralTypes:x}", $"renewal {options.NonpersistentRenewal.Bytes} {options.SessionLastingRenewal.Bytes}",
-            $"inbound rules {options.Policy.Inbound.Length}", $"default {AddressTypes.ToName(options.Policy.DefaultOutcome.Type)}",
+            $"neutral {options.NeutralTypes:x}", $"inbound rules {options.Policy.Inbound.Length}", $"default {AddressTypes.ToName(options.Policy.DefaultOutcome.Type)}",
         });
     }
 

@@ -154,6 +154,27 @@ public sealed class MobilityProperties
             Assert.Equal(!late, rig.Engine.Withdraw(EngineRig.SessionLastingPrefix, Duration.Zero, rig.Now));
         }));
 
+    [Fact]
+    [Rfc(8653, "5")]
+    public void After_the_octets_of_a_renewal_limit_new_sockets_get_a_fresh_address_and_old_flows_keep_theirs() =>
+        Check.One(Many, Prop.ForAll(AnyFrame.Numbers(), numbers =>
+        {
+            var rig = new EngineRig(EngineRig.Options(AddressType.SessionLasting) with
+            {
+                SessionLastingRenewal = new RenewalLimit(Duration.Infinite, 400),
+            });
+            rig.Attach(EngineRig.SessionLastingPrefix);
+            TestFrame first = Frames.Udp(Frames.Host, 1000, Frames.Server, 80, payload: 400 + (numbers[2] % 400));
+            TestFrame second = Frames.Udp(Frames.Host, (ushort)(2000 + (numbers[0] % 1000)), Frames.Server, 80);
+
+            IpAddress old = rig.SourceOf(first);
+            IpAddress fresh = rig.SourceOf(second);
+
+            Assert.NotEqual(old, fresh);
+            Assert.True(EngineRig.SessionLastingPrefix.Contains(fresh));
+            Assert.Equal((old, fresh), (rig.SourceOf(first), rig.SourceOf(second)));
+        }));
+
     // What the host sends once the remote has answered its SYN.
     private static TestFrame Answering(int[] numbers)
     {
