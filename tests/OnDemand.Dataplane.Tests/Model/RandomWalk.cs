@@ -160,10 +160,13 @@ internal sealed class RandomWalk
         }
     }
 
+    // Left out: two prefixes of a type that is being asked for, in one attachment. Which of them settles the question is not said.
     private bool IsSecondOfAsked(int chosen, int index) =>
         _twins.Model.OpenQuestions.Any(question => question.Type == World.Prefixes[index].Type)
         && Enumerable.Range(0, index).Any(before => World.Bit(chosen, before) && World.Prefixes[before].Type == World.Prefixes[index].Type);
 
+    // Left out: an address that comes back while flows of its ended self are in the table. Which of the two a packet is for is the engine's
+    // own business, and has its own tests.
     private bool Returns(IpPrefix prefix) =>
         _twins.Model.Flows.Any(flow => !flow.Address.IsUsable && flow.Address.Prefix.Prefix == prefix)
         && (prefix.IsSingleAddress || World.Prefixes.Contains((prefix, AddressType.Fixed)));
@@ -266,6 +269,7 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
+        // Left out: a RST on an idle flow, whose four minutes may be counted from either.
         control = _twins.Now.Since(flow.LastSeen) > Duration.FromMilliseconds(300) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
@@ -393,6 +397,7 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
+        // Left out: a socket that asks again while flows of its former request go on, and one whose request is not answered yet.
         if (_twins.Model.WouldOrphanBinding(protocol, named, port) || _twins.Model.Requests.Any(request => request.IsWaiting
             && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
         {

@@ -370,6 +370,7 @@ internal sealed class Twins
         string marks = (packet.IsFragment ? " (fragment)" : string.Empty) + (info.PartialChecksum ? " (partial)" : string.Empty);
         return string.Create(
             CultureInfo.InvariantCulture,
-            $"{packet.Source} {packet.SourcePort} > {packet.Destination} {packet.DestinationPort} protocol {packet.Protocol} {more}{marks}");
+            $"{packet.Source} {packet.SourcePort} > {packet.Destination} {packet.DestinationPort} protocol "
+            + $"{packet.Protocol} {more}{marks}");
     }
 }

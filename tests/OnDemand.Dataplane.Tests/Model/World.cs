@@ -58,7 +58,7 @@ internal static class World
         OnNet = Bit(world, 9) ? OnNetReading.PreferServing : OnNetReading.RequestNew,
         PreferRoute = Bit(world, 10),
         NeutralTypes = (byte)(Bit(world, 11) ? 1 << (int)AddressType.Nonpersistent : Bit(world, 12) ? 0x1f : 0),
-        // No renewal by age or octets: when an address was made, and what it counts, is the engine's own to a packet; a property of its own holds it.
+        // No renewal: when an address was made, and what its octets count, is the engine's own to a packet. MobilityProperties has it.
         IcmpErrorsPerSecond = 1_000_000,
         Linger = Duration.FromSeconds(20),
         Internal = [new IpPrefix(Frames.Host, 128), new IpPrefix(Frames.OtherHost, 128), IpPrefix.Parse("fd00:db8:1::/64")],
@@ -100,7 +100,8 @@ internal static class World
                 $"{options.MaximumHeldFrames} held",
             options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
             $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",
-            $"neutral {options.NeutralTypes:x}", $"inbound rules {options.Policy.Inbound.Length}", $"default {AddressTypes.ToName(options.Policy.DefaultOutcome.Type)}",
+            $"neutral {options.NeutralTypes:x}",
+            $"inbound rules {options.Policy.Inbound.Length}", $"default {AddressTypes.ToName(options.Policy.DefaultOutcome.Type)}",
         });
     }
 
