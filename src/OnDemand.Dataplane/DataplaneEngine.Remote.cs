@@ -1,5 +1,5 @@
-using System.Runtime.InteropServices;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
