@@ -1,0 +1,5 @@
+using System.Runtime.InteropServices;
+using System.Runtime.Versioning;
+
+[assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
+[assembly: SupportedOSPlatform("linux")]

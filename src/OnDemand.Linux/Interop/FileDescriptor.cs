@@ -1,0 +1,19 @@
+using Microsoft.Win32.SafeHandles;
+
+namespace OnDemand.Linux.Interop;
+
+/// <summary>An open file descriptor; closed when disposed.</summary>
+internal sealed class FileDescriptor : SafeHandleMinusOneIsInvalid
+{
+    /// <summary>Makes an empty one, for the marshaller.</summary>
+    public FileDescriptor()
+        : base(ownsHandle: true)
+    {
+    }
+
+    /// <summary>Its number. Only for calls that are made while the descriptor is certainly open.</summary>
+    public int Number => (int)handle;
+
+    /// <inheritdoc/>
+    protected override bool ReleaseHandle() => Libc.Close((int)handle) == 0;
+}
