@@ -1,5 +1,3 @@
 using System.Runtime.InteropServices;
-using System.Runtime.Versioning;
 
 [assembly: DefaultDllImportSearchPaths(DllImportSearchPath.SafeDirectories)]
-[assembly: SupportedOSPlatform("linux")]
