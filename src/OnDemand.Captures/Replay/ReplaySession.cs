@@ -94,15 +94,15 @@ internal sealed partial class ReplaySession
             return;
         }
 
-        if (TryCommon(record, offset))
-        {
-            return;
-        }
-
         if (_frame.Length < record.CapturedLength)
         {
             _frame = new byte[record.CapturedLength];
             _copy = new byte[record.CapturedLength];
+        }
+
+        if (TryCommon(record, offset))
+        {
+            return;
         }
 
         Span<byte> frame = _frame.AsSpan(0, record.CapturedLength);
