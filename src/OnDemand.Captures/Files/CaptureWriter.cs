@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 
 namespace OnDemand.Captures.Files;
 
@@ -131,6 +132,7 @@ public sealed class CaptureWriter : IAsyncDisposable
     /// <param name="data">Its octets, to be changed until the next flush; the record shows the changes. Not a part of
     /// <see cref="Batch"/>, which begins anew behind it.</param>
     /// <returns>Whether it was appended.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     internal bool TryLend(in CaptureRecord record, out Span<byte> data)
     {
         data = default;

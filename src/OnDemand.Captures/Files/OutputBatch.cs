@@ -31,6 +31,7 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
     /// <param name="octets">The octets.</param>
     /// <param name="lent">The same, to be changed until the next flush.</param>
     /// <returns>Whether they were appended.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public bool TryLend(ReadOnlySpan<byte> octets, out Span<byte> lent)
     {
         lent = default;

@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace OnDemand.Captures.Files;
@@ -69,6 +70,7 @@ internal sealed class WriteBehind : PipeWriter
     /// <param name="block">The block.</param>
     /// <param name="start">Where the part begins.</param>
     /// <param name="length">Its octets.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public void Lend(Block block, int start, int length)
     {
         if (_parts.Count > 0)

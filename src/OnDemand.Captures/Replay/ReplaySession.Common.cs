@@ -18,6 +18,7 @@ internal sealed partial class ReplaySession
 
     /// <summary>Looks ahead at a packet whose turn is not yet.</summary>
     /// <returns>The hash of its flow, for the second look; 0 if there is nothing to look for.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public ulong LookAhead(in CaptureRecord record) =>
         IsPlain && LinkLayer.TryFindIpv6(record.LinkType, record.Data, out int offset) ? _engine.LookAhead(record.Data, offset) : 0;
 
