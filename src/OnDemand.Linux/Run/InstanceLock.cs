@@ -80,7 +80,9 @@ internal sealed class InstanceLock : IDisposable
     {
         try
         {
-            string text = File.ReadAllText(path).Trim();
+            // Shared in every way, for the runtime takes a lock of its own on files opened otherwise.
+            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+            string text = reader.ReadToEnd().Trim();
             return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process)
                 ? string.Create(CultureInfo.InvariantCulture, $" (process {process})") : string.Empty;
         }
