@@ -33,7 +33,8 @@ internal static class IpState
 
     private static bool IsAtRest(string addresses, string routes)
     {
-        HashSet<string> local = [.. JsonNode.Parse(routes)!.AsArray().Where(route => $"{route!["type"]}" == "local").Select(route => $"{route!["dst"]}")];
+        HashSet<string> local = [.. JsonNode.Parse(routes)!.AsArray()
+            .Where(route => $"{route!["type"]}" == "local").Select(route => $"{route!["dst"]}")];
         return JsonNode.Parse(addresses)!.AsArray().SelectMany(link => link!["addr_info"]!.AsArray())
             .Where(address => $"{address!["family"]}" == "inet6" && $"{address["scope"]}" == "global")
             .All(address => address!["tentative"] is null && local.Contains($"{address["local"]}"));
@@ -48,7 +49,7 @@ internal static class IpState
             item.Remove("qdisc");      // the kernel gives it when an interface is set up for the first time, for good
             if (item["addr_info"] is JsonArray addresses)
             {
-                foreach (JsonNode linkLocal in addresses.Where(address => $"{address!["scope"]}" == "link").Select(address => address!).ToList())
+                foreach (JsonNode? linkLocal in addresses.Where(address => $"{address!["scope"]}" == "link").ToList())
                 {
                     addresses.Remove(linkLocal);
                 }

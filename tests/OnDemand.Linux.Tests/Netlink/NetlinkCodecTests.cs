@@ -13,7 +13,7 @@ public sealed class NetlinkCodecTests
     [Fact]
     public void A_request_is_laid_out_as_the_kernel_reads_it()
     {
-        var request = new NetlinkRequest(new byte[NetlinkRequest.UsualLength], 20, NetlinkFlags.Create | NetlinkFlags.Acknowledge, headerLength: 8);
+        var request = new NetlinkRequest(new byte[512], 20, NetlinkFlags.Create | NetlinkFlags.Acknowledge, headerLength: 8);
         request.Header[0] = 10;
         request.Add(9, (byte)0xab);
         request.Add(2, IpAddress.Parse("2001:db8::1"));
@@ -60,7 +60,8 @@ public sealed class NetlinkCodecTests
         }
 
         return message is { Type: 33, Sequence: 7, Flags: NetlinkFlags.Request } && read.Count == attributes.Length
-            && read.Zip(attributes).All(pair => pair.First.Type == pair.Second.Type && pair.First.Value.AsSpan().SequenceEqual(pair.Second.Value));
+            && read.Zip(attributes).All(pair =>
+                pair.First.Type == pair.Second.Type && pair.First.Value.AsSpan().SequenceEqual(pair.Second.Value));
     }).QuickCheckThrowOnFailure();
 
     [Fact]
@@ -168,7 +169,9 @@ public sealed class NetlinkCodecTests
     [Fact]
     public void A_failure_names_the_call_the_sentence_and_the_error()
     {
-        LinuxException exception = Assert.Throws<LinuxException>(() => new NetlinkError(Errno.Eexist, "nexthop busy").ThrowIfFailed("RTM_NEWROUTE"));
+        var error = new NetlinkError(Errno.Eexist, "nexthop busy");
+
+        LinuxException exception = Assert.Throws<LinuxException>(() => error.ThrowIfFailed("RTM_NEWROUTE"));
 
         Assert.Equal("RTM_NEWROUTE (nexthop busy): File exists", exception.Message);
         Assert.Equal(Errno.Eexist, exception.Error);
@@ -251,7 +254,12 @@ public sealed class NetlinkCodecTests
         byte[] address = new byte[16];
         foreach (ushort type in (ushort[])[16, 17, 20, 21, 24, 25, 32, 33])
         {
-            byte[] header = type < 20 ? [10, 0, 1, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0] : type < 24 ? [10, 64, 0, 0, 5, 0, 0, 0] : [10, 64, 64, 0, 254, 86, 0, 1, 0, 0, 0, 0];
+            byte[] header = type switch
+            {
+                < 20 => [10, 0, 1, 0, 5, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
+                < 24 => [10, 64, 0, 0, 5, 0, 0, 0],
+                _ => [10, 64, 64, 0, 254, 86, 0, 1, 0, 0, 0, 0],
+            };
             byte[] info = [.. Attribute(1, [.. "tun\0"u8]), .. Attribute(2, [.. Attribute(3, [2])])];
             IEnumerable<byte> attributes = Enumerable.Range(1, 21).SelectMany(number =>
                 Attribute((ushort)number, number == 18 ? info : number is 3 ? [.. "od0\0"u8] : address));

@@ -80,7 +80,8 @@ public sealed class RouteNetlinkTests
         Assert.True(netlink.AddRoute(route).IsNone);
         Assert.Equal(Errno.Eexist, netlink.AddRoute(route).Error);
         Assert.Contains(
-            "2001:db8:2::/48 via fe80::1 dev up0 proto 86 src 2001:db8::5 metric 5", NetworkNamespace.ShellHere("ip -6 route show table 77"));
+            "2001:db8:2::/48 via fe80::1 dev up0 proto 86 src 2001:db8::5 metric 5",
+            NetworkNamespace.ShellHere("ip -6 route show table 77"));
         Assert.Equal([route], netlink.Routes(86));
         Assert.Equal(2, netlink.RoutesOf(77).Count);
         Assert.Empty(netlink.RoutesOf(78));
@@ -156,7 +157,7 @@ public sealed class RouteNetlinkTests
     [Fact]
     public void A_long_dump_is_whole() => InNamespace(netlink =>
     {
-        NetworkNamespace.ShellHere("i=0; while [ $i -lt 3000 ]; do echo route add 2001:db8::$(printf %x $i)/128 dev lo table 5; i=$((i+1)); done | ip -6 -batch -");
+        NetworkNamespace.ShellHere("seq 3000 | sed 's,.*,route add 2001:db8::&/128 dev lo table 5,' | ip -6 -batch -");
 
         Assert.Equal(3000, netlink.RoutesOf(5).Select(route => route.Destination).Distinct().Count());
     });
@@ -164,9 +165,12 @@ public sealed class RouteNetlinkTests
     [Fact]
     public void A_dump_while_addresses_come_and_go_has_all_that_were_there_throughout() => InNamespace(netlink =>
     {
-        NetworkNamespace.ShellHere("i=0; while [ $i -lt 300 ]; do echo addr add 2001:db8::1:$(printf %x $i)/128 dev od0 nodad; i=$((i+1)); done | ip -6 -batch -");
+        NetworkNamespace.ShellHere("seq 300 | sed 's,.*,addr add 2001:db8::1:&/128 dev od0 nodad,' | ip -6 -batch -");
         using Process churn = Process.Start("sh", [
-            "-c", "i=0; while [ $i -lt 40 ]; do echo addr add 2001:db8::2:1/128 dev up0 nodad; echo addr del 2001:db8::2:1/128 dev up0; i=$((i+1)); sleep 0.01; done | ip -6 -batch -"]);
+            "-c",
+            "for i in $(seq 40); do echo addr add 2001:db8::2:1/128 dev up0 nodad; echo addr del 2001:db8::2:1/128 dev up0; sleep 0.01; done "
+            + "| ip -6 -batch -",
+        ]);
         int dumps = 0;
         do
         {
@@ -185,8 +189,8 @@ public sealed class RouteNetlinkTests
     {
         using var monitor = new RouteMonitor();
         int index = netlink.FindLink("up0")!.Index;
-        NetworkNamespace.ShellHere("ip link set dev up0 mtu 1400; ip -6 rule add pref 70 lookup 9; ip -6 route add 2001:db8:9::/64 dev up0; "
-            + "ip -6 route del 2001:db8:9::/64; ip -6 rule del pref 70");
+        NetworkNamespace.ShellHere("ip link set dev up0 mtu 1400; ip -6 rule add pref 70 lookup 9; "
+            + "ip -6 route add 2001:db8:9::/64 dev up0; ip -6 route del 2001:db8:9::/64; ip -6 rule del pref 70");
         using var enough = new CancellationTokenSource(TimeSpan.FromSeconds(20));
 
         RouteNotice notice = Await(monitor, RouteNoticeKind.LinkChanged, enough.Token);
