@@ -1,0 +1,164 @@
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Tests.Support;
+using OnDemand.Dataplane.Wire;
+using Xunit;
+
+namespace OnDemand.Dataplane.Tests;
+
+/// <summary>An engine that goes on where another stopped, as after a crash of the program around it.</summary>
+public sealed class RestoreTests
+{
+    private static readonly PrefixAdvertisement SessionOne = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
+    private static readonly PrefixAdvertisement SessionTwo = HostScene.Of(HostScene.SessionTwo, AddressType.SessionLasting);
+    private static readonly PrefixAdvertisement FixedOne = HostScene.Of(HostScene.FixedOne, AddressType.Fixed);
+    private static readonly PrefixAdvertisement GracefulOne = HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement);
+    private static readonly PrefixAdvertisement GracefulTwo = HostScene.Of(HostScene.GracefulTwo, AddressType.GracefulReplacement);
+    private static readonly PrefixAdvertisement NonpersistentOne = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
+
+    [Theory]
+    [InlineData(AddressType.Fixed)]
+    [InlineData(AddressType.SessionLasting)]
+    [Rfc(8653, "3.2")]
+    public void A_connection_keeps_its_address_although_a_newer_one_would_be_chosen_now(AddressType type)
+    {
+        HostScene before = new HostScene(type).Attach(FixedOne, SessionOne);
+        IpAddress address = before.Connect();
+        before.Attach(SessionTwo, HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+
+        HostScene after = Restored(before, type);
+
+        Assert.Equal((ForwardReason.Rewritten, address), (after.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded, after.SendTcp(TcpControl.Ack, 1001, 5001).Source));
+        Handled answer = after.ReceiveTcp(address, TcpControl.Ack, 5001, 1001, payload: 100);
+        Assert.Equal((ForwardReason.Rewritten, Frames.Host), (answer.Forwarded, answer.Destination));
+    }
+
+    [Fact]
+    public void The_remotes_segment_may_come_first()
+    {
+        HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        IpAddress address = before.Connect();
+
+        HostScene after = Restored(before, AddressType.SessionLasting);
+
+        Assert.Equal(ForwardReason.Rewritten, after.ReceiveTcp(address, TcpControl.Ack, 5001, 1001, payload: 100).Forwarded);
+    }
+
+    [Fact]
+    [Rfc(8653, "3.2")]
+    public void A_replacement_window_goes_on_and_ends_when_it_would_have()
+    {
+        HostScene before = new HostScene(AddressType.GracefulReplacement).Attach(GracefulOne);
+        IpAddress address = before.Connect();
+        before.Attach(10, GracefulTwo);
+        before.Pass(4);
+
+        HostScene after = Restored(before, AddressType.GracefulReplacement);
+
+        Assert.Equal(address, after.SendTcp(TcpControl.Ack, 1001, 5001).Source);
+        after.Pass(5.9);
+        Assert.Equal(ForwardReason.Rewritten, after.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded);
+        after.Pass(0.2);
+        Assert.Equal(DropReason.AddressEnded, after.SendTcp(TcpControl.Ack, 1001, 5001).Answered);
+        Assert.True(HostScene.GracefulTwo.Contains(after.SendUdp().Source));
+    }
+
+    [Fact]
+    public void A_released_prefix_is_released_after_a_restart_too_once_its_flows_are_gone()
+    {
+        HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        before.Connect();
+        before.Attach(NonpersistentOne);
+
+        HostScene after = Restored(before, AddressType.SessionLasting);
+        after.SendTcp(TcpControl.Rst, 1001, 0);
+        after.Pass(59);
+        Assert.Equal(2, after.Engine.PrefixCount);
+        after.Pass(2);
+
+        Assert.Equal(PrefixEnd.Released, Assert.Single(after.Events(Control.EngineEventKind.PrefixEnded)).End);
+    }
+
+    [Fact]
+    public void A_flow_that_the_remote_opened_and_one_of_a_native_socket_go_on()
+    {
+        HostScene before = new HostScene(AddressType.Fixed).Attach(FixedOne);
+        IpAddress address = before.SendUdp(5000).Source;
+        Assert.Equal(ForwardReason.Rewritten, before.ReceiveTcp(address, TcpControl.Syn, 5000, 0, 8080).Forwarded);
+        Assert.Equal(ForwardReason.Native, before.Send(Frames.Udp(address, 6000, Frames.Server, 53)).Forwarded);
+
+        HostScene after = Restored(before, AddressType.Fixed);
+
+        Assert.Equal((3, 3), (before.Engine.FlowCount, after.Engine.FlowCount));
+        Assert.Equal(Describe(before), Describe(after));
+        Assert.Equal(ForwardReason.Native, after.ReceiveUdp(address, 6000).Forwarded);
+    }
+
+    [Fact]
+    public void What_ended_while_nobody_looked_is_refused_with_all_that_hangs_on_it()
+    {
+        HostScene before = new HostScene(AddressType.Nonpersistent).Attach(
+            HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent, 5, 10), FixedOne);
+        before.Connect();
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
+        var after = new HostScene(AddressType.Nonpersistent);
+        after.Pass(11);
+
+        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+
+        Assert.Equal([false, true], prefixes.Select(prefix => after.Engine.RestorePrefix(prefix, after.Now)));
+        Assert.Equal([false, true], addresses.OrderBy(one => one.Type != AddressType.Nonpersistent).Select(one => after.Engine.RestoreAddress(one, after.Now)));
+        Assert.False(after.Engine.RestoreFlow(Assert.Single(flows), after.Now));
+        Assert.Equal((1, 1, 0), (after.Engine.PrefixCount, after.Engine.AddressCount, after.Engine.FlowCount));
+    }
+
+    [Fact]
+    public void Nothing_is_restored_twice_or_that_does_not_fit()
+    {
+        HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        before.Connect();
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
+        HostScene after = Restored(before, AddressType.SessionLasting);
+
+        Assert.False(after.Engine.RestorePrefix(prefixes[0], after.Now));
+        Assert.False(after.Engine.RestoreAddress(addresses[0], after.Now));
+        Assert.False(after.Engine.RestoreAddress(addresses[0] with { Address = IpAddress.Parse("2001:db8:99::1") }, after.Now));
+        Assert.False(after.Engine.RestoreAddress(
+            addresses[0] with { Address = IpAddress.Parse("2001:db8:51:1::99"), Internal = Frames.OtherHost }, after.Now));
+        Assert.False(after.Engine.RestoreFlow(flows[0], after.Now));
+        Assert.False(after.Engine.RestoreFlow(flows[0] with { State = FlowState.Closed, Identity = flows[0].Identity with { LocalPort = 1 } }, after.Now));
+        Assert.False(after.Engine.RestoreFlow(flows[0] with { State = FlowState.Datagram, Identity = flows[0].Identity with { LocalPort = 1 } }, after.Now));
+        Assert.False(after.Engine.RestoreFlow(flows[0] with { Identity = flows[0].Identity with { Internal = Frames.OtherHost } }, after.Now));
+        Assert.Equal((1, 1, 1), (after.Engine.PrefixCount, after.Engine.AddressCount, after.Engine.FlowCount));
+        Assert.Throws<InvalidOperationException>(() => after.Engine.RestoreAttachment(1, attached: true, after.Now));
+    }
+
+    private static HostScene Restored(HostScene before, AddressType type)
+    {
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
+        var after = new HostScene(type);
+        after.Pass((double)before.Now.Since(after.Now).Nanoseconds / Timestamp.NanosecondsPerSecond);
+        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+        Assert.All(prefixes, prefix => Assert.True(after.Engine.RestorePrefix(prefix, after.Now)));
+        Assert.All(addresses, address => Assert.True(after.Engine.RestoreAddress(address, after.Now)));
+        Assert.All(flows, flow => Assert.True(after.Engine.RestoreFlow(flow, after.Now)));
+        after.Engine.FinishRestore(after.Now);
+        return after;
+    }
+
+    private static (List<PrefixSnapshot> Prefixes, List<AddressSnapshot> Addresses, List<FlowSnapshot> Flows) Save(HostScene scene)
+    {
+        var prefixes = new PrefixSnapshot[64];
+        var addresses = new AddressSnapshot[256];
+        var flows = new FlowSnapshot[1024];
+        (int atPrefix, int atAddress, int atFlow) = (0, 0, 0);
+        int prefixCount = scene.Engine.CopyPrefixes(ref atPrefix, prefixes);
+        int addressCount = scene.Engine.CopyAddresses(ref atAddress, addresses);
+        int flowCount = scene.Engine.CopyFlows(ref atFlow, flows);
+        Assert.Equal((-1, -1, -1), (atPrefix, atAddress, atFlow));
+        return ([.. prefixes.Take(prefixCount)], [.. addresses.Take(addressCount)], [.. flows.Take(flowCount)]);
+    }
+
+    private static IEnumerable<string> Describe(HostScene scene) => Save(scene).Flows
+        .Select(flow => $"{flow.Identity} {flow.Type} {flow.Address} {flow.State} {flow.IsInbound} {flow.IsNative} {flow.Packets} {flow.Octets}").Order();
+}
