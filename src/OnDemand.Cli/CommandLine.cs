@@ -3,6 +3,7 @@ using System.CommandLine.Help;
 using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Linux;
 
 namespace OnDemand.Cli;
 
@@ -73,6 +74,8 @@ internal static class CommandLine
             root.Subcommands.Add(ReplayCommand.Create(streams, replay));
         }
 
+        root.Subcommands.Add(LabCommand.Create(streams));
+
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
         return root;
@@ -101,6 +104,7 @@ internal static class CommandLine
         (sentence, status) = problem switch
         {
             UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
+            HostException => (problem.Message, ExitStatus.Host),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),
