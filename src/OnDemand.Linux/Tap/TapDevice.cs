@@ -1,0 +1,171 @@
+using System.Runtime.InteropServices;
+using OnDemand.Linux.Interop;
+
+namespace OnDemand.Linux.Tap;
+
+/// <summary>
+/// A TAP interface with one queue (Documentation/networking/tuntap.rst of the kernel). Unsegmented superpackets and partial checksums
+/// cross it as they are, as far as the kernel lets them.
+/// </summary>
+internal sealed class TapDevice : IFrameDevice, IDisposable
+{
+    private const string CloneDevice = "/dev/net/tun";
+
+    // linux/if_tun.h and linux/sockios.h; these numbers hold on every architecture with the generic _IOC layout.
+    private const nuint SetInterface = 0x4004_54ca;          // TUNSETIFF
+    private const nuint SetPersist = 0x4004_54cb;            // TUNSETPERSIST
+    private const nuint SetOffload = 0x4004_54d0;            // TUNSETOFFLOAD
+    private const nuint SetHeaderLength = 0x4004_54d8;       // TUNSETVNETHDRSZ
+    private const nuint GetHardwareAddress = 0x8927;         // SIOCGIFHWADDR
+    private const ushort Tap = 0x0002;                       // IFF_TAP
+    private const ushort NoPacketInformation = 0x1000;       // IFF_NO_PI
+    private const ushort WithHeader = 0x4000;                // IFF_VNET_HDR
+
+    private readonly FileDescriptor _file;
+
+    private TapDevice(FileDescriptor file, string name, TapOffloads offloads, bool isNew)
+    {
+        _file = file;
+        Descriptor = file.Number;
+        Name = name;
+        Offloads = offloads;
+        IsNew = isNew;
+    }
+
+    /// <summary>The interface's name.</summary>
+    public string Name { get; }
+
+    /// <summary>What the kernel agreed to leave to us.</summary>
+    public TapOffloads Offloads { get; }
+
+    /// <summary>Whether this made the interface; it is gone then when this is closed, unless it was made persistent.</summary>
+    public bool IsNew { get; }
+
+    /// <inheritdoc/>
+    public int Descriptor { get; }
+
+    /// <inheritdoc/>
+    public MacAddress HardwareAddress { get; private set; }
+
+    /// <summary>Opens a TAP, and makes it if it is not there.</summary>
+    /// <param name="name">Its name.</param>
+    /// <param name="wanted">What may be left to us; what the kernel does not know is left out.</param>
+    /// <returns>The TAP.</returns>
+    /// <exception cref="HostException">It cannot be had; the message says why and what to do.</exception>
+    public static TapDevice Open(string name, TapOffloads wanted = TapOffloads.All)
+    {
+        if (!InterfaceRequest.IsValidName(name))
+        {
+            throw new HostException($"'{name}' cannot be the name of an interface: at most {InterfaceRequest.LongestName} octets without blanks, / and :.");
+        }
+
+        FileDescriptor file = Libc.Open(CloneDevice, Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec, 0);
+        try
+        {
+            if (file.IsInvalid)
+            {
+                throw NoCloneDevice(Libc.LastError);
+            }
+
+            bool isNew = !Path.Exists($"/sys/class/net/{name}");
+            Attach(file, name);
+            var device = new TapDevice(file, name, Offload(file, name, wanted), isNew);
+            device.RefreshHardwareAddress();
+            return device;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <summary>Lets the interface outlive this process, or not.</summary>
+    /// <param name="persist">Whether it does.</param>
+    /// <exception cref="LinuxException">The kernel refused.</exception>
+    public void Persist(bool persist) => Check(Libc.Control(Descriptor, SetPersist, persist ? 1u : 0u), $"ioctl TUNSETPERSIST {Name}");
+
+    /// <summary>Reads the hardware address again, which somebody may have changed.</summary>
+    /// <exception cref="LinuxException">The interface is gone.</exception>
+    public void RefreshHardwareAddress()
+    {
+        Span<byte> request = stackalloc byte[InterfaceRequest.Length];
+        InterfaceRequest.Name(request, Name);
+        Check(Libc.Control(Descriptor, GetHardwareAddress, request), $"ioctl SIOCGIFHWADDR {Name}");
+        HardwareAddress = MacAddress.Read(request[(InterfaceRequest.Union + 2)..]);   // behind the address family
+    }
+
+    /// <inheritdoc/>
+    public int Read(Span<byte> buffer)
+    {
+        nint count = Libc.Read(Descriptor, buffer, buffer.Length);
+        return count >= 0 ? (int)count : -Libc.LastError;
+    }
+
+    /// <inheritdoc/>
+    public int Write(ReadOnlySpan<byte> frame)
+    {
+        nint count = Libc.Write(Descriptor, frame, frame.Length);
+        return count >= 0 ? (int)count : -Libc.LastError;
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private static void Attach(FileDescriptor file, string name)
+    {
+        Span<byte> request = stackalloc byte[InterfaceRequest.Length];
+        InterfaceRequest.Name(request, name);
+        MemoryMarshal.Write(request[InterfaceRequest.Union..], (ushort)(Tap | NoPacketInformation | WithHeader));
+        if (Libc.Control(file.Number, SetInterface, request) < 0)
+        {
+            throw NotAttached(name, Libc.LastError);
+        }
+
+        // The length is ten since 2.6.32 unless an earlier user of a persistent TAP has set another.
+        Span<byte> length = stackalloc byte[sizeof(int)];
+        MemoryMarshal.Write(length, VirtioNetHeader.Length);
+        Check(Libc.Control(file.Number, SetHeaderLength, length), $"ioctl TUNSETVNETHDRSZ {name}");
+    }
+
+    // A kernel refuses the whole set if it does not know one: UDP segmentation came with 6.2.
+    private static TapOffloads Offload(FileDescriptor file, string name, TapOffloads wanted)
+    {
+        const TapOffloads udp = TapOffloads.UdpSegmentation4 | TapOffloads.UdpSegmentation6;
+        foreach (TapOffloads some in (ReadOnlySpan<TapOffloads>)[wanted, wanted & ~udp, wanted & TapOffloads.Checksum])
+        {
+            if (Libc.Control(file.Number, SetOffload, (nuint)some) == 0)
+            {
+                return some;
+            }
+        }
+
+        Check(Libc.Control(file.Number, SetOffload, 0), $"ioctl TUNSETOFFLOAD {name}");
+        return TapOffloads.None;
+    }
+
+    private static void Check(int result, string call)
+    {
+        if (result < 0)
+        {
+            throw new LinuxException(call, Libc.LastError);
+        }
+    }
+
+    private static HostException NoCloneDevice(int error) => error switch
+    {
+        Errno.Enoent or Errno.Enodev or Errno.Enxio => new HostException(
+            $"There is no {CloneDevice}: load the kernel module with 'modprobe tun', or give the container this device."),
+        Errno.Eacces or Errno.Eperm => new HostException($"{CloneDevice} may not be opened: start ondemand as root, or let this container use it."),
+        _ => new HostException(new LinuxException($"open {CloneDevice}", error).Message + "."),
+    };
+
+    private static HostException NotAttached(string name, int error) => error switch
+    {
+        Errno.Ebusy => new HostException($"The TAP {name} is in use by another program: stop that one, or choose another name under 'host: tap'."),
+        Errno.Eperm => new HostException($"The TAP {name} may not be opened: start ondemand as root or with CAP_NET_ADMIN."),
+        Errno.Einval => new HostException(
+            $"The interface {name} is there and is no TAP with one queue: remove it, or choose another name under 'host: tap'."),
+        _ => new HostException(new LinuxException($"ioctl TUNSETIFF {name}", error).Message + "."),
+    };
+}
