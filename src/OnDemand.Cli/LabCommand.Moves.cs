@@ -81,14 +81,9 @@ internal static partial class LabCommand
     {
         LabScript.Check(ScenarioReader.Load(options.ScenarioFile!));
         bool built = new LabDirectory(options.Name).Load() is null;
-        Lab lab;
-        if (built)
+        Lab lab = built ? await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false) : Lab.Open(options.Name);
+        if (!built)
         {
-            lab = await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false);
-        }
-        else
-        {
-            lab = Lab.Open(options.Name);
             await lab.RestartAsync(options.ScenarioFile, null, cancellationToken).ConfigureAwait(false);
         }
 

@@ -64,7 +64,8 @@ internal static partial class LabCommand
         var command = new Command("show", "Draw a lab: where the host is and where its prefixes are routed.") { name, json };
         command.SetAction(parsed =>
         {
-            WriteLab(streams, Lab.Open(parsed.GetRequiredValue(name)), parsed.GetValue(json));
+            Lab lab = Lab.Open(parsed.GetRequiredValue(name));
+            WriteLab(streams, lab, parsed.GetValue(json));
             return ExitStatus.Done;
         });
         return command;

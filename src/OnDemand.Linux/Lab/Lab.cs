@@ -143,6 +143,12 @@ internal sealed class Lab
         string router = Scenario.RouterOf(point);
         string? old = State.Serving;
         LabOffer offer = Scenario.OfferOf(router);
+        if (!State.Plain)
+        {
+            // Nothing is changed when nobody would follow; and the way to the dataplane is warm when it matters.
+            await _dataplane.CheckAsync(cancellationToken).ConfigureAwait(false);
+        }
+
         if (gap is { } outage && old is not null)
         {
             await _topology.DisconnectAsync(old, cancellationToken).ConfigureAwait(false);

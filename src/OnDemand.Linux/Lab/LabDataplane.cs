@@ -1,7 +1,9 @@
 using System.Globalization;
+using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Control;
 
 namespace OnDemand.Linux.Lab;
 
@@ -74,6 +76,12 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
         }
     }
 
+    /// <summary>Checks that it answers.</summary>
+    /// <param name="cancellationToken">Stops waiting for the answer.</param>
+    /// <returns>Completes with its answer.</returns>
+    /// <exception cref="NoAnswerException">It does not.</exception>
+    public Task CheckAsync(CancellationToken cancellationToken) => AskAsync(client => client.StatusAsync(cancellationToken));
+
     /// <summary>Tells it that the host has come to a point of attachment.</summary>
     /// <param name="point">The point of attachment.</param>
     /// <param name="prefixes">What the network gives there.</param>
@@ -82,24 +90,43 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
     /// <returns>Completes when it is done.</returns>
     public Task AttachAsync(
         string point, IEnumerable<PrefixAdvertisement> prefixes, Duration window, CancellationToken cancellationToken) =>
-        throw new NotSupportedException();
+        AskAsync(client => client.AttachAsync(
+            new AttachBody(point, [.. prefixes.Select(Gift)], ScenarioText.Format(window)), cancellationToken));
 
     /// <summary>Tells it that the host is attached nowhere.</summary>
     /// <param name="cancellationToken">Stops waiting for the answer.</param>
     /// <returns>Completes when it is done.</returns>
-    public Task DetachAsync(CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task DetachAsync(CancellationToken cancellationToken) => AskAsync(client => client.DetachAsync(cancellationToken));
 
     /// <summary>Tells it that the network takes a prefix back.</summary>
     /// <param name="prefix">The prefix.</param>
     /// <param name="window">How long it stays.</param>
     /// <param name="cancellationToken">Stops waiting for the answer.</param>
     /// <returns>Completes when it is done.</returns>
-    public Task WithdrawAsync(IpPrefix prefix, Duration window, CancellationToken cancellationToken) => throw new NotSupportedException();
+    public Task WithdrawAsync(IpPrefix prefix, Duration window, CancellationToken cancellationToken) =>
+        AskAsync(client => client.WithdrawAsync(
+            new WithdrawBody(prefix.ToString(), ScenarioText.Format(window)), cancellationToken));
+
+    // A connection for each command: a lab lives between commands for as long as it likes.
+    private async Task AskAsync<T>(Func<ControlClient, Task<T>> command)
+    {
+        using var client = new ControlClient(directory.Control);
+        await command(client).ConfigureAwait(false);
+    }
+
+    private static PrefixGift Gift(PrefixAdvertisement given) => new(
+        given.Prefix.ToString(),
+        given.Type == AddressType.None ? null : AddressTypes.ToName(given.Type),
+        Lifetime(given.PreferredLifetime),
+        Lifetime(given.ValidLifetime),
+        given.Home ? true : null);
+
+    private static string? Lifetime(Duration duration) => duration == Duration.Infinite ? null : ScenarioText.Format(duration);
 
     private async Task WaitAsync(LabProcess process, CancellationToken cancellationToken)
     {
         long until = Environment.TickCount64 + (long)StartPatience.TotalMilliseconds;
-        while (!File.Exists(directory.Control))
+        while (!await AnswersAsync(cancellationToken).ConfigureAwait(false))
         {
             if (!process.IsAlive)
             {
@@ -112,6 +139,19 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
             }
 
             await Task.Delay(20, cancellationToken).ConfigureAwait(false);
+        }
+    }
+
+    private async Task<bool> AnswersAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await CheckAsync(cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (NoAnswerException)
+        {
+            return false;
         }
     }
 
