@@ -3,6 +3,8 @@ using System.CommandLine.Help;
 using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Linux;
+using OnDemand.Linux.Control;
 
 namespace OnDemand.Cli;
 
@@ -73,6 +75,14 @@ internal static class CommandLine
             root.Subcommands.Add(ReplayCommand.Create(streams, replay));
         }
 
+        root.Subcommands.Add(AttachCommand.Create(streams));
+        root.Subcommands.Add(WithdrawCommand.Create(streams));
+        root.Subcommands.Add(DetachCommand.Create(streams));
+        root.Subcommands.Add(StatusCommand.Create(streams));
+        root.Subcommands.Add(FlowsCommand.Create(streams));
+        root.Subcommands.Add(PrefixesCommand.Create(streams));
+        root.Subcommands.Add(CountersCommand.Create(streams));
+
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
         return root;
@@ -100,6 +110,9 @@ internal static class CommandLine
     {
         (sentence, status) = problem switch
         {
+            HostException => (problem.Message, ExitStatus.Host),
+            NoAnswerException => (problem.Message, ExitStatus.NoAnswer),
+            ControlException refused => (problem.Message, ControlAccess.StatusOf(refused)),
             UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
