@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Linux;
+using OnDemand.Linux.Control;
 
 namespace OnDemand.Cli;
 
@@ -75,6 +76,13 @@ internal static class CommandLine
         }
 
         root.Subcommands.Add(LabCommand.Create(streams));
+        root.Subcommands.Add(AttachCommand.Create(streams));
+        root.Subcommands.Add(WithdrawCommand.Create(streams));
+        root.Subcommands.Add(DetachCommand.Create(streams));
+        root.Subcommands.Add(StatusCommand.Create(streams));
+        root.Subcommands.Add(FlowsCommand.Create(streams));
+        root.Subcommands.Add(PrefixesCommand.Create(streams));
+        root.Subcommands.Add(CountersCommand.Create(streams));
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
@@ -103,8 +111,10 @@ internal static class CommandLine
     {
         (sentence, status) = problem switch
         {
-            UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             HostException => (problem.Message, ExitStatus.Host),
+            NoAnswerException => (problem.Message, ExitStatus.NoAnswer),
+            ControlException refused => (problem.Message, ControlAccess.StatusOf(refused)),
+            UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),

@@ -17,6 +17,7 @@ internal sealed class ControlServer : IAsyncDisposable
     private readonly WebApplication _application;
     private readonly EngineGate _gate;
     private readonly DataplaneMeter _meter;
+    private int _disposed;
 
     private ControlServer(WebApplication application, EngineGate gate, DataplaneMeter meter, string socketPath)
     {
@@ -71,6 +72,11 @@ internal sealed class ControlServer : IAsyncDisposable
     /// <inheritdoc/>
     public async ValueTask DisposeAsync()
     {
+        if (Interlocked.Exchange(ref _disposed, 1) != 0)
+        {
+            return;
+        }
+
         _meter.Dispose();
         await _application.DisposeAsync().ConfigureAwait(false);
         _gate.Dispose();
