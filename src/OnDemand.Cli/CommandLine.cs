@@ -83,6 +83,11 @@ internal static class CommandLine
         if (replay is not null)
         {
             root.Subcommands.Add(ReplayCommand.Create(streams, replay));
+            root.Subcommands.Add(DemoCommand.Create(streams, replay));
+            foreach (Command program in DemoCommand.CreatePrograms(streams))
+            {
+                root.Subcommands.Add(program);
+            }
         }
 
         root.Subcommands.Add(RunCommand.Create(streams));
