@@ -12,6 +12,8 @@ internal sealed class ControlClient : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(10);
 
+    private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
+
     private readonly string _path;
     private readonly HttpClient _http;
 
@@ -90,7 +92,11 @@ internal sealed class ControlClient : IDisposable
         Socket? socket = new(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            while (!await TryConnectAsync(socket, path, cancellationToken).ConfigureAwait(false))
+            {
+                await Task.Delay(Pause, cancellationToken).ConfigureAwait(false);
+            }
+
             var stream = new NetworkStream(socket, ownsSocket: true);
             socket = null;
             return stream;
@@ -98,6 +104,20 @@ internal sealed class ControlClient : IDisposable
         finally
         {
             socket?.Dispose();
+        }
+    }
+
+    // False where many others are waiting to be accepted: connect(2) gives EAGAIN then instead of waiting.
+    private static async Task<bool> TryConnectAsync(Socket socket, string path, CancellationToken cancellationToken)
+    {
+        try
+        {
+            await socket.ConnectAsync(new UnixDomainSocketEndPoint(path), cancellationToken).ConfigureAwait(false);
+            return true;
+        }
+        catch (SocketException busy) when (busy.SocketErrorCode is SocketError.WouldBlock or SocketError.TryAgain)
+        {
+            return false;
         }
     }
 

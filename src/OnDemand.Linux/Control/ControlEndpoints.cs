@@ -1,4 +1,3 @@
-using System.Globalization;
 using System.Text;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
@@ -14,8 +13,7 @@ namespace OnDemand.Linux.Control;
 /// <summary>The operator's resources.</summary>
 /// <param name="scenario">The configuration.</param>
 /// <param name="gate">The way to the engine.</param>
-/// <param name="meter">The metrics.</param>
-internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate, DataplaneMeter meter)
+internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
 {
     /// <summary>What a request is called in sentences about it.</summary>
     public const string RequestName = "request";
@@ -107,7 +105,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate, Datap
     private async Task MetricsAsync(HttpContext http)
     {
         QueryValues.Check(http);
-        DataplaneReading reading = await meter.ReadAsync(http.RequestAborted).ConfigureAwait(false);
+        DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
         http.Response.ContentType = PrometheusText.MediaType;
         await http.Response.BodyWriter.WriteAsync(Encoding.UTF8.GetBytes(PrometheusText.Write(reading)), http.RequestAborted).ConfigureAwait(false);
     }

@@ -47,7 +47,7 @@ internal sealed class ControlServer : IAsyncDisposable
         {
             meter = await DataplaneMeter.CreateAsync(gate, cancellationToken).ConfigureAwait(false);
             application = Build(path);
-            new ControlEndpoints(control.Scenario, gate, meter).Map(application);
+            new ControlEndpoints(control.Scenario, gate).Map(application);
             await application.StartAsync(cancellationToken).ConfigureAwait(false);
             return new ControlServer(application, gate, meter, path);
         }
@@ -104,7 +104,7 @@ internal sealed class ControlServer : IAsyncDisposable
         builder.Services.Configure<SocketTransportOptions>(options =>
         {
             options.CreateBoundListenSocket = _ => ControlSocket.Bind(path);
-            options.Backlog = 64;
+            options.Backlog = 512;
         });
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();

@@ -42,15 +42,6 @@ internal sealed class DataplaneMeter : IDisposable
     public static async Task<DataplaneMeter> CreateAsync(EngineGate gate, CancellationToken cancellationToken) =>
         new(gate, await gate.RunAsync(DataplaneReading.Take, cancellationToken).ConfigureAwait(false));
 
-    /// <summary>A reading that is at most a second old.</summary>
-    /// <param name="cancellationToken">Gives up waiting.</param>
-    /// <returns>The reading.</returns>
-    public async Task<DataplaneReading> ReadAsync(CancellationToken cancellationToken)
-    {
-        Task<DataplaneReading>? next = Refresh();
-        return next is null ? _last : await next.WaitAsync(cancellationToken).ConfigureAwait(false);
-    }
-
     /// <inheritdoc/>
     public void Dispose()
     {

@@ -73,20 +73,20 @@ internal sealed class ControlScene : IAsyncDisposable
         return await ReadAsync(await Http.PostAsync(new Uri(resource, UriKind.Relative), content));
     }
 
-    /// <summary>Sends octets as they are and reads what comes until the server closes.</summary>
-    public async Task<string> SendRawAsync(ReadOnlyMemory<byte> octets)
+    /// <summary>Sends octets as they are and reads what comes until the server closes, or until patience ends.</summary>
+    public async Task<string> SendRawAsync(ReadOnlyMemory<byte> octets, TimeSpan? patience = null)
     {
         await using NetworkStream stream = await OpenAsync();
         var answer = new MemoryStream();
         try
         {
             await stream.WriteAsync(octets);
-            stream.Socket.Shutdown(SocketShutdown.Send);
-            await stream.CopyToAsync(answer);
+            using var enough = new CancellationTokenSource(patience ?? Timeout.InfiniteTimeSpan);
+            await stream.CopyToAsync(answer, enough.Token);
         }
-        catch (IOException)
+        catch (Exception ended) when (ended is IOException or OperationCanceledException)
         {
-            // The server had enough before everything was sent.
+            // The server had enough before everything was sent, or waits for more.
         }
 
         return Encoding.UTF8.GetString(answer.ToArray());
