@@ -178,7 +178,7 @@ public sealed class HostNetworkTests
     public void Rules_of_a_crashed_run_with_another_configuration_are_taken_back_and_those_of_a_living_one_stay()
     {
         using NetworkNamespace space = Space();
-        space.Shell("ip tuntap add dev od1 mode tap; ip tuntap add dev od2 mode tap");
+        space.Shell("ip tuntap add dev od1 mode tap");
         using HostNetwork living = space.Run(() => new HostNetwork(new HostPlan
         {
             Tap = "od1",
@@ -189,6 +189,7 @@ public sealed class HostNetworkTests
         }));
         space.Run(living.Apply);
         string before = IpState.Of(space);
+        space.Shell("ip tuntap add dev od2 mode tap");
         using HostNetwork crashed = space.Run(() => new HostNetwork(new HostPlan
         {
             Tap = "od2",
@@ -285,8 +286,11 @@ public sealed class HostNetworkTests
     private static NetworkNamespace Space(bool withTap = true)
     {
         var space = new NetworkNamespace();
-        space.Shell("ip link set dev lo up; ip link add name up0.1 type veth peer name peer0; ip link set dev peer0 up; "
-            + "ip link set dev up0.1 up; ip -6 addr add 2001:db8:5::1/64 dev up0.1 nodad");
+
+        // The kernel tells of a carrier up to a second later; what comes with it must not come between two looks.
+        space.Shell("ip link set dev lo up; ip link add name up0.1 type veth peer name peer0; ip link set dev peer0 up; ip link set dev up0.1 up; "
+            + "until [ $(ip -o link | grep -c 'state UP') = 2 ]; do sleep 0.05; done; "
+            + "ip -6 addr add 2001:db8:5::1/64 dev up0.1 nodad");
         if (withTap)
         {
             space.Shell("ip tuntap add dev od0 mode tap vnet_hdr");
