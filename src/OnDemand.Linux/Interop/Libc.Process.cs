@@ -16,6 +16,16 @@ internal static partial class Libc
     /// <summary>SIGTERM of signal(7).</summary>
     public const int SignalTerminate = 15;
 
+    /// <summary>CLONE_NEWNET of setns(2).</summary>
+    public const int NetworkNamespace = 0x4000_0000;
+
+    /// <summary>setns(2): the calling thread goes to another namespace.</summary>
+    /// <param name="descriptor">The namespace.</param>
+    /// <param name="kind">Its kind.</param>
+    /// <returns>0, or -1 with <see cref="LastError"/>.</returns>
+    [LibraryImport(Library, EntryPoint = "setns", SetLastError = true)]
+    public static partial int SetNamespace(int descriptor, int kind);
+
     /// <summary>kill(2).</summary>
     /// <param name="process">The process.</param>
     /// <param name="signal">The signal; 0 only asks whether it is there.</param>

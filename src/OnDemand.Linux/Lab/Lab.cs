@@ -50,6 +50,9 @@ internal sealed class Lab
     /// <summary>What its prefixes and policy come from.</summary>
     public LabScenario Scenario { get; private set; }
 
+    /// <summary>Is called when the network has moved and the dataplane is about to be told; null for nobody.</summary>
+    public Action? NetworkMoved { get; set; }
+
     /// <summary>Where it keeps its files.</summary>
     public LabDirectory Directory => _directory;
 
@@ -270,6 +273,7 @@ internal sealed class Lab
     {
         await _topology.ConnectAsync(router, cancellationToken).ConfigureAwait(false);
         await ChangeAsync(State.Attach(router, prefixes, window, DateTimeOffset.UtcNow), cancellationToken).ConfigureAwait(false);
+        NetworkMoved?.Invoke();
         if (!State.Plain)
         {
             await _dataplane.AttachAsync(point, prefixes, window, cancellationToken).ConfigureAwait(false);

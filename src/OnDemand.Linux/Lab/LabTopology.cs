@@ -170,11 +170,13 @@ internal sealed class LabTopology(string lab)
             await BatchAsync(node, commands, cancellationToken).ConfigureAwait(false);
         }
 
-        // A veth hands partial checksums on and nobody ever verifies them: on the host's links they are finished in software.
+        // A veth hands partial checksums on and nobody ever verifies them: on the host's links they are finished in software. Only the
+        // host puts packets together again: what a capture at a router shows is what was on the link.
+        string aggregation = node == LabNodes.Host ? "on" : "off";
         foreach (string name in interfaces.Where(name => node == LabNodes.Host || name == LabNodes.Host))
         {
             await CommandRunner.MustAsync(
-                "ip", ["netns", "exec", Namespace(node), CommandRunner.Find("ethtool"), "-K", name, "tx", "off", "gro", "on"], null,
+                "ip", ["netns", "exec", Namespace(node), CommandRunner.Find("ethtool"), "-K", name, "tx", "off", "gro", aggregation], null,
                 cancellationToken).ConfigureAwait(false);
         }
     }

@@ -54,7 +54,7 @@ internal sealed class DemoRun(TextWriter output, string? record)
     {
         HostFile = lab.Directory.HostFile;
         LabDrawing.Write(output, lab.State, "dataplane running", DateTimeOffset.UtcNow);
-        output.WriteLine();
+        await output.WriteLineAsync().ConfigureAwait(false);
         var story = new DemoStory(output, DateTimeOffset.UtcNow);
         story.Tell("Four downloads over TCP and four exchanges over UDP begin, one of each type.");
         var ready = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
@@ -64,7 +64,9 @@ internal sealed class DemoRun(TextWriter output, string? record)
         await WaitForAllAsync(story, cancellationToken).ConfigureAwait(false);
         await Task.Delay(BeforeMove, cancellationToken).ConfigureAwait(false);
 
-        story.TellMove($"The host moves from {LabNodes.FirstRouter} to {LabNodes.SecondRouter}; the replacement window is {Window.ToTimeSpan().TotalSeconds:0} s.");
+        story.Tell($"The host leaves {LabNodes.FirstRouter}; the network follows it.");
+        lab.NetworkMoved = () => story.TellMove(
+            $"The host is at {LabNodes.SecondRouter}, and the dataplane hears of it; the replacement window is {Window.ToTimeSpan().TotalSeconds:0} s.");
         await lab.MoveAsync(LabNodes.SecondRouter, null, Window, gap: null, cancellationToken).ConfigureAwait(false);
         await Task.Delay(Window.ToTimeSpan(), cancellationToken).ConfigureAwait(false);
         story.Tell("The replacement window is over.");

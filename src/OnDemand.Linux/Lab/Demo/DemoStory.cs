@@ -31,7 +31,7 @@ internal sealed class DemoStory(TextWriter output, DateTimeOffset began)
     /// <param name="text">The sentence.</param>
     public void Tell(string text) => Tell(DateTimeOffset.UtcNow, text);
 
-    /// <summary>The host moves now.</summary>
+    /// <summary>The host has moved now: what happens from here on is counted from here.</summary>
     /// <param name="text">The sentence.</param>
     public void TellMove(string text)
     {
