@@ -3,6 +3,7 @@ using System.Runtime.InteropServices;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Tap;
@@ -62,9 +63,22 @@ internal static class RunCommand
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
 
-        // The control server of this host starts here, with the host, settings.Control and a token of its own:
-        // ControlServer.StartAsync(host, settings.Control, cancellationToken).
-        await Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken).ConfigureAwait(false);
+            await using (server.ConfigureAwait(false))
+            {
+                await loop.ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            // What ended the loop is the reason, whatever became of the server because of it.
+            host.Stop();
+            await loop.ConfigureAwait(false);
+        }
+
         return ExitStatus.Done;
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
