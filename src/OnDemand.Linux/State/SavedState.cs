@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
@@ -52,4 +53,9 @@ internal sealed class SavedState
 /// <param name="Addresses">Typed addresses.</param>
 /// <param name="Flows">Flows.</param>
 /// <param name="FlowsLost">Flows that ended meanwhile or no longer fit the configuration.</param>
-internal readonly record struct Restored(int Prefixes, int Addresses, int Flows, int FlowsLost);
+internal readonly record struct Restored(int Prefixes, int Addresses, int Flows, int FlowsLost)
+{
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture, $"{Prefixes} prefixes, {Addresses} addresses and {Flows} flows are back, {FlowsLost} flows are over");
+}

@@ -42,6 +42,11 @@ internal sealed class StateKeeper : IAsyncDisposable
         _tell = tell;
     }
 
+    /// <summary>The state file in a state directory.</summary>
+    /// <param name="directory">The directory.</param>
+    /// <returns>Its path.</returns>
+    public static string FileIn(string directory) => Path.Combine(directory, "state");
+
     /// <summary>Reads a state file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="scenario">Where the idle times are.</param>
