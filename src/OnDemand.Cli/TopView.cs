@@ -67,7 +67,7 @@ internal static class TopView
             Color? color = prefix.State switch { "preferred" => Color.Green, "ended" => Color.Grey, _ => Color.Yellow };
             table.AddRow(
                 Cell(prefix.Prefix.ToString()), Cell(AddressTypes.ToName(prefix.Type)), Cell(prefix.State, color),
-                Cell(prefix.WindowLeft is { } window ? ControlTables.Short(window) : "-", color), Cell(ControlTables.Short(prefix.ValidLeft)),
+                Cell(prefix.WindowLeft is { } window ? ControlTables.Short(window) : "-", color), Cell(prefix.State == "ended" ? "-" : ControlTables.Short(prefix.ValidLeft)),
                 Cell(ReportText.Count(prefix.Users)));
         }
 
@@ -87,6 +87,11 @@ internal static class TopView
             table.AddRow(Cell(drop.Reason), Cell(Rate(drop.Rate), drop.Rate > 0 ? Color.Red : null), Cell(ReportText.Count(drop.Total)));
         }
 
+        if (model.Drops.Count == 0)
+        {
+            table.AddRow(Cell("none", Color.Grey));
+        }
+
         return table;
     }
 
@@ -96,6 +101,11 @@ internal static class TopView
         foreach ((Timestamp time, string what) in model.Events.Reverse())
         {
             table.AddRow(Cell(what), Cell(ControlTables.Age(time, now)));
+        }
+
+        if (!model.Events.Any())
+        {
+            table.AddRow(Cell("none since this view began", Color.Grey));
         }
 
         return table;
