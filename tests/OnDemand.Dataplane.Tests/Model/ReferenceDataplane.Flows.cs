@@ -7,6 +7,8 @@ namespace OnDemand.Dataplane.Tests.Model;
 // TCP's states (RFC 7857 §2, RFC 6146 §3.5.2), answers to the host, frames that wait, and fragments (RFC 5722, RFC 6946, RFC 6146 §3.4).
 internal sealed partial class ReferenceDataplane
 {
+    private const int LargestWindow = 1 << 20;
+
     // A datagram whose first fragment has just been decided: those that wait behind it follow once its own word is out.
     private ModelDatagram? _resolved;
 
@@ -42,6 +44,9 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
+        // RFC 5961 §3.2: a RST that is not in the window does not end the connection. Half a window more or less is not what this is about.
+        bool stray = reset && inbound && flow.HostAcknowledged is uint next
+            && (int)(packet.Sequence - next) is < 0 or > LargestWindow;
         if (inbound)
         {
             flow.RemoteEnd = packet.SequenceEnd;
@@ -54,9 +59,9 @@ internal sealed partial class ReferenceDataplane
                 : flow.HostAcknowledged;
         }
 
-        FlowState next = Next(flow.State, packet.Control, inbound);
-        flow.LastSeen = next == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
-        flow.State = next;
+        FlowState then = stray ? flow.State : Next(flow.State, packet.Control, inbound);
+        flow.LastSeen = then == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
+        flow.State = then;
     }
 
     private static FlowState Next(FlowState state, TcpControl control, bool inbound)
@@ -72,8 +77,8 @@ internal sealed partial class ReferenceDataplane
         {
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
-            FlowState.Reset when !syn => FlowState.Established,
-            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin
+            FlowState.Reset when !syn && !fin => FlowState.Established,   // it was not the end, and a FIN after it still is one
+            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established or FlowState.Reset when fin => inbound ? FlowState.RemoteFin
                 : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
