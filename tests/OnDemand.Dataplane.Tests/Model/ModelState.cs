@@ -160,9 +160,6 @@ internal sealed class ModelRequest
 
     public ModelBinding? Binding { get; set; }
 
-    /// <summary>The prefix that was granted to it alone.</summary>
-    public ModelPrefix? Granted { get; set; }
-
     public ModelBindingKey Key => new(Protocol, Internal, LocalPort, new ModelDecision(Outcome, Token));
 
     public bool IsWaiting { get; set; }

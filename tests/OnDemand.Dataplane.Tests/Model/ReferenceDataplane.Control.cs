@@ -270,9 +270,9 @@ internal sealed partial class ReferenceDataplane
     {
         _questions.Remove(question);
         ModelPrefix prefix = Add(advertisement, onDemand: true, now);
-        if (_requests.Find(request => request.Token == question.Owner) is ModelRequest owner)
+        if (question.Owner is ulong owner)
         {
-            owner.Granted = prefix;
+            _grantedTo[owner] = prefix;
         }
 
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
@@ -374,9 +374,9 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        if (!_attached && !_unsupported.Contains(request.Outcome.Type))
+        if (!_attached)
         {
-            Replies.Add(Failed(SetscStatus.Failed));
+            Replies.Add(Failed(_unsupported.Contains(request.Outcome.Type) ? SetscStatus.NotSupported : SetscStatus.Failed));
             return;
         }
 

@@ -232,7 +232,7 @@ internal sealed partial class ReferenceDataplane
             return Choose(decision.Outcome, flow.Internal, flow.Remote, now);
         }
 
-        ModelPrefix? own = _requests.Find(request => request.Token == token)?.Granted;
+        ModelPrefix? own = _grantedTo.GetValueOrDefault(token);
         return own is { IsForNewSockets: true } && own.Attachment == _attachment ? AddressOf(own, flow.Internal, now) : null;
     }
 

@@ -29,6 +29,7 @@ internal sealed partial class ReferenceDataplane
     private readonly HashSet<IpAddress> _internals = [];
     private readonly Dictionary<AddressType, Timestamp> _refusedUntil = [];
     private readonly HashSet<AddressType> _unsupported = [];
+    private readonly Dictionary<ulong, ModelPrefix> _grantedTo = [];   // to the flows of a request alone, also after it was closed
     private ServicePolicy _policy;
     private int _attachment;
     private bool _attached;
@@ -159,12 +160,13 @@ internal sealed partial class ReferenceDataplane
     // All that changes by time does so before anything else.
     private void Elapse(Timestamp now)
     {
-        foreach (ModelFlow flow in _flows.Values.Where(flow => flow.LastSeen.Add(IdleTimeOf(flow)) <= now).ToList())
+        foreach (ModelFlow flow in _flows.Values.Where(flow => flow.LastSeen.Add(IdleTimeOf(flow)) <= now)
+            .OrderBy(flow => flow.LastSeen.Add(IdleTimeOf(flow)).Nanoseconds).ToList())
         {
             Remove(flow);
+            Settle(flow.LastSeen.Add(IdleTimeOf(flow)));   // it went when its idle time was over, not when it was found
         }
 
-        Settle(now);
         foreach (ModelPrefix prefix in _prefixes)
         {
             if (prefix.IsUsable && (prefix.ValidUntil <= now || (prefix.State == PrefixState.Closing && prefix.ClosesAt <= now)))
