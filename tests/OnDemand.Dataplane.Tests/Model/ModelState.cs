@@ -104,6 +104,9 @@ internal sealed class ModelFlow
 
     public bool IsNative { get; init; }
 
+    /// <summary>Its remote was one of our own addresses when time was last advanced.</summary>
+    public bool IsHairpin { get; set; }
+
     public FlowState State { get; set; }
 
     public Timestamp LastSeen { get; set; }

@@ -58,7 +58,8 @@ internal sealed class RandomWalk
         ReferenceDataplane model = _twins.Model;
 
         // What a silence of the network settles is worked off when the outputs are drained; a call in between may come before or after.
-        if (model.OpenQuestions.Any(question => question.Deadline <= _twins.Now))
+        // So may one before the sweep has found the flows whose remote has become one of our own addresses.
+        if (model.OpenQuestions.Any(question => question.Deadline <= _twins.Now) || model.HasNewHairpin)
         {
             _twins.Advance();
         }
@@ -85,8 +86,7 @@ internal sealed class RandomWalk
             case StepKind.Fragments:
                 Fragments(step);
                 break;
-            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed
-                && model.Addresses.Any(address => address.External == typed && address.IsUsable):
+            case StepKind.Hairpin when AnyAddress(step.D) is IpAddress typed:
                 _twins.Outbound(Packet(World.Internals[step.B % 3], LocalPort(step), typed,
                     (ushort)(World.FirstPort + (step.B % World.Ports)), step, toRemote: true));
                 break;
@@ -211,8 +211,6 @@ internal sealed class RandomWalk
         protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
-        // A RST out of the blue need not be believed; those that fit are mirrored
-        control = toRemote ? control : control & ~TcpControl.Rst;
         ushort identifier = toRemote ? sourcePort : destinationPort;
         TestFrame frame = protocol switch
         {
@@ -269,8 +267,6 @@ internal sealed class RandomWalk
         (IpAddress source, ushort sourcePort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, flow.Key.LocalPort);
         (IpAddress destination, ushort destinationPort) = inbound ? (near, flow.Key.LocalPort) : (flow.Key.Remote, flow.Key.RemotePort);
         TcpControl control = Likely(flow, step.C, inbound);
-        // Left out: a RST on an idle flow, whose four minutes may be counted from either.
-        control = _twins.Now.Since(flow.LastSeen) > Duration.FromMilliseconds(300) ? control & ~TcpControl.Rst : control;
         TestFrame frame = protocol switch
         {
             IpProtocol.Tcp => Frames.Tcp(

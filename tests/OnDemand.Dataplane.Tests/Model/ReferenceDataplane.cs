@@ -75,6 +75,9 @@ internal sealed partial class ReferenceDataplane
 
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
+    /// <summary>Whether a flow's remote has become one of our own addresses since time was last advanced.</summary>
+    public bool HasNewHairpin => _flows.Values.Any(flow => !flow.IsHairpin && Known(flow.Key.Remote) is { IsUsable: true });
+
     public int HeldCount => _held.Count;
 
     public bool IsAttached => _attached;
@@ -104,6 +107,11 @@ internal sealed partial class ReferenceDataplane
             {
                 Outputs.Add(Reset(flow.Key, flow.IsNative ? flow.Address : null, next, flow.HostEnd ?? 0, 0) with { Unordered = true });
             }
+        }
+
+        foreach (ModelFlow flow in _flows.Values)
+        {
+            flow.IsHairpin = Known(flow.Key.Remote) is { IsUsable: true };
         }
 
         Settle(now);
