@@ -37,7 +37,8 @@ public sealed partial class DataplaneEngine
             HeldFrame held = _hold.Take(ref _released, destination);
             Span<byte> frame = destination[..held.Length];
             var again = new FrameInfo(held.NetworkOffset, held.Partial, held.Tag);
-            Verdict verdict = held.Outbound ? HandleOutbound(frame, again, now) : HandleInbound(frame, again, now);
+            Verdict verdict = !IsStillOurs(frame, held) ? Count(Verdict.Dropped(DropReason.AddressEnded))
+                : held.Outbound ? HandleOutbound(frame, again, now) : HandleInbound(frame, again, now);
             if (verdict.Kind == VerdictKind.Forward)
             {
                 OutputDirection direction = held.Outbound && verdict.Forward != ForwardReason.Hairpin ? OutputDirection.Network : OutputDirection.Host;
@@ -57,6 +58,10 @@ public sealed partial class DataplaneEngine
         length = _replies.Take(destination, out info);
         return true;
     }
+
+    // What waited was from or to an address of ours; one that has ended and is forgotten since must not pass as somebody else's.
+    private bool IsStillOurs(ReadOnlySpan<byte> frame, in HeldFrame held) =>
+        _addresses.Find(IpAddress.Read(frame[(held.NetworkOffset + (held.Outbound ? 8 : 24))..])).IsKnown;
 
     // A packet of the host on a stranded flow, a challenge ACK among them: the exact RST (RFC 5961 §3.2), its sequence number taken from the
     // packet's own acknowledgment.

@@ -144,6 +144,9 @@ internal sealed class ModelQuestion
     public int? Id { get; set; }
 
     public List<ModelRequest> Waiting { get; } = [];
+
+    /// <summary>The internal addresses that need the answer.</summary>
+    public HashSet<IpAddress> Hosts { get; } = [];
 }
 
 /// <summary>A socket's request.</summary>

@@ -114,8 +114,6 @@ internal sealed class RandomWalk
     {
         switch (step.Kind)
         {
-            case StepKind.Attach when _twins.Model.OpenQuestions.Count > 1 && _twins.Options.MaximumFlows < 100:
-                break;   // which question is settled first is not said, and decides who finds the table full
             case StepKind.Attach:
                 Duration? window = (step.B % 4) switch
                 {
@@ -381,8 +379,7 @@ internal sealed class RandomWalk
             order.Shuffle(shuffled);
         }
 
-        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 && !(inbound
-            && _twins.Options.Untranslatable == UntranslatablePolicy.Pass) ? 2 : shuffled.Length))
+        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 ? 2 : shuffled.Length))
         {
             _twins.Send(piece, whole.Info, inbound);
         }

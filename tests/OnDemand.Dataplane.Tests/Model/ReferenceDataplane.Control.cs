@@ -302,12 +302,17 @@ internal sealed partial class ReferenceDataplane
         }
 
         foreach (ModelQuestion question in _questions.Where(question =>
-            !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type)).ToList())
+            !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type
+                && question.Hosts.Any(host => MayHaveAddress(prefix, host)))).ToList())
         {
             _questions.Remove(question);
             Serve(question, now);
         }
     }
+
+    // A single address is that of the first that needed it.
+    private static bool MayHaveAddress(ModelPrefix prefix, IpAddress internalAddress) =>
+        !prefix.Prefix.IsSingleAddress || prefix.Current.Count == 0 || prefix.Current.ContainsKey(internalAddress);
 
     private void Serve(ModelQuestion question, Timestamp now) => Serve([question], now);
 
@@ -324,7 +329,8 @@ internal sealed partial class ReferenceDataplane
 
     private void ReleaseHeld(List<ModelQuestion> questions, Timestamp now)
     {
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question is not null && questions.Contains(held.Question)).ToList())
+        // Of several questions, those who waited for the one that was asked first come first.
+        foreach (ModelHeldFrame held in questions.SelectMany(question => _held.Where(held => held.Question == question)).ToList())
         {
             _held.Remove(held);
             Release(held, now);
@@ -380,7 +386,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        switch (Ask(request.Key.Decision, out ModelQuestion? question, now))
+        switch (Ask(request.Key.Decision, request.Internal, out ModelQuestion? question, now))
         {
             case DropReason.None:
                 request.IsWaiting = true;

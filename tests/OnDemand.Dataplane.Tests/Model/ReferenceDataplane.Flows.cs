@@ -259,8 +259,7 @@ internal sealed partial class ReferenceDataplane
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
         if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop
-            || orphans.Count == 0
-            || (orphans[0].Inbound && !(_attached && IsUsable(orphans[0]))))
+            || orphans.Count == 0)
         {
             _datagrams.Remove(key);
             return;
@@ -271,17 +270,9 @@ internal sealed partial class ReferenceDataplane
         datagram.Untouched = ForwardReason.Untranslatable;
         foreach (ModelHeldFrame held in orphans)
         {
-            OutputDirection direction = held.Inbound ? OutputDirection.Host : OutputDirection.Network;
-            Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag)
-            {
-                Frame = held.Frame,
-                NetworkOffset = held.Info.NetworkOffset
-            });
+            Release(held, now);
         }
     }
-
-    private bool IsUsable(ModelHeldFrame held) =>
-        Known(new NaivePacket(held.Frame, held.Info.NetworkOffset).Destination) is { IsUsable: true };
 
     // Remembers what became of a first fragment and lets the others follow.
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)

@@ -115,7 +115,7 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>Asks the network, or says why not. A socket that asks with ON_NET has a question of its own; others join.</summary>
-    private DropReason Ask(ModelDecision decision, out ModelQuestion? question, Timestamp now)
+    private DropReason Ask(ModelDecision decision, IpAddress internalAddress, out ModelQuestion? question, Timestamp now)
     {
         question = null;
         PolicyOutcome outcome = decision.Outcome;
@@ -128,6 +128,7 @@ internal sealed partial class ReferenceDataplane
         question = _questions.Find(question => question.Type == outcome.Type && question.OnNet == outcome.OnNet && question.Owner == owner);
         if (question is not null)
         {
+            question.Hosts.Add(internalAddress);
             return DropReason.None;
         }
 
@@ -143,6 +144,7 @@ internal sealed partial class ReferenceDataplane
             Deadline = now.Add(_options.NetworkAnswerTimeout),
             Owner = owner
         };
+        question.Hosts.Add(internalAddress);
         _questions.Add(question);
         Questions.Add(new PrefixRequest(-1, outcome.Type, outcome.OnNet));
         return DropReason.None;
