@@ -95,11 +95,7 @@ internal sealed class RandomWalk
                 break;
             case StepKind.CloseSocket when model.Requests.Count > 0:
                 ModelRequest request = model.Requests[step.A % model.Requests.Count];
-                if (!request.IsWaiting)
-                {
-                    _twins.CloseSocket(request.Protocol, request.Named, request.LocalPort);
-                }
-
+                _twins.CloseSocket(request.Protocol, request.Named, request.LocalPort);
                 break;
             case StepKind.Answer:
                 Answer(step, model);
@@ -122,8 +118,7 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)
-                    && !IsSecondOfAsked(step.A, index)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
@@ -158,16 +153,9 @@ internal sealed class RandomWalk
         }
     }
 
-    // Left out: two prefixes of a type that is being asked for, in one attachment. Which of them settles the question is not said.
-    private bool IsSecondOfAsked(int chosen, int index) =>
-        _twins.Model.OpenQuestions.Any(question => question.Type == World.Prefixes[index].Type)
-        && Enumerable.Range(0, index).Any(before => World.Bit(chosen, before) && World.Prefixes[before].Type == World.Prefixes[index].Type);
-
-    // Left out: an address that comes back while flows of its ended self are in the table. Which of the two a packet is for is the engine's
-    // own business, and has its own tests.
+    // Left out: an address that comes back while a flow goes to it and frames wait; until the sweep has found the flow both ways are right.
     private bool Returns(IpPrefix prefix) =>
-        _twins.Model.Flows.Any(flow => !flow.Address.IsUsable && flow.Address.Prefix.Prefix == prefix)
-        && (prefix.IsSingleAddress || World.Prefixes.Contains((prefix, AddressType.Fixed)));
+        _twins.Model.HeldCount > 0 && _twins.Model.Flows.Any(flow => prefix.Contains(flow.Key.Remote));
 
     private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
@@ -206,7 +194,6 @@ internal sealed class RandomWalk
         bool toRemote)
     {
         byte protocol = Protocols[step.C % Protocols.Length];
-        protocol = protocol is 253 or IpProtocol.Esp && _twins.Options.NeutralTypes != 0 ? IpProtocol.Gre : protocol;
         int variety = step.C / Protocols.Length;
         TcpControl control = Controls[variety % Controls.Length];
         ushort identifier = toRemote ? sourcePort : destinationPort;
@@ -390,13 +377,6 @@ internal sealed class RandomWalk
         byte protocol = step.C % 2 == 0 ? IpProtocol.Tcp : IpProtocol.Udp;
         IpAddress named = (step.C / 2 % 4) switch { 0 => IpAddress.Unspecified, 1 => Frames.OtherHost, _ => Frames.Host };
         ushort port = LocalPort(step);
-        // Left out: a socket that asks again while flows of its former request go on, and one whose request is not answered yet.
-        if (_twins.Model.WouldOrphanBinding(protocol, named, port) || _twins.Model.Requests.Any(request => request.IsWaiting
-            && (request.Protocol, request.Named, request.LocalPort) == (protocol, named, port)))
-        {
-            return;
-        }
-
         var request = new SetscRequest { Token = ++_token, Protocol = protocol, Internal = named, LocalPort = port };
         _twins.Request((step.B % 12) switch
         {

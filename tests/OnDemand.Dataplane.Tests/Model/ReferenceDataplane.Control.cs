@@ -301,20 +301,16 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        foreach (ModelQuestion question in _questions.Where(question =>
+        List<ModelQuestion> answered = [.. _questions.Where(question =>
             !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type
-                && question.Hosts.Any(host => MayHaveAddress(prefix, host)))).ToList())
-        {
-            _questions.Remove(question);
-            Serve(question, now);
-        }
+                && question.Hosts.Any(host => MayHaveAddress(prefix, host))))];
+        _questions.RemoveAll(answered.Contains);
+        Serve(answered, now);
     }
 
     // A single address is that of the first that needed it.
     private static bool MayHaveAddress(ModelPrefix prefix, IpAddress internalAddress) =>
         !prefix.Prefix.IsSingleAddress || prefix.Current.Count == 0 || prefix.Current.ContainsKey(internalAddress);
-
-    private void Serve(ModelQuestion question, Timestamp now) => Serve([question], now);
 
     private void Serve(List<ModelQuestion> questions, Timestamp now)
     {

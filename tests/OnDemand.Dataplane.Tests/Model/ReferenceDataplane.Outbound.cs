@@ -137,14 +137,14 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            if (GoOver(flow, frame, info, now) is ModelVerdict ended)
+            if (GoOver(flow, frame, info, packet, shown, now) is ModelVerdict ended)
             {
                 return ended;
             }
         }
         else if (_options.GracefulDatagramsAtOnce && !flow.IsTcp && flow.Address.Prefix.State == PrefixState.Closing)
         {
-            GoOverAtOnce(flow, now);
+            GoOverAtOnce(flow, info, packet, shown, now);
         }
 
         return _attached ? Leave(flow, frame, info, packet, shown, now) : ModelVerdict.Dropped(DropReason.Detached);
@@ -163,7 +163,7 @@ internal sealed partial class ReferenceDataplane
             return without;
         }
 
-        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address))
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
         {
             Forget(binding);
             return Untranslatable(frame, DropReason.OpaqueTransport);
@@ -238,7 +238,7 @@ internal sealed partial class ReferenceDataplane
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
-        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(flow.Address))
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(flow.Address, shown, info))
         {
             return Untranslatable(frame, DropReason.OpaqueTransport);
         }
@@ -251,9 +251,9 @@ internal sealed partial class ReferenceDataplane
     {
         _used = address;
         address.OctetsOut += packet.Shape == NaiveShape.Error ? 0 : (ulong)packet.PacketLength;   // errors are about a flow, not of it
-        if (shown is not null)
+        if (shown is not null && IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)) is IpAddress source && source != packet.Source)
         {
-            Adopt(address, IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)));
+            Adopt(address, source);
         }
 
         IpAddress external = address.External ?? Stand(address.Prefix);
@@ -278,12 +278,19 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
-    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, Timestamp now)
+    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         ModelDecision decision = DecisionOf(flow);
         if (Source(decision, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
+        }
+
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
+        {
+            Remove(flow);
+            Forget(binding);
+            return Untranslatable(frame, DropReason.OpaqueTransport);
         }
 
         Rebind(flow, binding!);
@@ -292,7 +299,7 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
-    private void GoOverAtOnce(ModelFlow flow, Timestamp now)
+    private void GoOverAtOnce(ModelFlow flow, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         ModelDecision decision = DecisionOf(flow);
         bool there = ChooseFor(decision, flow.Key, now) is not null;
@@ -303,11 +310,19 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelAddress old = flow.Address;
-        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is null)
+        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is not null)
         {
-            Rebind(flow, binding!);
-            flow.OldAddress = old;
+            return;
         }
+
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
+        {
+            Forget(binding);   // it has an address that still serves
+            return;
+        }
+
+        Rebind(flow, binding!);
+        flow.OldAddress = old;
     }
 
     // A flow that the remote opened has no socket's outcome; what it goes on with is of the type it began with.

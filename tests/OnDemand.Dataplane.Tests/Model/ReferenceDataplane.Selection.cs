@@ -165,18 +165,27 @@ internal sealed partial class ReferenceDataplane
         // RFC 7217: the same again
         bool again = taken is not null && address.Type == AddressType.Fixed && taken.Internal == address.Internal;
         ModelMismatchException.If(taken is not null && !again, $"{shown} was already the address of another");
-        if (IsNeutral(address))
-        {
-            ModelMismatchException.If(
-                Support.NaiveChecksum.Sum(Octets(shown)) % 0xffff != Support.NaiveChecksum.Sum(Octets(address.Internal)) % 0xffff,
-                $"{shown} is not neutral to {address.Internal}");
-        }
-
+        ModelMismatchException.If(MustBeNeutral(address) && !AreNeutral(shown, address.Internal),
+            $"{shown} is not neutral to {address.Internal}");
         address.External = shown;
     }
 
-    private bool IsNeutral(ModelAddress address) =>
-        (_options.NeutralTypes & (1 << (int)address.Type)) != 0 && !address.IsExact;
+    private bool MustBeNeutral(ModelAddress address) => (_options.NeutralTypes & (1 << (int)address.Type)) != 0 && !address.IsExact;
+
+    // One address in 65,536 is neutral by chance.
+    private bool IsNeutral(ModelAddress address, byte[]? shown = null, FrameInfo info = default)
+    {
+        if (address.External is IpAddress known)
+        {
+            return AreNeutral(known, address.Internal);
+        }
+
+        IpAddress source = shown is null ? default : IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8));
+        return address.Prefix.Prefix.Contains(source) ? AreNeutral(source, address.Internal) : MustBeNeutral(address);
+    }
+
+    private static bool AreNeutral(IpAddress one, IpAddress other) =>
+        Support.NaiveChecksum.Sum(Octets(one)) % 0xffff == Support.NaiveChecksum.Sum(Octets(other)) % 0xffff;
 
     private static byte[] Octets(IpAddress address)
     {

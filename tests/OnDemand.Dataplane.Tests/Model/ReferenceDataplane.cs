@@ -67,12 +67,6 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
-    /// <summary>Whether a binding outlives, or would outlive, the request that made it, if the socket asks again.</summary>
-    public bool WouldOrphanBinding(byte protocol, IpAddress named, ushort localPort) => _bindings.Values.Any(binding =>
-        binding.Key.Decision.Request is ulong token && binding.Flows > 0
-        && _requests.All(request => request.Token != token || (request.Protocol, request.Named, request.LocalPort) == (protocol, named,
-            localPort)));
-
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
     /// <summary>Whether a flow's remote has become one of our own addresses since time was last advanced.</summary>
