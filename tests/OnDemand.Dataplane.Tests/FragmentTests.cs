@@ -91,6 +91,24 @@ public sealed class FragmentTests
     }
 
     [Fact]
+    public void A_fragment_that_waits_in_vain_does_not_pass_to_or_from_an_address_that_has_ended_meanwhile()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        IpAddress typed = scene.SendUdp().Source;
+        TestFrame toHost = Frames.Udp(Frames.Server, 53, typed, 5000, 3000);
+        TestFrame native = Frames.Udp(typed, 2000, Frames.Server, 53, 3000);
+        Assert.True(scene.ReceiveOctets(toHost, toHost.BuildFragments(8, 1200)[1]).Held);
+        Assert.True(scene.SendOctets(native, native.BuildFragments(9, 1200)[1]).Held);
+
+        scene.Attach();
+        _ = scene.SendTcp(TcpControl.Ack, 1, 1);
+        scene.Pass(400);   // nothing remembers the address any more
+
+        Assert.Empty(scene.Outputs());
+        Assert.Equal(2, scene.Engine.Counters.Of(DropReason.AddressEnded));
+    }
+
+    [Fact]
     [Rfc(5722, "4")]
     public void An_overlap_ends_the_datagram_and_everything_of_it_that_waits_or_comes()
     {
