@@ -56,6 +56,12 @@ public sealed partial class DataplaneEngine
             return Verdict.Dropped(DropReason.FragmentOfDropped);
         }
 
+        if (datagram.State == DatagramState.Untouched)
+        {
+            // Those that came before it have passed as they were; with another address it would meet none of them again.
+            return Verdict.Sent(datagram.Reason);
+        }
+
         Verdict verdict = outbound ? OutboundWhole(frame, ref prepared, info, now) : InboundWhole(frame, ref prepared, info, now);
         if (datagram.State == DatagramState.Held && verdict.Drop == DropReason.HoldFull)
         {

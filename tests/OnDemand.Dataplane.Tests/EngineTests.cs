@@ -146,6 +146,20 @@ public sealed class EngineTests
     }
 
     [Theory]
+    [InlineData(IpProtocol.Gre)]
+    [InlineData(IpProtocol.Esp)]
+    public void A_packet_that_still_has_segments_to_visit_is_dropped_for_that_whatever_its_transport(byte protocol)
+    {
+        HostScene scene = new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);
+        TestFrame frame = Frames.Other(Frames.Server, scene.SendUdp().Source, protocol) with
+        {
+            Extensions = [Frames.Routing(Frames.OtherServer, 1)],
+        };
+
+        Assert.Equal(DropReason.SegmentsLeft, scene.Receive(frame).Dropped);
+    }
+
+    [Theory]
     [InlineData(IpProtocol.Esp)]
     [InlineData(253)]
     [InlineData(IpProtocol.Udp)]

@@ -88,6 +88,8 @@ public sealed class FragmentTests
 
         Assert.Equal(fragments[1], scene.OnlyOutput().Octets);
         Assert.Equal(0, scene.Engine.Counters.Of(DropReason.HoldTimeout));
+        Handled first = scene.SendOctets(Datagram, [.. fragments[0]]);
+        Assert.Equal((ForwardReason.Untranslatable, Frames.Host), (first.Forwarded, first.Source));   // so that it still meets the other
     }
 
     [Fact]

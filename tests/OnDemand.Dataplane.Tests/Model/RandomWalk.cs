@@ -22,7 +22,10 @@ internal sealed class RandomWalk
         TcpControl.Rst, TcpControl.Rst | TcpControl.Ack, TcpControl.Syn | TcpControl.Ack,
     ];
 
+    private static readonly IpAddress AnyHome = IpAddress.Parse("2001:db8:77::1");
+
     private readonly Twins _twins;
+    private readonly List<(byte[] Frame, FrameInfo Info, bool Inbound)> _late = [];   // fragments that come after everything else
     private ulong _token;
     private uint _datagram;
     private int _grant;
@@ -118,13 +121,15 @@ internal sealed class RandomWalk
                     2 => Duration.FromSeconds(5),
                     _ => Duration.FromSeconds(40),
                 };
-                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix)).Select((prefix, index) => Advertisement(prefix, step.C >> index))], window);
+                _twins.Attach([.. World.Prefixes.Where((prefix, index) => World.Bit(step.A, index) && !Returns(prefix.Prefix))
+                    .Select((prefix, index) => Advertisement(index == step.D % 24 ? Retyped(prefix, step.D) : prefix, step.C >> index))],
+                    window);
                 break;
             case StepKind.Advertise:
                 (IpPrefix Prefix, AddressType Type) advertised = World.Prefixes[step.A % World.Prefixes.Length];
                 if (!Returns(advertised.Prefix))
                 {
-                    _twins.Advertise([Advertisement(advertised, step.C)], step.B % 2 == 0);
+                    _twins.Advertise([Advertisement(step.D % 8 == 0 ? Retyped(advertised, step.D) : advertised, step.C)], step.B % 2 == 0);
                 }
 
                 break;
@@ -150,12 +155,18 @@ internal sealed class RandomWalk
             case StepKind.Advance:
                 _twins.Advance();
                 break;
+            case StepKind.Policy:
+                _twins.SetPolicy(World.Policy(step.A));
+                break;
         }
     }
 
     // Left out: an address that comes back while a flow goes to it and frames wait; until the sweep has found the flow both ways are right.
     private bool Returns(IpPrefix prefix) =>
         _twins.Model.HeldCount > 0 && _twins.Model.Flows.Any(flow => prefix.Contains(flow.Key.Remote));
+
+    private static (IpPrefix Prefix, AddressType Type) Retyped((IpPrefix Prefix, AddressType Type) prefix, int number) =>
+        (prefix.Prefix, (AddressType)(number / 24 % 5));
 
     private static string Order(ModelFlow flow) => $"{flow.Key with { Native = null }} {flow.IsNative} {flow.Address.Since}";
 
@@ -234,6 +245,13 @@ internal sealed class RandomWalk
             3 => dressed with { Extensions = [Frames.Routing(dressed.Destination, 0)] },
             4 => Frames.Mobility(dressed.Source, dressed.Destination) with { Link = dressed.Link },
             5 => dressed with { Destination = IpAddress.Parse("ff02::1") },
+            6 => dressed with { Extensions = [Frames.HomeAddress(AnyHome)], PseudoSource = AnyHome },
+            7 => dressed with { Extensions = [Frames.Routing(World.Remotes[1], 1)], PseudoDestination = World.Remotes[1] },
+            8 => dressed with
+            {
+                Extensions = [Frames.SegmentRouting(1, World.Remotes[2], World.Remotes[0])],
+                PseudoDestination = World.Remotes[2],
+            },
             _ => dressed,
         };
     }
@@ -299,14 +317,14 @@ internal sealed class RandomWalk
 
     private void Errors(WalkStep step, ModelFlow flow)
     {
-        if (flow.IsNative || flow.Address.External is not IpAddress typed)
+        if (flow.Address.External is not IpAddress typed)
         {
             return;
         }
 
         bool inbound = step.D % 2 == 0;
         ushort localPort = step.D % 7 == 0 ? (ushort)4444 : flow.Key.LocalPort;
-        IpAddress near = inbound ? typed : flow.Key.Internal;
+        IpAddress near = inbound || flow.IsNative ? typed : flow.Key.Internal;
         (IpAddress source, ushort sourcePort) = inbound ? (near, localPort) : (flow.Key.Remote, flow.Key.RemotePort);
         (IpAddress destination, ushort destinationPort) = inbound ? (flow.Key.Remote, flow.Key.RemotePort) : (near, localPort);
         TestFrame about = flow.Key.Protocol switch
@@ -336,20 +354,34 @@ internal sealed class RandomWalk
 
     private void Fragments(WalkStep step)
     {
+        if (step.C % 3 == 0 && _late.Count > 0)
+        {
+            foreach ((byte[] frame, FrameInfo info, bool toHost) in _late)
+            {
+                _twins.Send(frame, info, toHost);
+            }
+
+            _late.Clear();
+            return;
+        }
+
         bool inbound = step.D % 3 == 0;
-        ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && !flow.IsNative
-            && flow.Address.External is not null)
+        ModelFlow? flow = _twins.Model.Flows.Where(flow => flow.Key.Protocol == IpProtocol.Udp && flow.Address.External is not null)
             .OrderBy(Order, StringComparer.Ordinal).ElementAtOrDefault(step.B % 3);
+        // Of a native socket only while its address may be used: how long the engine knows it as ours afterwards is not said.
+        bool native = step.D % 7 == 0 && AnyAddress(step.D / 7) is IpAddress any && _twins.Model.IsUsable(any);
+        IpAddress own = native ? AnyAddress(step.D / 7)!.Value : World.Internals[step.D % World.Internals.Length];
         TestFrame whole = inbound && flow is not null
             ? Frames.Udp(flow.Key.Remote, flow.Key.RemotePort, flow.Address.External!.Value, flow.Key.LocalPort, 100)
-            : Frames.Udp(World.Internals[step.D % World.Internals.Length], LocalPort(step), Remote(step), RemotePort(step), 100);
+            : step.C % 11 == 0 ? Frames.Tcp(own, LocalPort(step), Remote(step), RemotePort(step), TcpControl.Ack, payload: 100)
+            : Frames.Udp(own, LocalPort(step), Remote(step), RemotePort(step), 100);
         inbound &= flow is not null;
         whole = whole with
         {
-            Checksum = step.C % 5 == 0 ? ChecksumState.Wrong : step.C % 5 == 1 ? ChecksumState.Absent
-            : ChecksumState.Right
+            Checksum = step.C % 5 == 0 ? ChecksumState.Wrong
+            : step.C % 5 == 1 && whole.Protocol == IpProtocol.Udp ? ChecksumState.Absent : ChecksumState.Right
         };
-        List<byte[]> pieces = [.. whole.BuildFragments(++_datagram, 40, 72)];
+        List<byte[]> pieces = [.. whole.BuildFragments(++_datagram, step.C % 22 == 0 ? 16 : 40, 72)];   // 16: not a whole TCP header
         if (step.C % 7 == 0 && _twins.Options.MaximumHeldFrames > 3)
         {
             pieces.Add(pieces[step.C % 3]);                                                      // once more
@@ -359,16 +391,21 @@ internal sealed class RandomWalk
             pieces.Add(whole.BuildFragment(_datagram, 64, more: true, Frames.Payload(16)));      // over others
         }
 
-        var order = new Random(step.C);
         byte[][] shuffled = [.. pieces];
         if (step.A % 2 == 0)
         {
-            order.Shuffle(shuffled);
+            new Random(step.C).Shuffle(shuffled);
         }
 
-        foreach (byte[] piece in shuffled.Take(step.B % 5 == 0 ? 2 : shuffled.Length))
+        int now = step.B % 5 == 0 ? 2 : shuffled.Length;
+        foreach (byte[] piece in shuffled.Take(now))
         {
             _twins.Send(piece, whole.Info, inbound);
+        }
+
+        if (step.B % 2 == 0 && !native)
+        {
+            _late.AddRange(shuffled.Skip(now).Select(piece => (piece, whole.Info, inbound)));
         }
     }
 

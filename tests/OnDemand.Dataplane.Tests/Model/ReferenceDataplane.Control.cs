@@ -34,7 +34,7 @@ internal sealed partial class ReferenceDataplane
 
         foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsUsable && !renewed.Contains(prefix)))
         {
-            bool otherType = prefixes.Any(advertisement => IsUsable(advertisement) && advertisement.Prefix == prefix.Prefix);
+            bool otherType = prefixes.Any(advertisement => advertisement.IsAcceptable && advertisement.Prefix == prefix.Prefix);
             Leave(prefix, open, otherType, now);
         }
 

@@ -71,26 +71,25 @@ internal sealed partial class ReferenceDataplane
             return ModelVerdict.Sent(ForwardReason.Internal, frame);
         }
 
-        if (Unsafe(packet) is DropReason reason)
-        {
-            // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
-            return native is null ? Untranslatable(frame, reason)
-                : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
-                : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
-                : ModelVerdict.Sent(ForwardReason.Native, frame);
-        }
-
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
     }
 
     private ModelVerdict Whole(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
     {
-        ModelVerdict verdict = packet.Shape == NaiveShape.Error ? OutboundError(frame, info, packet, shown, now)
+        ModelVerdict verdict = Unsafe(packet) is DropReason reason ? OutboundUnsafe(frame, info, native, reason)
+            : packet.Shape == NaiveShape.Error ? OutboundError(frame, info, packet, native, shown, now)
             : native is not null ? Native(frame, info, packet, native, now)
             : OutboundFlow(frame, info, packet, shown, now);
         Note(packet, inbound: false, verdict);
         return verdict;
     }
+
+    // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
+    private ModelVerdict OutboundUnsafe(byte[] frame, FrameInfo info, ModelAddress? native, DropReason reason) =>
+        native is null ? Untranslatable(frame, reason)
+        : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
+        : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+        : ModelVerdict.Sent(ForwardReason.Native, frame);
 
     private ModelVerdict OutboundFlow(byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {

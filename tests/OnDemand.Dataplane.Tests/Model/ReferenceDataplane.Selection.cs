@@ -132,7 +132,7 @@ internal sealed partial class ReferenceDataplane
             return DropReason.None;
         }
 
-        if (_unsupported.Contains(outcome.Type) || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
+        if (_questions.Count >= _options.MaximumNetworkRequests || _unsupported.Contains(outcome.Type) || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
         {
             return DropReason.Refused;
         }

@@ -70,13 +70,15 @@ internal sealed partial class ReferenceDataplane
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
 
     /// <summary>Whether a flow's remote has become one of our own addresses since time was last advanced.</summary>
-    public bool HasNewHairpin => _flows.Values.Any(flow => !flow.IsHairpin && Known(flow.Key.Remote) is { IsUsable: true });
+    public bool HasNewHairpin => _flows.Values.Any(flow => !flow.IsHairpin && IsUsable(flow.Key.Remote));
 
     public int HeldCount => _held.Count;
 
     public bool IsAttached => _attached;
 
     public bool IsInternal(IpAddress address) => _options.Internal.Any(prefix => prefix.Contains(address));
+
+    public bool IsUsable(IpAddress address) => Known(address) is { IsUsable: true };
 
     public void SetPolicy(ServicePolicy policy) => _policy = policy;
 
@@ -105,7 +107,7 @@ internal sealed partial class ReferenceDataplane
 
         foreach (ModelFlow flow in _flows.Values)
         {
-            flow.IsHairpin = Known(flow.Key.Remote) is { IsUsable: true };
+            flow.IsHairpin = IsUsable(flow.Key.Remote);
         }
 
         Settle(now);
