@@ -204,6 +204,51 @@ public sealed class FragmentTests
     }
 
     [Fact]
+    public void A_first_fragment_that_comes_once_more_gets_no_other_address_than_the_first_time()
+    {
+        HostScene scene = Scene();
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        scene.SendOctets(Datagram, [.. fragments[0]]);
+
+        scene.Attach(HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent));
+
+        Assert.Equal(DropReason.AddressEnded, scene.SendOctets(Datagram, fragments[0]).Dropped);
+    }
+
+    [Fact]
+    public void What_becomes_of_the_duplicate_of_a_first_fragment_that_waits_does_not_lose_the_datagram()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[0]]).Held);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[1]]).Held);
+
+        scene.Engine.Detach(scene.Now);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[0]]).Held);
+        scene.Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting));
+
+        List<Output> released = scene.Outputs();
+        Assert.Equal(3, released.Count);
+        Assert.All(released, output => Assert.True(HostScene.SessionOne.Contains(IpAddress.Read(output.Octets.AsSpan(8)))));
+    }
+
+    [Fact]
+    public void A_native_sockets_fragment_that_waits_in_vain_does_not_leave_from_an_address_that_has_ended_but_is_still_known()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        IpAddress typed = scene.SendUdp().Source;
+        Assert.Equal(ForwardReason.Native, scene.Send(Frames.Udp(typed, 2001, Frames.Server, 53)).Forwarded);
+        TestFrame native = Frames.Udp(typed, 2000, Frames.Server, 53, 3000);
+        Assert.True(scene.SendOctets(native, native.BuildFragments(9, 1200)[1]).Held);
+
+        scene.Attach();
+        scene.Pass(5.1);
+
+        Assert.Empty(scene.Outputs());
+        Assert.Equal(1, scene.Engine.Counters.Of(DropReason.AddressEnded));
+    }
+
+    [Fact]
     public void A_datagram_whose_first_fragment_waits_for_the_network_waits_as_a_whole_and_leaves_in_order()
     {
         HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);

@@ -220,7 +220,10 @@ internal sealed class RandomWalk
             IpProtocol.Icmpv6 => Frames.Echo(source, destination, identifier, reply: variety % 5 == 0),
             _ => Frames.Other(source, destination, protocol),
         };
-        return Dressed(frame, step.D / 16);
+        TestFrame dressed = Dressed(frame, step.D / 16);
+
+        // Left out: to one of our own addresses with segments left. Nobody could say whose flow that is.
+        return dressed.PseudoDestination is not null && !World.Remotes.Contains(destination) && toRemote ? frame : dressed;
     }
 
     private static TestFrame Dressed(TestFrame frame, int variety)
@@ -286,7 +289,8 @@ internal sealed class RandomWalk
                 reply: inbound == (flow.Key.LocalPort != 0)),
             _ => Frames.Other(source, destination, protocol),
         };
-        frame = Dressed(frame, step.D / 16) with { Destination = destination };
+        TestFrame dressed = Dressed(frame, step.D / 16) with { Destination = destination };
+        frame = dressed.PseudoDestination is not null && !inbound && !World.Remotes.Contains(destination) ? frame : dressed;
         if (inbound)
         {
             _twins.Inbound(frame);

@@ -146,6 +146,12 @@ internal sealed partial class ReferenceDataplane
     private void Release(ModelHeldFrame held, Timestamp now)
     {
         byte[]? shown = ShownFrames.GetValueOrDefault(held.Info.Tag);
+        IpAddress source = new NaivePacket(held.Frame, held.Info.NetworkOffset).Source;
+        if (!held.Inbound && !IsInternal(source) && !IsUsable(source))
+        {
+            return;   // of a native socket whose address has ended meanwhile
+        }
+
         if (held is { Question: not null, Datagram: { First: ModelFirst.Held } datagram })
         {
             datagram.First = ModelFirst.Unseen;
@@ -230,14 +236,18 @@ internal sealed partial class ReferenceDataplane
         }
 
         datagram.Ranges.Add(range);
-        return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, packet, datagram, inbound);
+        bool goesAgain = datagram switch
+        {
+            { First: ModelFirst.Rewritten } => datagram.Address!.IsUsable && _attached,
+            { First: ModelFirst.Untouched } => datagram.Untouched == ForwardReason.Native,
+            _ => datagram.First == ModelFirst.Unseen,
+        };
+        return packet.FragmentOffset == 0 && goesAgain ? null : Follow(frame, info, packet, datagram, inbound);
     }
 
     private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) =>
         datagram.First switch
         {
-            ModelFirst.Held when packet.FragmentOffset == 0 =>
-                Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
             ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
             ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
             ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
@@ -278,9 +288,9 @@ internal sealed partial class ReferenceDataplane
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)
     {
         if (!packet.IsFragment || !_datagrams.TryGetValue((inbound, packet.Source, packet.Destination, packet.Identification),
-            out ModelDatagram? datagram))
+            out ModelDatagram? datagram) || datagram.First is ModelFirst.Rewritten or ModelFirst.Untouched)
         {
-            return;
+            return;   // a duplicate changes nothing
         }
 
         datagram.First = verdict switch

@@ -35,9 +35,8 @@ internal sealed partial class ReferenceDataplane
 
             if (!native.IsUsable && !_flows.Values.Any(flow => flow.Address == native))
             {
-                return OutboundOfOurs(frame, info, packet, native, shown,
-                    now) with
-                { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+                ModelVerdict remembered = OutboundOfOurs(frame, info, packet, native, shown, now);
+                return remembered with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) with { Or = remembered.Or } };
             }
         }
         else if (!_internals.Contains(packet.Source))

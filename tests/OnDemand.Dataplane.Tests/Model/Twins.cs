@@ -298,13 +298,12 @@ internal sealed class Twins
 
     private static ModelVerdict CompareVerdict(Verdict verdict, ModelVerdict expected, byte[] after)
     {
-        ModelVerdict? same = new[] { expected, expected.Or }.FirstOrDefault(one => one is not null && verdict.Kind == one.Kind
-            && one.Kind switch
-            {
-                VerdictKind.Forward => verdict.Forward == one.Forward,
-                VerdictKind.Hold => true,
-                _ => verdict.Drop == one.Drop,
-            });
+        ModelVerdict? same = expected;
+        while (same is not null && !IsSame(verdict, same))
+        {
+            same = same.Or;
+        }
+
         ModelMismatchException.If(same is null, $"the verdict is {Text(verdict)}, not {Text(expected)}");
         if (same!.Kind == VerdictKind.Forward)
         {
@@ -313,6 +312,13 @@ internal sealed class Twins
 
         return same;
     }
+
+    private static bool IsSame(Verdict verdict, ModelVerdict one) => verdict.Kind == one.Kind && one.Kind switch
+    {
+        VerdictKind.Forward => verdict.Forward == one.Forward,
+        VerdictKind.Hold => true,
+        _ => verdict.Drop == one.Drop,
+    };
 
     private static bool IsRewritten(Verdict verdict) =>
         verdict is { Kind: VerdictKind.Forward, Forward: ForwardReason.Rewritten or ForwardReason.Hairpin };
