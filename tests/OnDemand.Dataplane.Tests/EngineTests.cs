@@ -400,6 +400,36 @@ public sealed class EngineTests
     }
 
     [Fact]
+    public void Where_there_is_no_room_for_a_prefix_or_an_address_what_is_there_goes_on_and_the_rest_is_refused()
+    {
+        HostScene prefixes = new HostScene(AddressType.Nonpersistent, options => options with { MaximumPrefixes = 1 })
+            .Attach(Nonpersistent, HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting));
+        prefixes.Request(AddressType.SessionLasting);
+        Assert.Equal(AddressType.SessionLasting, prefixes.Question().Type);
+        Assert.Equal(ForwardReason.Rewritten, prefixes.SendUdp().Forwarded);
+
+        HostScene addresses = new HostScene(AddressType.Nonpersistent, options => options with
+        {
+            MaximumTypedAddresses = 1,
+            Internal = [new IpPrefix(Frames.Host, 128), new IpPrefix(Frames.OtherHost, 128)],
+        }).Attach(Nonpersistent);
+        Assert.Equal(ForwardReason.Rewritten, addresses.SendUdp().Forwarded);
+        Assert.Equal(DropReason.AddressTableFull, addresses.Send(Frames.Udp(Frames.OtherHost, 5000, Frames.Server, 53)).Dropped);
+    }
+
+    [Fact]
+    public void An_answer_for_which_the_queue_has_no_room_is_not_given_and_its_packet_counted()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { MaximumReplies = 1 }).Attach(Nonpersistent);
+        Assert.True(scene.SendUdp().Held);
+        scene.Refuse(scene.Question());
+        _ = scene.Outputs();
+
+        Assert.Equal(DropReason.Refused, scene.SendUdp(port: 5001).Answered);
+        Assert.Equal(DropReason.ReplyQueueFull, scene.SendUdp(port: 5002).Dropped);
+    }
+
+    [Fact]
     [Rfc(4443, "2.4")]
     public void ICMPv6_errors_are_limited_in_rate_and_what_is_not_said_is_counted()
     {

@@ -44,7 +44,7 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        // RFC 5961 §3.2: a RST that is not in the window does not end the connection. Half a window more or less is not what this is about.
+        // RFC 5961 §3.2: a RST that is not in the window does not end the connection.
         bool stray = reset && inbound && flow.HostAcknowledged is uint next
             && (int)(packet.Sequence - next) is < 0 or > LargestWindow;
         if (inbound)
@@ -78,8 +78,8 @@ internal sealed partial class ReferenceDataplane
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
             FlowState.Reset when !syn && !fin => FlowState.Established,   // it was not the end, and a FIN after it still is one
-            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established or FlowState.Reset when fin => inbound ? FlowState.RemoteFin
-                : FlowState.HostFin,
+            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established or FlowState.Reset when fin =>
+                inbound ? FlowState.RemoteFin : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
             _ => state,

@@ -132,7 +132,8 @@ internal sealed partial class ReferenceDataplane
             return DropReason.None;
         }
 
-        if (_questions.Count >= _options.MaximumNetworkRequests || _unsupported.Contains(outcome.Type) || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
+        if (_questions.Count >= _options.MaximumNetworkRequests || _unsupported.Contains(outcome.Type)
+            || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
         {
             return DropReason.Refused;
         }

@@ -97,7 +97,8 @@ internal static class World
         return string.Join(", ", new[]
         {
             $"{options.MaximumFlows} flows", $"{options.MaximumBindings} bindings", $"{options.MaximumInternalAddresses} internal",
-            $"{options.MaximumSocketRequests} requests", $"{options.MaximumNetworkRequests} questions", $"{options.MaximumFragmentedDatagrams} datagrams",
+            $"{options.MaximumSocketRequests} requests", $"{options.MaximumNetworkRequests} questions",
+            $"{options.MaximumFragmentedDatagrams} datagrams",
                 $"{options.MaximumHeldFrames} held",
             options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
             $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",
