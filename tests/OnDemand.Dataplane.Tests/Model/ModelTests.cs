@@ -7,7 +7,7 @@ namespace OnDemand.Dataplane.Tests.Model;
 
 /// <summary>
 /// The engine and its naive twin walk side by side. A difference is shown as the shortest script that leads to it, in words, with the seed
-/// that repeats it: <c>ONDEMAND_TEST_SEED=first,second dotnet test --project tests/OnDemand.Dataplane.Tests</c>.
+/// that repeats it: <c>ONDEMAND_TEST_SEED=first,second,size dotnet test --project tests/OnDemand.Dataplane.Tests</c>.
 /// </summary>
 public sealed class ModelTests
 {
