@@ -325,6 +325,10 @@ internal sealed partial class ReferenceDataplane
 
     private void ReleaseHeld(List<ModelQuestion> questions, Timestamp now)
     {
+        // They come out with the caller's next call, and what is due by then has happened.
+        Settle(now);
+        ElapsePrefixes(now);
+
         // Of several questions, those who waited for the one that was asked first come first.
         foreach (ModelHeldFrame held in questions.SelectMany(question => _held.Where(held => held.Question == question)).ToList())
         {

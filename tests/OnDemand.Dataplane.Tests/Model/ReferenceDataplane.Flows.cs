@@ -239,7 +239,7 @@ internal sealed partial class ReferenceDataplane
         bool goesAgain = datagram switch
         {
             { First: ModelFirst.Rewritten } => datagram.Address!.IsUsable && _attached,
-            { First: ModelFirst.Untouched } => datagram.Untouched == ForwardReason.Native,
+            { First: ModelFirst.Untouched, Untouched: ForwardReason.Native } => datagram.Address!.IsUsable,
             _ => datagram.First == ModelFirst.Unseen,
         };
         return packet.FragmentOffset == 0 && goesAgain ? null : Follow(frame, info, packet, datagram, inbound);
@@ -250,9 +250,10 @@ internal sealed partial class ReferenceDataplane
         {
             ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
             ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
-            ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
+            ModelFirst.Untouched when datagram.Untouched != ForwardReason.Native => ModelVerdict.Sent(datagram.Untouched, frame),
             _ when !datagram.Address!.IsUsable => ModelVerdict.Dropped(DropReason.AddressEnded),
             _ when !_attached => ModelVerdict.Dropped(DropReason.Detached),
+            ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
             _ when inbound => ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)),
             _ => FollowOutbound(frame, info, packet, datagram.Address!),
         };

@@ -55,6 +55,7 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict OutboundOfOurs(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown,
         Timestamp now)
     {
+        _used = native;
         if (IsOutOfReach(packet.Destination))
         {
             return ModelVerdict.Sent(ForwardReason.LinkScope, frame);

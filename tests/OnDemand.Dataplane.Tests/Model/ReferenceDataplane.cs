@@ -121,7 +121,7 @@ internal sealed partial class ReferenceDataplane
             yield return (prefix.ValidUntil, false);
             yield return (prefix.State == PrefixState.Preferred ? prefix.PreferredUntil : Timestamp.Never, false);
             yield return (prefix.State == PrefixState.Closing ? prefix.ClosesAt : Timestamp.Never, false);
-            if (IsReleasable(prefix))
+            if (IsUnused(prefix))   // also one that is given, and may be so no longer at just that time
             {
                 yield return (prefix.UnusedSince.Add(_options.Linger), true);
             }
@@ -171,6 +171,22 @@ internal sealed partial class ReferenceDataplane
             Settle(flow.LastSeen.Add(IdleTimeOf(flow)));   // it went when its idle time was over, not when it was found
         }
 
+        ElapsePrefixes(now);
+        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry =>
+            entry.Value.Deadline <= now).ToList())
+        {
+            ExpireDatagram(datagram.Key, datagram.Value, now);
+        }
+
+        List<ModelQuestion> silent = [.. _questions.Where(question => question.Deadline <= now)];
+        if (silent.Count > 0)
+        {
+            Refuse(silent, unsupported: false, now);
+        }
+    }
+
+    private void ElapsePrefixes(Timestamp now)
+    {
         foreach (ModelPrefix prefix in _prefixes)
         {
             if (prefix.IsUsable && (prefix.ValidUntil <= now || (prefix.State == PrefixState.Closing && prefix.ClosesAt <= now)))
@@ -186,18 +202,6 @@ internal sealed partial class ReferenceDataplane
             {
                 prefix.State = PrefixState.Ended;
             }
-        }
-
-        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry =>
-            entry.Value.Deadline <= now).ToList())
-        {
-            ExpireDatagram(datagram.Key, datagram.Value, now);
-        }
-
-        List<ModelQuestion> silent = [.. _questions.Where(question => question.Deadline <= now)];
-        if (silent.Count > 0)
-        {
-            Refuse(silent, unsupported: false, now);
         }
     }
 
@@ -217,8 +221,10 @@ internal sealed partial class ReferenceDataplane
         }
     }
 
-    private bool IsReleasable(ModelPrefix prefix) =>
-        prefix.Type == AddressType.SessionLasting && prefix.IsForNewSockets && !prefix.WasUsed
+    private static bool IsUnused(ModelPrefix prefix) =>
+        prefix.Type == AddressType.SessionLasting && prefix.IsForNewSockets && !prefix.WasUsed;
+
+    private bool IsReleasable(ModelPrefix prefix) => IsUnused(prefix)
         && !(_attached && prefix.Attachment == _attachment && !prefix.OnDemand);
 
     private void Remove(ModelFlow flow)
