@@ -168,7 +168,7 @@ public sealed class RouteNetlinkTests
         NetworkNamespace.ShellHere("seq 300 | sed 's,.*,addr add 2001:db8::1:&/128 dev od0 nodad,' | ip -6 -batch -");
         using Process churn = Process.Start("sh", [
             "-c",
-            "for i in $(seq 40); do echo addr add 2001:db8::2:1/128 dev up0 nodad; echo addr del 2001:db8::2:1/128 dev up0; sleep 0.01; done "
+            "for i in $(seq 9); do echo addr add 2001:db8::2:1/128 dev up0 nodad; echo addr del 2001:db8::2:1/128 dev up0; sleep .1; done "
             + "| ip -6 -batch -",
         ]);
         int dumps = 0;
