@@ -23,6 +23,9 @@ internal static class CommandLine
 {
     private const string Mistake = "A mistake in this program, please report it";
 
+    // After a signal a command is left to end by itself; a dataplane has the host's network to take back first.
+    private static readonly TimeSpan LongestEnd = TimeSpan.FromSeconds(30);
+
     /// <summary>The program's version, as <c>--version</c> says it.</summary>
     public static string Version { get; } = typeof(CommandLine).Assembly.GetName().Version?.ToString(3) ?? "0.0.0";
 
@@ -61,7 +64,13 @@ internal static class CommandLine
         }
 
         using TextWriter text = streams.OpenText();
-        var invocation = new InvocationConfiguration { Output = text, Error = streams.Error, EnableDefaultExceptionHandler = false };
+        var invocation = new InvocationConfiguration
+        {
+            Output = text,
+            Error = streams.Error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = LongestEnd,
+        };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
 
