@@ -21,7 +21,9 @@ internal static class RunCommand
     {
         var config = new Option<string>("--config")
         {
-            HelpName = "HOST.yaml", Required = true, Description = "The configuration: a scenario with a map 'host'.",
+            HelpName = "HOST.yaml",
+            Required = true,
+            Description = "The configuration: a scenario with a map 'host'.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var command = new Command("run", "Run the dataplane on this host.") { config, dryRun };
@@ -70,14 +72,14 @@ internal static class RunCommand
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
         {
-            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used.");
+            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
+                + "used.");
         }
 
         if (saved.HasNetwork)
         {
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
-
 
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try

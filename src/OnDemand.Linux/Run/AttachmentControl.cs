@@ -73,7 +73,9 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <returns>What was restored.</returns>
     public Restored Restore(SavedState saved, Timestamp now)
     {
-        Restored restored = saved.RestoreTo(engine, saved.Attachment is { } name ? NumberOf(name) : 0, now);
+        ulong number = saved.Attachment is { } name ? NumberOf(name) : 0;
+        observer?.OnRestored(saved, number, now);
+        Restored restored = saved.RestoreTo(engine, number, now);
         Current = saved.Attachment;
         Since = now;
         return restored;

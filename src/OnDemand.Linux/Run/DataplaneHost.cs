@@ -89,7 +89,8 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         _attachments = new AttachmentControl(_engine, network, Start, observer);
         bool goesOn = saved is { HasNetwork: true };
         Restored = goesOn ? _attachments.Restore(saved!, Start) : default;
-        _timetable = new HostTimetable(goesOn ? config.Scenario with { Network = [] } : config.Scenario, _engine, _attachments, Start, observer);
+        Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
+        _timetable = new HostTimetable(ahead, _engine, _attachments, Start, observer);
         _pump = new FramePump(_engine, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
@@ -132,7 +133,8 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     /// <summary>
     /// The loop, on the calling thread, until <see cref="Stop"/>. Then what is under way is finished, and the host's network is taken back.
     /// </summary>
-    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. What was done is taken back even so.</exception>
+    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. What was done is taken back all the
+    /// same.</exception>
     public void Run()
     {
         _network.Apply();
