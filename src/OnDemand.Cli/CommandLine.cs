@@ -99,6 +99,7 @@ internal static class CommandLine
         root.Subcommands.Add(FlowsCommand.Create(streams));
         root.Subcommands.Add(PrefixesCommand.Create(streams));
         root.Subcommands.Add(CountersCommand.Create(streams));
+        root.Subcommands.Add(TopCommand.Create(streams));
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OnDemand.Captures.Scenarios;
@@ -52,13 +51,7 @@ internal static class ControlAccess
     /// <returns>When it is written.</returns>
     public static async Task WriteJsonAsync<T>(CommandStreams streams, T resource, Func<ControlJson, JsonTypeInfo<T>> choose)
     {
-        var readable = new ControlJson(new JsonSerializerOptions(ControlJson.Default.Options)
-        {
-            WriteIndented = true,
-            NewLine = "\n",
-            Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-        });
-        await JsonSerializer.SerializeAsync(streams.Output, resource, choose(readable)).ConfigureAwait(false);
+        await JsonSerializer.SerializeAsync(streams.Output, resource, choose(JsonStyles.Readable)).ConfigureAwait(false);
         await streams.Output.WriteAsync("\n"u8.ToArray()).ConfigureAwait(false);
     }
 

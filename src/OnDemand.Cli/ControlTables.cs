@@ -46,7 +46,7 @@ internal static class ControlTables
         {
             table.Add(
                 prefix.Prefix.ToString(), AddressTypes.ToName(prefix.Type), prefix.State, prefix.WindowLeft is { } window ? Short(window) : "-",
-                Short(prefix.PreferredLeft), Short(prefix.ValidLeft), Number(prefix.Users), Number(prefix.Addresses),
+                prefix.State == "preferred" ? Short(prefix.PreferredLeft) : "-", prefix.State == "ended" ? "-" : Short(prefix.ValidLeft), Number(prefix.Users), Number(prefix.Addresses),
                 (prefix.OnDemand ? "asked for" : prefix.PresentNetwork ? "this network" : "a network before") + (prefix.Home ? ", home" : string.Empty));
         }
 

@@ -1,4 +1,5 @@
 using System.Text;
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Builder;
@@ -50,7 +51,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
                 return DataplaneReading.Take(context);
             },
             http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Move(reading, prefixes), ControlJson.Default.MoveResource).ConfigureAwait(false);
+        await WriteAsync(http, ResourceMaker.Move(reading, prefixes), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task WithdrawAsync(HttpContext http)
@@ -64,7 +65,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
             throw new ControlException(ProblemTypes.UnknownPrefix, 404, $"There is no prefix {move.Prefix} that could be withdrawn.");
         }
 
-        await WriteAsync(http, ResourceMaker.Move(reading, []), ControlJson.Default.MoveResource).ConfigureAwait(false);
+        await WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task DetachAsync(HttpContext http)
@@ -77,14 +78,14 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
                 return DataplaneReading.Take(context);
             },
             http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Move(reading, []), ControlJson.Default.MoveResource).ConfigureAwait(false);
+        await WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task StatusAsync(HttpContext http)
     {
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Status(reading, scenario), ControlJson.Default.StatusResource).ConfigureAwait(false);
+        await WriteAsync(http, ResourceMaker.Status(reading, scenario), JsonStyles.Compact.StatusResource).ConfigureAwait(false);
     }
 
     private async Task PrefixesAsync(HttpContext http)
@@ -92,14 +93,14 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
         var resource = new PrefixesResource(reading.Time, ResourceMaker.Prefixes(reading));
-        await WriteAsync(http, resource, ControlJson.Default.PrefixesResource).ConfigureAwait(false);
+        await WriteAsync(http, resource, JsonStyles.Compact.PrefixesResource).ConfigureAwait(false);
     }
 
     private async Task CountersAsync(HttpContext http)
     {
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Counters(reading), ControlJson.Default.CountersResource).ConfigureAwait(false);
+        await WriteAsync(http, ResourceMaker.Counters(reading), JsonStyles.Compact.CountersResource).ConfigureAwait(false);
     }
 
     private async Task MetricsAsync(HttpContext http)
@@ -118,7 +119,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         byte? protocol = QueryValues.Protocol(http, "protocol");
         int left = QueryValues.Number(http, "limit", MostFlows) ?? DefaultLimit;
         int total = await gate.RunAsync(context => context.Engine.FlowCount, http.RequestAborted).ConfigureAwait(false);
-        var json = new Utf8JsonWriter(http.Response.BodyWriter);
+        var json = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
         await using (json.ConfigureAwait(false))
         {
             await gate.ReadAsync<FlowSnapshot>(
@@ -130,7 +131,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
                     {
                         if (left > 0 && (type is null || flow.Type == type) && (protocol is null || flow.Identity.Protocol == protocol))
                         {
-                            JsonSerializer.Serialize(json, ResourceMaker.Flow(flow), ControlJson.Default.FlowResource);
+                            JsonSerializer.Serialize(json, ResourceMaker.Flow(flow), JsonStyles.Compact.FlowResource);
                             left--;
                         }
                     }

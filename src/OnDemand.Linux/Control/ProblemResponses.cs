@@ -82,7 +82,7 @@ internal static class ProblemResponses
             http.Response.Headers.Allow = allow;
         }
 
-        await JsonSerializer.SerializeAsync(http.Response.Body, problem, ControlJson.Default.ControlProblem, http.RequestAborted)
+        await JsonSerializer.SerializeAsync(http.Response.Body, problem, JsonStyles.Compact.ControlProblem, http.RequestAborted)
             .ConfigureAwait(false);
     }
 }

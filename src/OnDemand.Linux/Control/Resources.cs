@@ -1,3 +1,4 @@
+using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OnDemand.Captures.Reports;
@@ -208,6 +209,17 @@ internal sealed record TypeResource(
 [JsonSerializable(typeof(CountersResource))]
 [JsonSerializable(typeof(ControlProblem))]
 internal sealed partial class ControlJson : JsonSerializerContext;
+
+/// <summary>How resources are written. Nothing of it is ever put into a web page, so quotation marks and all letters stay readable.</summary>
+internal static class JsonStyles
+{
+    /// <summary>As they are sent.</summary>
+    public static readonly ControlJson Compact =
+        new(new JsonSerializerOptions(ControlJson.Default.Options) { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+
+    /// <summary>As they are shown.</summary>
+    public static readonly ControlJson Readable = new(new JsonSerializerOptions(Compact.Options) { WriteIndented = true, NewLine = "\n" });
+}
 
 /// <summary>Durations as in scenario files.</summary>
 internal sealed class DurationConverter : JsonConverter<Duration>
