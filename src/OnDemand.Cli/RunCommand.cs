@@ -6,6 +6,7 @@ using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Cli;
@@ -20,7 +21,9 @@ internal static class RunCommand
     {
         var config = new Option<string>("--config")
         {
-            HelpName = "HOST.yaml", Required = true, Description = "The configuration: a scenario with a map 'host'.",
+            HelpName = "HOST.yaml",
+            Required = true,
+            Description = "The configuration: a scenario with a map 'host'.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var command = new Command("run", "Run the dataplane on this host.") { config, dryRun };
@@ -58,10 +61,25 @@ internal static class RunCommand
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
-        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say);
+        string stateFile = StateKeeper.FileIn(settings.State);
+        SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
+        var keeper = new StateKeeper(stateFile, Say);
+        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, keeper: keeper, saved: saved);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        keeper.Start(host);
+        await using var keeping = keeper.ConfigureAwait(false);
+        if (saved.DamagedLines is [int line, ..])
+        {
+            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
+                + "used.");
+        }
+
+        if (saved.HasNetwork)
+        {
+            Say($"Going on where the last run stopped: {host.Restored}.");
+        }
 
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
