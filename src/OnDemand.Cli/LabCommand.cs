@@ -101,8 +101,9 @@ internal static partial class LabCommand
         await LabPrivileges.EnterAsync(name, create: false, cancellationToken).ConfigureAwait(false);
         LabNodes.CheckNode(node);
         Lab lab = Lab.Open(name);
-        Environment.SetEnvironmentVariable("ONDEMAND_CONTROL", lab.Directory.Control);
-        LabPrivileges.Become([CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program]);
+        LabPrivileges.Become(
+            [CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program],
+            ("ONDEMAND_CONTROL", lab.Directory.Control));
         return ExitStatus.Internal;
     }
 

@@ -101,20 +101,26 @@ internal static class LabPrivileges
         }
 
         string id = holder.Id.ToString(CultureInfo.InvariantCulture);
-        Environment.SetEnvironmentVariable(LabDirectory.Variable, parent);
-        Environment.SetEnvironmentVariable(HolderVariable, id);
-        string nsenter = CommandRunner.Find("nsenter");
-        Become([
-            nsenter, "-t", id, "-U", "-m", "-n", "--preserve-credentials", "--",
-            .. LabProgram.Self.Line(Environment.GetCommandLineArgs().Skip(1)),
-        ]);
+        Become(
+            [
+                CommandRunner.Find("nsenter"), "-t", id, "-U", "-m", "-n", "--preserve-credentials", $"--wd={Environment.CurrentDirectory}", "--",
+                .. LabProgram.Self.Line(Environment.GetCommandLineArgs().Skip(1)),
+            ],
+            (LabDirectory.Variable, parent),
+            (HolderVariable, id));
     }
 
     /// <summary>This process becomes another program: signals, terminal and exit status are that program's own.</summary>
     /// <param name="line">The program's path and its arguments.</param>
+    /// <param name="environment">What is added to its environment.</param>
     /// <exception cref="LinuxException">It could not be started.</exception>
-    public static void Become(IReadOnlyList<string> line)
+    public static void Become(IReadOnlyList<string> line, params IEnumerable<(string Name, string Value)> environment)
     {
+        foreach ((string name, string value) in environment)
+        {
+            Libc.SetEnvironment(name, value, overwrite: true);
+        }
+
         // The runtime ignores it, and what is ignored stays ignored in the next program.
         Libc.Signal(Libc.SignalPipe, 0);
         Libc.Execute(line[0], [.. line, null]);
