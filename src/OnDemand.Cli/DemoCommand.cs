@@ -77,6 +77,7 @@ internal static class DemoCommand
 
             try
             {
+                await LabPrivileges.EnterAsync(DemoRun.Name, create: true, cancellationToken).ConfigureAwait(false);
                 LabPrivileges.Check();
             }
             catch (HostException problem)
