@@ -121,7 +121,7 @@ internal static class DemoCommand
     private static async Task<(int Status, string? Reason)> RunLiveAsync(
         string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
     {
-        string recording = Path.Combine(place, Recording);
+        string? recording = RunCommand.Create(streams).Options.Any(option => option.Name == "--record") ? Path.Combine(place, Recording) : null;
         string timeline = Path.Combine(place, Timeline);
         using TextWriter text = streams.OpenText();
         using var flushing = new FlushingWriter(text);
@@ -135,6 +135,11 @@ internal static class DemoCommand
         catch (HostException problem) when (!demo.IsBuilt)
         {
             return (ExitStatus.Done, problem.Message);
+        }
+
+        if (recording is null || !File.Exists(recording))
+        {
+            return (well ? ExitStatus.Done : ExitStatus.VerificationFailed, null);
         }
 
         // The recording has everything in it that a replay needs; it must come out as it was, octet for octet.
