@@ -12,10 +12,13 @@ namespace OnDemand.Captures.Scenarios;
 /// </summary>
 public sealed class ScenarioReader
 {
+    /// <summary>The map that only a running host reads; a replay of the same file has no use for it.</summary>
+    internal const string HostKey = "host";
+
     private static readonly string[] Keys =
     [
         "seed", "internal", "network", "on-demand", "policy", "sockets", "addresses", "linger", "pickup", "untranslatable", "limits",
-        "timers", "labels", "profile", "outside",
+        "timers", "labels", "profile", "outside", HostKey,
     ];
 
     private readonly string _file;
@@ -60,15 +63,23 @@ public sealed class ScenarioReader
     public static Scenario Parse(string file, ReadOnlySpan<byte> octets)
     {
         ScenarioNode root = ScenarioTree.Read(file, octets);
-        return new ScenarioReader(file).ReadScenario(root);
+        return new ScenarioReader(file).ReadScenario(root, needsNetwork: true);
     }
 
-    private Scenario ReadScenario(ScenarioNode root)
+    /// <summary>Reads the configuration of a running host, to which moves may come by command only.</summary>
+    /// <param name="file">The name to use in errors.</param>
+    /// <param name="root">The file's content.</param>
+    /// <returns>The scenario; without events if the file has no <c>network</c>.</returns>
+    /// <exception cref="ScenarioException">The content is no usable scenario.</exception>
+    internal static Scenario ReadHost(string file, ScenarioNode root) => new ScenarioReader(file).ReadScenario(root, needsNetwork: false);
+
+    private Scenario ReadScenario(ScenarioNode root, bool needsNetwork)
     {
         ScenarioMap map = _fields.Map(root, "a scenario", Keys);
         IpPrefix[] inside = ReadInternal(map.Need("internal"));
         var network = new ScenarioNetworkReader(_fields, inside);
-        NetworkEvent[] events = network.ReadEvents(map.Need("network"));
+        NetworkEvent[] events = needsNetwork || map.Find("network") is { IsEmpty: false }
+            ? network.ReadEvents(map.Need("network")) : [];
         SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers = network.ReadAnswers(map.Find("on-demand"));
         var policy = new ScenarioPolicyReader(_fields, inside, network.Given);
         return new Scenario

@@ -16,6 +16,7 @@ internal static partial class Libc
     public const short PollIn = 1;
     public const short PollError = 8;
     public const short PollHangUp = 16;
+    public const short PollInvalid = 32;
 
     /// <summary>open(2).</summary>
     [LibraryImport(Library, EntryPoint = "open", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

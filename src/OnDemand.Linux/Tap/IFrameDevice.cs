@@ -18,4 +18,7 @@ internal interface IFrameDevice
     /// <param name="frame">The header and the frame.</param>
     /// <returns>Octets; or the negative errno.</returns>
     int Write(ReadOnlySpan<byte> frame);
+
+    /// <summary>Reads the hardware address again, which somebody has changed.</summary>
+    void RefreshHardwareAddress();
 }

@@ -1,3 +1,4 @@
+using System.Buffers.Binary;
 using System.Globalization;
 
 namespace OnDemand.Linux.Tap;
@@ -17,25 +18,15 @@ internal readonly record struct MacAddress(ulong Value)
     /// <summary>Reads an address.</summary>
     /// <param name="octets">At least six octets.</param>
     /// <returns>The address.</returns>
-    public static MacAddress Read(ReadOnlySpan<byte> octets)
-    {
-        ulong value = 0;
-        foreach (byte octet in octets[..Length])
-        {
-            value = (value << 8) | octet;
-        }
-
-        return new MacAddress(value);
-    }
+    public static MacAddress Read(ReadOnlySpan<byte> octets) =>
+        new(((ulong)BinaryPrimitives.ReadUInt32BigEndian(octets) << 16) | BinaryPrimitives.ReadUInt16BigEndian(octets[4..]));
 
     /// <summary>Writes the address.</summary>
     /// <param name="octets">At least six octets.</param>
     public void Write(Span<byte> octets)
     {
-        for (int i = 0; i < Length; i++)
-        {
-            octets[i] = (byte)(Value >> (8 * (Length - 1 - i)));
-        }
+        BinaryPrimitives.WriteUInt16BigEndian(octets[4..], (ushort)Value);
+        BinaryPrimitives.WriteUInt32BigEndian(octets, (uint)(Value >> 16));
     }
 
     /// <inheritdoc/>

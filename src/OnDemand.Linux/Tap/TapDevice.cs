@@ -85,14 +85,15 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <exception cref="LinuxException">The kernel refused.</exception>
     public void Persist(bool persist) => Check(Libc.Control(Descriptor, SetPersist, persist ? 1u : 0u), $"ioctl TUNSETPERSIST {Name}");
 
-    /// <summary>Reads the hardware address again, which somebody may have changed.</summary>
-    /// <exception cref="LinuxException">The interface is gone.</exception>
+    /// <inheritdoc/>
     public void RefreshHardwareAddress()
     {
         Span<byte> request = stackalloc byte[InterfaceRequest.Length];
         InterfaceRequest.Name(request, Name);
-        Check(Libc.Control(Descriptor, GetHardwareAddress, request), $"ioctl SIOCGIFHWADDR {Name}");
-        HardwareAddress = MacAddress.Read(request[(InterfaceRequest.Union + 2)..]);   // behind the address family
+        if (Libc.Control(Descriptor, GetHardwareAddress, request) == 0)               // else it is gone, and reading will say so
+        {
+            HardwareAddress = MacAddress.Read(request[(InterfaceRequest.Union + 2)..]);   // behind the address family
+        }
     }
 
     /// <inheritdoc/>

@@ -1,0 +1,107 @@
+using System.Text;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Linux.Tap;
+
+namespace OnDemand.Linux.Config;
+
+/// <summary>
+/// Reads the configuration of a running host: a scenario file (design §8) with one more map, <c>host</c>. The same file drives a replay.
+/// Every error is one sentence with file, line, column, what was found and what was expected.
+/// </summary>
+internal sealed class HostConfigReader
+{
+    private const int SmallestMtu = 1280;            // RFC 8200 §5
+    private const int LargestMtu = 65_521;           // ETH_MAX_MTU less the Ethernet header
+    private const uint LastRuleBeforeMain = 32_765;
+    private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
+
+    private readonly ScenarioFields _fields;
+
+    private HostConfigReader(string file) => _fields = new ScenarioFields(file);
+
+    /// <summary>Reads a file.</summary>
+    /// <param name="path">The file.</param>
+    /// <returns>The configuration.</returns>
+    /// <exception cref="ScenarioException">The file is no usable configuration.</exception>
+    /// <exception cref="IOException">The file cannot be read.</exception>
+    /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
+    public static HostConfig Load(string path)
+    {
+        using FileStream stream = File.OpenRead(path);
+        byte[] octets = new byte[ScenarioTree.LargestFile + 1];   // one more than allowed, so that too long is seen
+        int length = stream.ReadAtLeast(octets, octets.Length, throwOnEndOfStream: false);
+        return Parse(path, octets.AsSpan(0, length));
+    }
+
+    /// <summary>Reads a configuration from memory.</summary>
+    /// <param name="file">The name to use in errors.</param>
+    /// <param name="octets">The file's content in UTF-8.</param>
+    /// <returns>The configuration.</returns>
+    /// <exception cref="ScenarioException">The content is no usable configuration.</exception>
+    public static HostConfig Parse(string file, ReadOnlySpan<byte> octets)
+    {
+        ScenarioNode root = ScenarioTree.Read(file, octets);
+        Scenario scenario = ScenarioReader.ReadHost(file, root);
+        var map = (MappingNode)root;                 // the scenario's reader has seen to that
+        ScenarioNode? host = map.Entries.FirstOrDefault(entry => entry.Key.Text == ScenarioReader.HostKey).Value;
+        HostSettings settings = host is null ? new HostSettings() : new HostConfigReader(file).ReadSettings(host);
+        return new HostConfig(scenario, settings, map.Entries.Any(entry => entry.Key.Text == "seed"));
+    }
+
+    private HostSettings ReadSettings(ScenarioNode node)
+    {
+        ScenarioMap map = _fields.Map(
+            node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "state", "forwarding", "uplinks");
+        string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
+        return new HostSettings
+        {
+            Tap = tap,
+            Mtu = (int)map.Get("mtu", mtu => Number(mtu, SmallestMtu, LargestMtu), (ulong)HostSettings.DefaultMtu),
+            Neighbors = (NeighborMode)map.Get("neighbors", mode => _fields.Word(mode, "treatment of neighbor discovery", "off", "answer"), 0),
+            Table = map.Get("table", ReadTable, HostSettings.DefaultTable),
+            RulePreference = (uint)map.Get(
+                "rule-preference", preference => Number(preference, 1, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
+            Control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap)),
+            State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
+            SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
+            Uplinks = ReadUplinks(map.Find("uplinks"), tap),
+        };
+    }
+
+    private ulong Number(ScenarioNode node, ulong least, ulong most) =>
+        _fields.Number(node, least, most, $"a whole number from {least} to {most}");
+
+    private string ReadInterface(ScenarioNode node)
+    {
+        string expected = $"the name of an interface in at most {InterfaceRequest.LongestName} octets without blanks, / and :";
+        string name = _fields.Text(node, expected);
+        return InterfaceRequest.IsValidName(name) ? name : throw _fields.Wrong(node, node.Description, expected);
+    }
+
+    private uint ReadTable(ScenarioNode node)
+    {
+        uint table = (uint)Number(node, 1, uint.MaxValue);
+        return table is >= 253 and <= 255
+            ? throw _fields.Wrong(node, $"table {table}, which is the kernel's own", "a table that nothing else uses, such as 8653")
+            : table;
+    }
+
+    private string ReadSocketPath(ScenarioNode node)
+    {
+        string expected = $"a path of at most {LongestSocketPath} octets";
+        string path = Path.GetFullPath(_fields.Text(node, expected));
+        return Encoding.UTF8.GetByteCount(path) <= LongestSocketPath ? path : throw _fields.Wrong(node, $"the path {path}", expected);
+    }
+
+    private string[] ReadUplinks(ScenarioNode? node, string tap)
+    {
+        HashSet<string> seen = [tap];
+        return _fields.List(node, "a list of interfaces", item =>
+        {
+            string name = ReadInterface(item);
+            return seen.Add(name) ? name : throw _fields.Wrong(
+                item, name == tap ? $"the TAP {name} as an uplink" : $"{item.Description} a second time",
+                name == tap ? "an interface that leads to the network" : "each interface once");
+        });
+    }
+}

@@ -1,0 +1,64 @@
+namespace OnDemand.Linux.Config;
+
+/// <summary>Whether the kernel does neighbor discovery on the TAP.</summary>
+internal enum NeighborMode : byte
+{
+    /// <summary>No: the interface has <c>arp off</c>.</summary>
+    Off,
+
+    /// <summary>Yes, and its solicitations are answered.</summary>
+    Answer,
+}
+
+/// <summary>The part of a configuration that only a running host has: the map <c>host</c>.</summary>
+internal sealed record HostSettings
+{
+    /// <summary>The TAP's name unless the configuration says otherwise.</summary>
+    public const string DefaultTap = "od0";
+
+    /// <summary>The routing table that sends what local programs send into the TAP.</summary>
+    public const uint DefaultTable = 8653;
+
+    /// <summary>The preference of the rule that leads there.</summary>
+    public const uint DefaultRulePreference = 100;
+
+    /// <summary>The MTU of the TAP unless the configuration says otherwise.</summary>
+    public const int DefaultMtu = 1500;
+
+    /// <summary>The TAP's name.</summary>
+    public string Tap { get; init; } = DefaultTap;
+
+    /// <summary>The TAP's MTU in octets, 1280 (RFC 8200 §5) to 65521.</summary>
+    public int Mtu { get; init; } = DefaultMtu;
+
+    /// <summary>Neighbor discovery on the TAP.</summary>
+    public NeighborMode Neighbors { get; init; }
+
+    /// <summary>The routing table, 1 to 2^32 − 1, but not one of the kernel's own.</summary>
+    public uint Table { get; init; } = DefaultTable;
+
+    /// <summary>The rule's preference, 1 to 32765: before the rule of table main.</summary>
+    public uint RulePreference { get; init; } = DefaultRulePreference;
+
+    /// <summary>The path of the control socket.</summary>
+    public string Control { get; init; } = DefaultControl(DefaultTap);
+
+    /// <summary>The directory for what has to survive a restart.</summary>
+    public string State { get; init; } = DefaultState(DefaultTap);
+
+    /// <summary>Whether IPv6 forwarding is switched on if it is off; else that is an error.</summary>
+    public bool SetForwarding { get; init; }
+
+    /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
+    public IReadOnlyList<string> Uplinks { get; init; } = [];
+
+    /// <summary>Where a dataplane listens for commands unless the configuration says otherwise.</summary>
+    /// <param name="tap">Its TAP.</param>
+    /// <returns>The path.</returns>
+    public static string DefaultControl(string tap) => $"/run/ondemand/{tap}.sock";
+
+    /// <summary>Where a dataplane keeps its state unless the configuration says otherwise.</summary>
+    /// <param name="tap">Its TAP.</param>
+    /// <returns>The path.</returns>
+    public static string DefaultState(string tap) => $"/var/lib/ondemand/{tap}";
+}

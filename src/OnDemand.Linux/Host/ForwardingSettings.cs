@@ -1,0 +1,100 @@
+namespace OnDemand.Linux.Host;
+
+/// <summary>
+/// IPv6 forwarding of the calling thread's network namespace (/proc/sys/net shows each thread its own). Turning it on does more than its
+/// name says: the kernel writes the same into every interface and stops listening to router advertisements where accept_ra is 1.
+/// </summary>
+internal static class ForwardingSettings
+{
+    private const string All = SettingNote.Directory + "all/forwarding";
+
+    /// <summary>Looks whether forwarding is on.</summary>
+    /// <exception cref="HostException">It is off, or there is no IPv6.</exception>
+    public static void Check()
+    {
+        if (!IsOn())
+        {
+            throw new HostException(
+                "IPv6 forwarding is off: turn it on with 'sysctl -w net.ipv6.conf.all.forwarding=1', or write 'forwarding: set' in the configuration.");
+        }
+    }
+
+    /// <summary>Turns forwarding on, if it is off.</summary>
+    /// <param name="uplinks">Interfaces that go on listening to router advertisements.</param>
+    /// <param name="notes">Where to note how it was; saved before anything is changed.</param>
+    /// <exception cref="HostException">It cannot be done.</exception>
+    public static void Set(IEnumerable<string> uplinks, HostNotes notes)
+    {
+        if (IsOn())
+        {
+            return;
+        }
+
+        notes.Settings.Clear();
+        notes.Settings.Add(new SettingNote(All, "0", "1"));
+        foreach (string directory in Directory.GetDirectories(SettingNote.Directory))
+        {
+            // Putting "all" back to 0 puts each interface to 0; those that had 1 get it back.
+            string forwarding = Path.Combine(directory, "forwarding");
+            if (forwarding != All && TryRead(forwarding) == "1")
+            {
+                notes.Settings.Add(new SettingNote(forwarding, "1", "0"));
+            }
+        }
+
+        List<string> listening = [.. uplinks.Select(name => $"{SettingNote.Directory}{name}/accept_ra").Where(path => TryRead(path) == "1")];
+        notes.Settings.AddRange(listening.Select(path => new SettingNote(path, "1", "2")));
+        notes.Save();
+        foreach (string path in listening)
+        {
+            Write(path, "2");
+        }
+
+        Write(All, "1");
+    }
+
+    /// <summary>Puts settings back that nobody has changed since.</summary>
+    /// <param name="notes">How they were.</param>
+    /// <exception cref="HostException">It cannot be done.</exception>
+    public static void Restore(HostNotes notes)
+    {
+        foreach (SettingNote note in notes.Settings)
+        {
+            if (TryRead(note.Path) == note.Expected)
+            {
+                Write(note.Path, note.Before);
+            }
+        }
+    }
+
+    private static bool IsOn() =>
+        TryRead(All) is string value ? value != "0" : throw new HostException("This kernel has no IPv6, or /proc is not mounted: the dataplane needs both.");
+
+    private static string? TryRead(string path)
+    {
+        try
+        {
+            return File.ReadAllText(path).Trim();
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            return null;    // the interface has gone
+        }
+    }
+
+    private static void Write(string path, string value)
+    {
+        try
+        {
+            File.WriteAllText(path, value);
+        }
+        catch (Exception exception) when (exception is FileNotFoundException or DirectoryNotFoundException)
+        {
+            // The interface has gone, and its settings with it.
+        }
+        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
+        {
+            throw new HostException($"Cannot write {value} to {path}: run as root, and with /proc/sys writable.", exception);
+        }
+    }
+}

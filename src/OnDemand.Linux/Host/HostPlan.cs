@@ -1,0 +1,170 @@
+using System.Buffers;
+using System.Globalization;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Netlink;
+
+namespace OnDemand.Linux.Host;
+
+/// <summary>
+/// What the host's network must look like for a dataplane on a TAP, as data: <see cref="HostNetwork"/> makes it so over netlink, and
+/// <see cref="HostCommands"/> says it in commands. Interfaces go by name here, so a plan can be made before there is a TAP.
+/// </summary>
+internal sealed record HostPlan
+{
+    /// <summary>The number that marks routes, rules and addresses as made by this program; none of iproute2's rt_protos.</summary>
+    public const byte Protocol = 86;
+
+    /// <summary>The usual routing table for what local programs send.</summary>
+    public const uint UsualTable = 8653;
+
+    /// <summary>The usual preference of the rule that leads there.</summary>
+    public const uint UsualRulePreference = 100;
+
+    /// <summary>The metric of routes to typed prefixes: they win over the kernel's own on-link routes (256), for a network may announce
+    /// the very prefix on the uplink.</summary>
+    public const uint TypedPrefixMetric = 64;
+
+    /// <summary>The metric of routes to internal prefixes: they lose against any route to the hosts that use them (256, 1024).</summary>
+    public const uint InternalPrefixMetric = 4096;
+
+    /// <summary>The metric of the default route in the own table, as the kernel would choose it.</summary>
+    public const uint DefaultRouteMetric = 1024;
+
+    private const int LongestName = 15;
+    private const int SmallestMtu = 1280;
+    private const int LargestMtu = 65521;
+    private const uint LargestPreference = 32765;
+    private static readonly SearchValues<char> NameCharacters =
+        SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
+
+    /// <summary>The TAP's name.</summary>
+    public required string Tap { get; init; }
+
+    /// <summary>The TAP's longest packet, 1280 to 65521 octets.</summary>
+    public int Mtu { get; init; } = 1500;
+
+    /// <summary>Whether the kernel asks for neighbors on the TAP, so that somebody must answer; otherwise <c>arp off</c>.</summary>
+    public bool NeighborDiscovery { get; init; }
+
+    /// <summary>Internal addresses. A /128 becomes an address of the TAP, the first one the source that programs get. The addresses of a
+    /// shorter one are those of other hosts or namespaces behind this one: what comes from them goes into the TAP too.</summary>
+    public IReadOnlyList<IpPrefix> Internal { get; init; } = [];
+
+    /// <summary>The routing table for what goes into the TAP; none of the kernel's (253 to 255), and nobody else's.</summary>
+    public uint Table { get; init; } = UsualTable;
+
+    /// <summary>The preference of the rules that lead there, 2 to 32765. With internal prefixes the one before is used as well.</summary>
+    public uint RulePreference { get; init; } = UsualRulePreference;
+
+    /// <summary>What to do about IPv6 forwarding.</summary>
+    public ForwardingMode Forwarding { get; init; }
+
+    /// <summary>The interfaces towards the network. Where forwarding is turned on they keep listening to router advertisements
+    /// (accept_ra 2), which the kernel otherwise gives up, losing its default routes.</summary>
+    public IReadOnlyList<string> Uplinks { get; init; } = [];
+
+    /// <summary>Typed prefixes that are there from the start.</summary>
+    public IReadOnlyList<IpPrefix> TypedPrefixes { get; init; } = [];
+
+    /// <summary>The internal addresses that the TAP gets.</summary>
+    public IEnumerable<IpAddress> TapAddresses => Internal.Where(prefix => prefix.IsSingleAddress).Select(prefix => prefix.Address).Distinct();
+
+    /// <summary>The internal prefixes of others behind this host.</summary>
+    public IEnumerable<IpPrefix> PrefixesBehind => Internal.Where(prefix => !prefix.IsSingleAddress).Distinct();
+
+    /// <summary>Looks whether a plan can be carried out anywhere.</summary>
+    /// <exception cref="HostException">It cannot: a name, number or prefix is out of range.</exception>
+    public void Check()
+    {
+        foreach (string name in Uplinks.Prepend(Tap))
+        {
+            if (name.Length is 0 or > LongestName || name is "." or ".." or "all" or "default" or "lo"
+                || name.AsSpan().ContainsAnyExcept(NameCharacters))
+            {
+                throw new HostException($"'{name}' cannot name an interface: take 1 to 15 letters, digits, dots, hyphens and underscores.");
+            }
+        }
+
+        if (Mtu is < SmallestMtu or > LargestMtu)
+        {
+            throw new HostException(Text($"The TAP's MTU {Mtu} is out of range: IPv6 needs 1280, and a TAP carries at most 65521."));
+        }
+
+        if (Table is 0 or (>= 253 and <= 255))
+        {
+            throw new HostException(Text($"Routing table {Table} belongs to the kernel: choose another, as {UsualTable}."));
+        }
+
+        if (RulePreference is < 2 or > LargestPreference)
+        {
+            throw new HostException(Text($"Rule preference {RulePreference} is out of range: choose one from 2 to {LargestPreference}."));
+        }
+
+        foreach (IpPrefix prefix in Internal.Concat(TypedPrefixes))
+        {
+            CheckPrefix(prefix);
+        }
+    }
+
+    /// <summary>Looks whether a prefix may be routed to the TAP.</summary>
+    /// <param name="prefix">The prefix.</param>
+    /// <exception cref="HostException">It may not.</exception>
+    internal static void CheckPrefix(IpPrefix prefix)
+    {
+        if (prefix.Length == 0 || prefix.Address.IsMulticast || prefix.Address.IsLinkLocal || prefix.Address.IsLoopback)
+        {
+            throw new HostException($"{prefix} cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.");
+        }
+    }
+
+    /// <summary>The addresses that must be there.</summary>
+    /// <param name="tap">The TAP's index.</param>
+    /// <returns>The addresses.</returns>
+    internal IEnumerable<InterfaceAddress> AddressesOn(int tap) => TapAddresses.Select(address =>
+        new InterfaceAddress(tap, address, 128) { Flags = InterfaceAddress.NoDuplicateDetectionFlag, Protocol = Protocol });
+
+    /// <summary>The routes that must be there.</summary>
+    /// <param name="tap">The TAP's index.</param>
+    /// <param name="typedPrefixes">The typed prefixes of the moment.</param>
+    /// <returns>The routes.</returns>
+    internal IEnumerable<Route> RoutesTo(int tap, IEnumerable<IpPrefix> typedPrefixes)
+    {
+        IpAddress? source = TapAddresses.Select(address => (IpAddress?)address).FirstOrDefault();
+        yield return new Route(Table, default, tap) { Protocol = Protocol, Metric = DefaultRouteMetric, PreferredSource = source };
+        foreach (IpPrefix prefix in PrefixesBehind)
+        {
+            yield return new Route(Route.MainTable, prefix, tap) { Protocol = Protocol, Metric = InternalPrefixMetric };
+        }
+
+        foreach (IpPrefix prefix in typedPrefixes)
+        {
+            yield return TypedRoute(tap, prefix);
+        }
+    }
+
+    /// <summary>The route of a typed prefix.</summary>
+    /// <param name="tap">The TAP's index.</param>
+    /// <param name="prefix">The prefix.</param>
+    /// <returns>The route.</returns>
+    internal static Route TypedRoute(int tap, IpPrefix prefix) =>
+        new(Route.MainTable, prefix, tap) { Protocol = Protocol, Metric = TypedPrefixMetric };
+
+    /// <summary>The rules that must be there.</summary>
+    /// <returns>The rules.</returns>
+    internal IEnumerable<RoutingRule> Rules()
+    {
+        if (PrefixesBehind.Any())
+        {
+            // What the dataplane hands back with an internal source must not be sent into the TAP again by the rules below.
+            yield return new RoutingRule(RulePreference - 1, Route.MainTable) { IncomingInterface = Tap, Protocol = Protocol };
+        }
+
+        yield return new RoutingRule(RulePreference, Table) { IncomingInterface = "lo", Protocol = Protocol };
+        foreach (IpPrefix prefix in PrefixesBehind)
+        {
+            yield return new RoutingRule(RulePreference, Table) { From = prefix, Protocol = Protocol };
+        }
+    }
+
+    private static string Text(FormattableString text) => text.ToString(CultureInfo.InvariantCulture);
+}

@@ -1,0 +1,75 @@
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Control;
+
+namespace OnDemand.Linux.Run;
+
+/// <summary>Every move of the host, by command or by configuration, goes through here. Only for the engine's thread.</summary>
+/// <param name="engine">The engine.</param>
+/// <param name="network">The host's network.</param>
+/// <param name="start">When the run began.</param>
+/// <param name="observer">Watches; null for nobody.</param>
+internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork network, Timestamp start, IDataplaneObserver? observer)
+    : IAttachmentControl
+{
+    private readonly Dictionary<string, ulong> _numbers = new(StringComparer.Ordinal);
+
+    /// <inheritdoc/>
+    public string? Current { get; private set; }
+
+    /// <inheritdoc/>
+    public Timestamp Since { get; private set; } = start;
+
+    /// <inheritdoc/>
+    public long Moves { get; private set; }
+
+    /// <inheritdoc/>
+    public bool UplinkUp => network.UplinkUp;
+
+    /// <inheritdoc/>
+    public void Attach(string name, ReadOnlySpan<PrefixAdvertisement> prefixes, Duration? window, Timestamp now)
+    {
+        ArgumentException.ThrowIfNullOrEmpty(name);
+        if (!_numbers.TryGetValue(name, out ulong number))
+        {
+            number = (ulong)_numbers.Count;
+            _numbers.Add(name, number);
+        }
+
+        observer?.OnNetworkEvent(new AttachEvent(At(now), default, name, prefixes.ToArray(), window), now);
+        engine.Attach(number, prefixes, window, now);
+        Current = name;
+        Since = now;
+        Moves++;
+    }
+
+    /// <inheritdoc/>
+    public void Detach(Timestamp now)
+    {
+        observer?.OnNetworkEvent(new DetachEvent(At(now), default), now);
+        engine.Detach(now);
+        Current = null;
+        Since = now;
+    }
+
+    /// <inheritdoc/>
+    public bool Withdraw(IpPrefix prefix, Duration window, Timestamp now)
+    {
+        observer?.OnNetworkEvent(new WithdrawEvent(At(now), default, prefix, window), now);
+        return engine.Withdraw(prefix, window, now);
+    }
+
+    /// <summary>Advertises prefixes, see <see cref="DataplaneEngine.Advertise"/>.</summary>
+    /// <param name="prefixes">The prefixes.</param>
+    /// <param name="authenticated">Whether the two-hour rule is lifted.</param>
+    /// <param name="now">The time.</param>
+    public void Advertise(ReadOnlySpan<PrefixAdvertisement> prefixes, bool authenticated, Timestamp now)
+    {
+        observer?.OnNetworkEvent(new AdvertiseEvent(At(now), default, prefixes.ToArray(), authenticated), now);
+        engine.Advertise(prefixes, authenticated, now);
+    }
+
+    private static ScenarioTime At(Timestamp now) => new(now.Nanoseconds, IsAbsolute: true);
+}

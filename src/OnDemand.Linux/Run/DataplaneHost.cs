@@ -1,0 +1,340 @@
+using System.Globalization;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Linux.Config;
+using OnDemand.Linux.Control;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Tap;
+
+namespace OnDemand.Linux.Run;
+
+/// <summary>
+/// One dataplane: one TAP, one engine, one thread. <see cref="Run"/> is the thread's loop; everything else may be called from any thread.
+/// </summary>
+/// <remarks>
+/// A turn of the loop:
+/// <code>
+/// packets      a batch is read, handled, written back
+/// commands     of other threads, a few at a time
+/// timetable    what the configuration makes happen now, and answers to the engine's questions
+/// deadlines    of the engine; the sweep after a prefix has ended, a slice at a time
+/// wait         for a frame, a command, a change on the host or the next deadline, if there was nothing to do
+/// </code>
+/// After each step the engine's outputs are written, its questions put, its events followed: a prefix that is added is routed into the
+/// TAP, one that has ended no more.
+/// </remarks>
+internal sealed class DataplaneHost : IDataplaneControl, IDisposable
+{
+    private const int CommandsInTurn = 8;
+    private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
+
+    private readonly DataplaneEngine _engine;
+    private readonly IHostNetwork _network;
+    private readonly IDataplaneObserver? _observer;
+    private readonly Action<string> _say;
+    private readonly HostClock _clock;
+    private readonly HostSettings _settings;
+    private readonly IFrameDevice _device;
+    private readonly FramePump _pump;
+    private readonly RoutedPrefixes _routed = new();
+    private readonly AttachmentControl _attachments;
+    private readonly HostTimetable _timetable;
+    private readonly ControlQueue _commands = new();
+    private readonly WakeUp _wakeUp = new();
+    private readonly PollEntry[] _waitsOn = new PollEntry[3];
+    private bool _tapGone;
+    private volatile bool _stopping;
+
+    /// <summary>Makes a dataplane; nothing happens before <see cref="Run"/>.</summary>
+    /// <param name="config">The configuration.</param>
+    /// <param name="options">The engine's options.</param>
+    /// <param name="device">The TAP.</param>
+    /// <param name="network">The host's network.</param>
+    /// <param name="say">Takes sentences for the user.</param>
+    /// <param name="observer">Watches; null for nobody.</param>
+    /// <param name="time">The clocks; null for the machine's.</param>
+    /// <exception cref="ScenarioException">The configuration's events are not in time order.</exception>
+    public DataplaneHost(
+        HostConfig config, DataplaneOptions options, IFrameDevice device, IHostNetwork network, Action<string> say,
+        IDataplaneObserver? observer = null, TimeProvider? time = null)
+    {
+        _clock = new HostClock(time ?? TimeProvider.System);
+        Start = _clock.Now;
+        config.Scenario.CheckOrder(Start);
+        _settings = config.Host;
+        Scenario = config.Scenario;
+        _engine = new DataplaneEngine(options, Start);
+        observer?.OnStart(options, Start);
+        _device = device;
+        _network = network;
+        _say = say;
+        _observer = observer;
+        _attachments = new AttachmentControl(_engine, network, Start, observer);
+        _timetable = new HostTimetable(config.Scenario, _engine, _attachments, Start, observer);
+        _pump = new FramePump(_engine, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
+        _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
+        _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
+        _waitsOn[2] = new PollEntry { Descriptor = network.Descriptor, Wanted = Libc.PollIn };
+    }
+
+    /// <inheritdoc/>
+    public Scenario Scenario { get; }
+
+    /// <summary>When the run began.</summary>
+    public Timestamp Start { get; }
+
+    /// <summary>What the loop counts; to be read in a command.</summary>
+    public ShellCounters Counters => _pump.Counters;
+
+    /// <inheritdoc/>
+    public Task<T> RunAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken = default)
+    {
+        ArgumentNullException.ThrowIfNull(work);
+        var command = new ControlCommand<T>(work, cancellationToken);
+        if (_commands.TryAdd(command) is { } refusal)
+        {
+            return Task.FromException<T>(refusal);
+        }
+
+        _wakeUp.Ring();
+        return command.Task;
+    }
+
+    /// <summary>Asks the loop to end. From any thread.</summary>
+    public void Stop()
+    {
+        _stopping = true;
+        _wakeUp.Ring();
+    }
+
+    /// <summary>
+    /// The loop, on the calling thread, until <see cref="Stop"/>. Then what is under way is finished, and the host's network is taken back.
+    /// </summary>
+    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. Everything is taken back even so.</exception>
+    public void Run()
+    {
+        try
+        {
+            _network.Apply();
+            PerformDue(Start);
+            while (!_stopping && !_tapGone)
+            {
+                if (!Turn())
+                {
+                    Wait();
+                }
+            }
+
+            Finish();
+        }
+        finally
+        {
+            _commands.Close();
+            _network.TakeBack();
+            _observer?.OnStop(_clock.Now);
+        }
+
+        if (_tapGone)
+        {
+            throw new HostException($"The TAP {_settings.Tap} was deleted while it was in use; start ondemand again to have it back.");
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _wakeUp.Dispose();
+
+    /// <summary>One turn of the loop, without waiting.</summary>
+    /// <returns>Whether there was anything to do.</returns>
+    internal bool Turn()
+    {
+        bool worked = _pump.Turn(out Timestamp now);
+        Drain(now);
+        if (!_commands.IsEmpty)
+        {
+            RunCommands(now);
+            worked = true;
+        }
+
+        if (_timetable.Next <= now)
+        {
+            PerformDue(now);
+            worked = true;
+        }
+
+        if (_engine.NextDeadline <= now)
+        {
+            _observer?.OnAdvance(now);
+            _engine.Advance(now);
+            Drain(now);
+            worked = true;
+        }
+
+        _tapGone |= _pump.IsDeviceGone;
+        return worked;
+    }
+
+    private void RunCommands(Timestamp now)
+    {
+        for (int i = 0; i < CommandsInTurn && _commands.Take() is { } command; i++)
+        {
+            command.Execute(new ControlContext(_engine, _attachments, now));
+            Drain(now);
+            Counters.Commands++;
+            command.Answer();
+        }
+    }
+
+    private void PerformDue(Timestamp now)
+    {
+        while (_timetable.Next <= now)
+        {
+            _timetable.PerformNext(now);
+            Drain(now);
+        }
+    }
+
+    // Everything that the engine has to say. An answer without delay is there before anything else happens.
+    private void Drain(Timestamp now)
+    {
+        FollowEvents();
+        while (_engine.TryTakePrefixRequest(out PrefixRequest question))
+        {
+            _timetable.Ask(question, now);
+            while (_timetable.Next <= now)
+            {
+                _timetable.PerformNext(now);
+                FollowEvents();
+            }
+        }
+
+        while (_pump.TurnOutput(now))
+        {
+            FollowEvents();
+        }
+
+        FollowEvents();
+        while (_engine.TryTakeReply(out _))
+        {
+            // The configuration's own requests have nobody who could read the answer; what they got shows in their flows.
+        }
+    }
+
+    private void FollowEvents()
+    {
+        while (_engine.TryTakeEvent(out EngineEvent happened))
+        {
+            if (happened.Kind == EngineEventKind.PrefixAdded && _routed.Add(happened.Prefix))
+            {
+                AddRoute(happened.Prefix);
+            }
+            else if (happened.Kind == EngineEventKind.PrefixEnded && _routed.Remove(happened.Prefix))
+            {
+                _network.RemovePrefixRoute(happened.Prefix);
+            }
+
+            _observer?.OnEvent(happened);
+        }
+    }
+
+    private void AddRoute(Dataplane.Wire.IpPrefix prefix)
+    {
+        try
+        {
+            _network.AddPrefixRoute(prefix);
+        }
+        catch (HostException problem)
+        {
+            _say($"{prefix} has no route into {_settings.Tap}, so nothing will come back to it: {problem.Message}");
+        }
+    }
+
+    private void FollowHost()
+    {
+        while (_network.TryTakeChange(out HostChange change))
+        {
+            switch (change.Kind)
+            {
+                case HostChangeKind.TapGone:
+                    _tapGone = true;
+                    break;
+                case HostChangeKind.TapDown:
+                    _say($"The TAP {change.Interface} is down: nothing passes until it is up again.");
+                    break;
+                case HostChangeKind.TapUp:
+                    Restore(change);
+                    break;
+                case HostChangeKind.TapMtu:
+                    _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {change.Interface} is {change.Mtu} now."));
+                    break;
+                case HostChangeKind.TapAddress:
+                    _device.RefreshHardwareAddress();
+                    break;
+                case HostChangeKind.UplinkDown:
+                    _say($"The uplink {change.Interface} is gone or down; flows wait for it.");
+                    break;
+                default:
+                    _say($"The uplink {change.Interface} is up.");
+                    break;
+            }
+        }
+    }
+
+    // The kernel forgot the addresses and routes of the interface when it went down.
+    private void Restore(in HostChange change)
+    {
+        try
+        {
+            _network.Apply();
+            foreach (Dataplane.Wire.IpPrefix prefix in _routed.All)
+            {
+                AddRoute(prefix);
+            }
+
+            _say($"The TAP {change.Interface} is up again, with its addresses and routes.");
+        }
+        catch (HostException problem)
+        {
+            _say($"The TAP {change.Interface} is up again, but {problem.Message}");
+        }
+    }
+
+    private unsafe void Wait()
+    {
+        Timestamp engine = _engine.NextDeadline;
+        Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
+        TimeSpec timeout = default;
+        if (next != Timestamp.Never)
+        {
+            long left = Math.Max(0, next.Since(_clock.Now).Nanoseconds);
+            timeout = new TimeSpec { Seconds = left / Timestamp.NanosecondsPerSecond, Nanoseconds = left % Timestamp.NanosecondsPerSecond };
+        }
+
+        int found = Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, next == Timestamp.Never ? null : &timeout, 0);
+        if (found <= 0)
+        {
+            return;                                  // a deadline, or a signal
+        }
+
+        _tapGone |= (_waitsOn[0].Found & (Libc.PollError | Libc.PollHangUp | Libc.PollInvalid)) != 0;
+        if (_waitsOn[1].Found != 0)
+        {
+            _wakeUp.Answer();
+        }
+
+        if (_waitsOn[2].Found != 0)
+        {
+            FollowHost();
+        }
+    }
+
+    // Frames that are in the TAP still go where they were sent to, and what the engine has to say is said.
+    private void Finish()
+    {
+        for (int i = 0; i < LastBatches && !_tapGone && _pump.Turn(out Timestamp now); i++)
+        {
+            Drain(now);
+            _tapGone |= _pump.IsDeviceGone;
+        }
+    }
+}

@@ -1,0 +1,59 @@
+namespace OnDemand.Linux.Run;
+
+/// <summary>
+/// What the shell around the engine counts: frames that never reached the engine, and verdicts that could not be carried out. Written by
+/// the engine's thread; read there too, in a control command.
+/// </summary>
+internal sealed class ShellCounters
+{
+    /// <summary>Frames read from the TAP.</summary>
+    public long FramesRead { get; internal set; }
+
+    /// <summary>Their octets, Ethernet headers included.</summary>
+    public long OctetsRead { get; internal set; }
+
+    /// <summary>Frames written to the TAP.</summary>
+    public long FramesWritten { get; internal set; }
+
+    /// <summary>Their octets, Ethernet headers included.</summary>
+    public long OctetsWritten { get; internal set; }
+
+    /// <summary>Superpackets among the frames read.</summary>
+    public long Superpackets { get; internal set; }
+
+    /// <summary>Batches handed to the engine.</summary>
+    public long Batches { get; internal set; }
+
+    /// <summary>Frames shorter than an Ethernet header.</summary>
+    public long ShortFrames { get; internal set; }
+
+    /// <summary>Frames that filled the buffer, so that their end is missing.</summary>
+    public long TruncatedFrames { get; internal set; }
+
+    /// <summary>Frames that carry no IPv6, which nobody at the other end of the TAP could take.</summary>
+    public long NotIpv6 { get; internal set; }
+
+    /// <summary>Neighbor solicitations answered.</summary>
+    public long NeighborAnswers { get; internal set; }
+
+    /// <summary>Link-local and multicast frames: the link behind the TAP has no other node.</summary>
+    public long LinkScope { get; internal set; }
+
+    /// <summary>Frames that the kernel would have routed straight into the TAP again.</summary>
+    public long Loops { get; internal set; }
+
+    /// <summary>Reads that failed.</summary>
+    public long ReadErrors { get; internal set; }
+
+    /// <summary>Writes refused because the kernel's queue is full (EAGAIN, ENOBUFS, ENOMEM).</summary>
+    public long WritesWithoutRoom { get; internal set; }
+
+    /// <summary>Writes refused because the TAP is down (EIO) or gone.</summary>
+    public long WritesWhileDown { get; internal set; }
+
+    /// <summary>Writes refused for any other reason: the kernel did not like the frame.</summary>
+    public long WritesRefused { get; internal set; }
+
+    /// <summary>Control commands carried out.</summary>
+    public long Commands { get; internal set; }
+}

@@ -1,0 +1,46 @@
+using OnDemand.Linux.Interop;
+
+namespace OnDemand.Linux.Run;
+
+/// <summary>Wakes the engine's thread out of its wait from any other thread: an eventfd(2).</summary>
+internal sealed class WakeUp : IDisposable
+{
+    private readonly FileDescriptor _counter;
+    private int _pending;
+
+    /// <summary>Makes one.</summary>
+    /// <exception cref="LinuxException">There are no descriptors left.</exception>
+    public WakeUp()
+    {
+        _counter = Libc.EventCounter(0, Libc.NonBlocking | Libc.CloseOnExec);
+        if (_counter.IsInvalid)
+        {
+            throw new LinuxException("eventfd", Libc.LastError);
+        }
+
+        Descriptor = _counter.Number;
+    }
+
+    /// <summary>What the engine's thread waits on.</summary>
+    public int Descriptor { get; }
+
+    /// <summary>Wakes the engine's thread, or keeps it from falling asleep. From any thread.</summary>
+    public void Ring()
+    {
+        if (Interlocked.Exchange(ref _pending, 1) == 0)
+        {
+            _ = Libc.Write(Descriptor, BitConverter.GetBytes(1UL), sizeof(ulong));
+        }
+    }
+
+    /// <summary>The engine's thread is awake and will look at everything it may have been woken for.</summary>
+    public void Answer()
+    {
+        Span<byte> count = stackalloc byte[sizeof(ulong)];
+        _ = Libc.Read(Descriptor, count, count.Length);
+        Volatile.Write(ref _pending, 0);
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _counter.Dispose();
+}
