@@ -3,6 +3,8 @@ using System.CommandLine.Help;
 using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Linux;
+using OnDemand.Linux.Interop;
 
 namespace OnDemand.Cli;
 
@@ -68,6 +70,7 @@ internal static class CommandLine
         var root = new RootCommand(
             "On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
         root.Subcommands.Add(InspectCommand.Create(streams));
+        root.Subcommands.Add(RunCommand.Create(streams));
         if (replay is not null)
         {
             root.Subcommands.Add(ReplayCommand.Create(streams, replay));
@@ -101,6 +104,8 @@ internal static class CommandLine
         (sentence, status) = problem switch
         {
             UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
+            HostException => (problem.Message, ExitStatus.Host),
+            LinuxException => (OneSentence(problem.Message), ExitStatus.Host),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),

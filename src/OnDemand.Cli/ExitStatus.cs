@@ -15,6 +15,9 @@ internal static class ExitStatus
     /// <summary>The input capture is damaged; everything before the damage was done.</summary>
     public const int DamagedInput = 3;
 
+    /// <summary>The host cannot do it, or no more; what was begun is taken back.</summary>
+    public const int Host = 4;
+
     /// <summary>A mistake of the program itself (EX_SOFTWARE of sysexits.h).</summary>
     public const int Internal = 70;
 
@@ -29,6 +32,7 @@ internal static class ExitStatus
           1  done, but verification failed
           2  wrong usage, scenario or file name; nothing was done
           3  the input capture is damaged; everything before the damage was done
+          4  this host cannot do it; what was begun is taken back
 
         """;
 }

@@ -12,6 +12,7 @@ internal sealed class HostConfigReader
 {
     private const int SmallestMtu = 1280;            // RFC 8200 §5
     private const int LargestMtu = 65_521;           // ETH_MAX_MTU less the Ethernet header
+    private const uint FirstRule = 2;                // the one before is for internal prefixes
     private const uint LastRuleBeforeMain = 32_765;
     private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
 
@@ -60,7 +61,7 @@ internal sealed class HostConfigReader
             Neighbors = (NeighborMode)map.Get("neighbors", mode => _fields.Word(mode, "treatment of neighbor discovery", "off", "answer"), 0),
             Table = map.Get("table", ReadTable, HostSettings.DefaultTable),
             RulePreference = (uint)map.Get(
-                "rule-preference", preference => Number(preference, 1, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
+                "rule-preference", preference => Number(preference, FirstRule, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
             Control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap)),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,

@@ -1,3 +1,5 @@
+using OnDemand.Linux.Host;
+
 namespace OnDemand.Linux.Config;
 
 /// <summary>Whether the kernel does neighbor discovery on the TAP.</summary>
@@ -17,10 +19,10 @@ internal sealed record HostSettings
     public const string DefaultTap = "od0";
 
     /// <summary>The routing table that sends what local programs send into the TAP.</summary>
-    public const uint DefaultTable = 8653;
+    public const uint DefaultTable = HostPlan.UsualTable;
 
     /// <summary>The preference of the rule that leads there.</summary>
-    public const uint DefaultRulePreference = 100;
+    public const uint DefaultRulePreference = HostPlan.UsualRulePreference;
 
     /// <summary>The MTU of the TAP unless the configuration says otherwise.</summary>
     public const int DefaultMtu = 1500;
@@ -37,7 +39,7 @@ internal sealed record HostSettings
     /// <summary>The routing table, 1 to 2^32 − 1, but not one of the kernel's own.</summary>
     public uint Table { get; init; } = DefaultTable;
 
-    /// <summary>The rule's preference, 1 to 32765: before the rule of table main.</summary>
+    /// <summary>The rule's preference, 2 to 32765: before the rule of table main.</summary>
     public uint RulePreference { get; init; } = DefaultRulePreference;
 
     /// <summary>The path of the control socket.</summary>

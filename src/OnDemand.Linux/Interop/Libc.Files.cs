@@ -7,6 +7,7 @@ internal static partial class Libc
 {
     public const int ReadWrite = 2;              // O_RDWR
     public const int Create = 0x40;              // O_CREAT
+    public const int Truncate = 0x200;           // O_TRUNC
     public const int NonBlocking = 0x800;        // O_NONBLOCK, EFD_NONBLOCK
     public const int CloseOnExec = 0x80000;      // O_CLOEXEC, EFD_CLOEXEC
 
@@ -29,6 +30,10 @@ internal static partial class Libc
     /// <summary>write(2).</summary>
     [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
     public static partial nint Write(int descriptor, ReadOnlySpan<byte> buffer, nint length);
+
+    /// <summary>fsync(2).</summary>
+    [LibraryImport(Library, EntryPoint = "fsync", SetLastError = true)]
+    public static partial int Synchronize(int descriptor);
 
     /// <summary>ioctl(2) with something that is read or filled in.</summary>
     [LibraryImport(Library, EntryPoint = "ioctl", SetLastError = true)]

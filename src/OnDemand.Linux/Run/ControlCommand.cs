@@ -56,10 +56,6 @@ internal sealed class ControlCommand<T>(Func<ControlContext, T> work, Cancellati
         {
             _source.SetException(_problem);
         }
-        else if (cancellationToken.IsCancellationRequested && _result is null)
-        {
-            _source.SetCanceled(cancellationToken);
-        }
         else
         {
             _source.SetResult(_result!);

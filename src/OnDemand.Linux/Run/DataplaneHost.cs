@@ -2,6 +2,7 @@ using System.Globalization;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
@@ -27,6 +28,7 @@ namespace OnDemand.Linux.Run;
 internal sealed class DataplaneHost : IDataplaneControl, IDisposable
 {
     private const int CommandsInTurn = 8;
+    private const int TurnsBetweenLooks = 64;        // under load nobody waits, and changes on the host must be seen all the same
     private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
 
     private readonly DataplaneEngine _engine;
@@ -43,6 +45,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     private readonly ControlQueue _commands = new();
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[3];
+    private int _turnsSinceLook;
     private bool _tapGone;
     private volatile bool _stopping;
 
@@ -120,9 +123,10 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
             PerformDue(Start);
             while (!_stopping && !_tapGone)
             {
-                if (!Turn())
+                bool worked = Turn();
+                if (!worked || ++_turnsSinceLook >= TurnsBetweenLooks)
                 {
-                    Wait();
+                    Wait(worked);
                 }
             }
 
@@ -237,7 +241,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         }
     }
 
-    private void AddRoute(Dataplane.Wire.IpPrefix prefix)
+    private void AddRoute(IpPrefix prefix)
     {
         try
         {
@@ -286,11 +290,6 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         try
         {
             _network.Apply();
-            foreach (Dataplane.Wire.IpPrefix prefix in _routed.All)
-            {
-                AddRoute(prefix);
-            }
-
             _say($"The TAP {change.Interface} is up again, with its addresses and routes.");
         }
         catch (HostException problem)
@@ -299,18 +298,19 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         }
     }
 
-    private unsafe void Wait()
+    private unsafe void Wait(bool onlyLook)
     {
+        _turnsSinceLook = 0;
         Timestamp engine = _engine.NextDeadline;
         Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
         TimeSpec timeout = default;
-        if (next != Timestamp.Never)
+        if (next != Timestamp.Never && !onlyLook)
         {
             long left = Math.Max(0, next.Since(_clock.Now).Nanoseconds);
             timeout = new TimeSpec { Seconds = left / Timestamp.NanosecondsPerSecond, Nanoseconds = left % Timestamp.NanosecondsPerSecond };
         }
 
-        int found = Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, next == Timestamp.Never ? null : &timeout, 0);
+        int found = Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, next == Timestamp.Never && !onlyLook ? null : &timeout, 0);
         if (found <= 0)
         {
             return;                                  // a deadline, or a signal

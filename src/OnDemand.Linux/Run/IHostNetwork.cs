@@ -42,7 +42,7 @@ internal interface IHostNetwork
     /// <summary>Whether any uplink is there and up, or none was named.</summary>
     bool UplinkUp { get; }
 
-    /// <summary>Makes addresses, rules and routes as they must be; what is right already stays.</summary>
+    /// <summary>Makes addresses, rules and routes as they must be, those of typed prefixes included; what is right already stays.</summary>
     /// <exception cref="HostException">The host cannot have it so.</exception>
     void Apply();
 

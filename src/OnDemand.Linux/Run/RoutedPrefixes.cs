@@ -10,9 +10,6 @@ internal sealed class RoutedPrefixes
 {
     private readonly List<IpPrefix> _prefixes = [];
 
-    /// <summary>The prefixes.</summary>
-    public IReadOnlyList<IpPrefix> All => _prefixes;
-
     /// <summary>Adds a prefix.</summary>
     /// <param name="prefix">The prefix.</param>
     /// <returns>Whether it was not there.</returns>

@@ -1,0 +1,79 @@
+using System.CommandLine;
+using System.Runtime.InteropServices;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Config;
+using OnDemand.Linux.Host;
+using OnDemand.Linux.Run;
+using OnDemand.Linux.Tap;
+
+namespace OnDemand.Cli;
+
+/// <summary><c>ondemand run</c>: the dataplane between this host's stack and the network, until SIGTERM or SIGINT.</summary>
+internal static class RunCommand
+{
+    /// <summary>Makes the command.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <returns>The command.</returns>
+    public static Command Create(CommandStreams streams)
+    {
+        var config = new Option<string>("--config")
+        {
+            HelpName = "HOST.yaml", Required = true, Description = "The configuration: a scenario with a map 'host'.",
+        };
+        var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
+        var command = new Command("run", "Run the dataplane on this host.") { config, dryRun };
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
+            return parsed.GetValue(dryRun) ? DryRunAsync(host, streams) : RunAsync(host, streams, cancellationToken);
+        });
+        return command;
+    }
+
+    private static async Task<int> DryRunAsync(HostConfig config, CommandStreams streams)
+    {
+        HostPlan plan = TapNetwork.PlanFor(config.Scenario, config.Host) with { TypedPrefixes = FirstPrefixes(config.Scenario) };
+        plan.Check();
+        using TextWriter text = streams.OpenText();
+        foreach (string line in plan.ToIpCommands())
+        {
+            await text.WriteLineAsync(line).ConfigureAwait(false);
+        }
+
+        return ExitStatus.Done;
+    }
+
+    // Those that the configuration's network gives at the start.
+    private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
+    [
+        .. scenario.Network.OfType<AttachEvent>().Where(attach => attach.At == ScenarioTime.Start)
+            .SelectMany(attach => attach.Prefixes).Select(prefix => prefix.Prefix).Distinct(),
+    ];
+
+    private static async Task<int> RunAsync(HostConfig config, CommandStreams streams, CancellationToken cancellationToken)
+    {
+        HostSettings settings = config.Host;
+        using var only = InstanceLock.Take(settings.Control, settings.Tap);
+        using var tap = TapDevice.Open(settings.Tap);
+        using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
+        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say);
+        using var stop = cancellationToken.Register(host.Stop);
+        using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
+        using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        Say($"Running on {settings.Tap}; stop with SIGTERM or Ctrl-C.");
+
+        // The control server of this host starts here, with the host, settings.Control and a token of its own:
+        // ControlServer.StartAsync(host, settings.Control, cancellationToken).
+        await Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        return ExitStatus.Done;
+
+        void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
+
+        void End(PosixSignalContext context)
+        {
+            context.Cancel = true;                   // the process ends when everything is taken back
+            host.Stop();
+        }
+    }
+}

@@ -1,0 +1,94 @@
+using System.Globalization;
+using System.Text;
+using OnDemand.Linux.Interop;
+
+namespace OnDemand.Linux.Run;
+
+/// <summary>
+/// Keeps a second dataplane from starting with the same control socket: a lock on a file beside it, which the kernel gives up when the
+/// process is gone, however it went. The file itself stays, for removing it would let two processes lock two files of one name.
+/// </summary>
+internal sealed class InstanceLock : IDisposable
+{
+    private const uint OnlyOwner = 0x180;            // 0600
+
+    private readonly FileDescriptor _file;
+
+    private InstanceLock(FileDescriptor file) => _file = file;
+
+    /// <summary>The lock's file.</summary>
+    /// <param name="socketPath">The control socket.</param>
+    /// <returns>The path.</returns>
+    public static string PathFor(string socketPath) => Path.ChangeExtension(socketPath, ".lock");
+
+    /// <summary>The file where the host's network notes how it was before.</summary>
+    /// <param name="socketPath">The control socket.</param>
+    /// <returns>The path.</returns>
+    public static string NotesFor(string socketPath) => Path.ChangeExtension(socketPath, ".notes");
+
+    /// <summary>Takes the lock; makes the directory if it is not there.</summary>
+    /// <param name="socketPath">The control socket.</param>
+    /// <param name="tap">The TAP, for the message.</param>
+    /// <returns>The lock, held until it is disposed.</returns>
+    /// <exception cref="HostException">Another process has it, or the file cannot be made.</exception>
+    public static InstanceLock Take(string socketPath, string tap)
+    {
+        string path = PathFor(socketPath);
+        MakeDirectory(Path.GetDirectoryName(path)!);
+        FileDescriptor file = Libc.Open(path, Libc.ReadWrite | Libc.Create | Libc.CloseOnExec, OnlyOwner);
+        try
+        {
+            if (file.IsInvalid)
+            {
+                throw new HostException(new LinuxException($"open {path}", Libc.LastError).Message + "; choose another path under 'host: control'.");
+            }
+
+            if (Libc.Lock(file.Number, Libc.LockExclusive | Libc.LockNonBlocking) < 0)
+            {
+                throw new HostException(
+                    $"Another ondemand{Owner(path)} runs already for {tap} with the control socket {socketPath}: stop it, or choose another "
+                    + "'tap' and 'control' under 'host'.");
+            }
+
+            byte[] owner = Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture).PadRight(10) + "\n");
+            _ = Libc.Write(file.Number, owner, owner.Length);
+            return new InstanceLock(file);
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose() => _file.Dispose();
+
+    private static void MakeDirectory(string path)
+    {
+        try
+        {
+            Directory.CreateDirectory(path);
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            throw new HostException($"The directory {path} cannot be made: start ondemand as root, or choose another path under 'host: control'.", problem);
+        }
+    }
+
+    private static string Owner(string path)
+    {
+        try
+        {
+            // Shared in every way, for the runtime takes a lock of its own on files opened otherwise.
+            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
+            string text = reader.ReadToEnd().Trim();
+            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+                ? string.Create(CultureInfo.InvariantCulture, $" (process {process})") : string.Empty;
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            return string.Empty;
+        }
+    }
+}

@@ -1,0 +1,102 @@
+using System.Text;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Linux.Config;
+using Xunit;
+
+namespace OnDemand.Linux.Tests.Config;
+
+public sealed class HostConfigTests
+{
+    private const string Least = "internal: [fd00:a::2]\n";
+
+    [Fact]
+    public void A_file_that_says_nothing_of_the_host_gets_the_usual_one()
+    {
+        HostConfig config = Parse(Least);
+
+        Assert.Empty(config.Scenario.Network);
+        Assert.False(config.HasSeed);
+        Assert.Equal(new HostSettings(), config.Host with { Uplinks = new HostSettings().Uplinks });
+        Assert.Equal("/run/ondemand/od0.sock", config.Host.Control);
+    }
+
+    [Fact]
+    public void Every_key_is_read()
+    {
+        HostConfig config = Parse(Least + """
+            seed: 7
+            host:
+              tap: od7
+              mtu: 9000
+              neighbors: answer
+              table: 900
+              rule-preference: 50
+              control: /tmp/od7.sock
+              state: /tmp/od7
+              forwarding: set
+              uplinks: [eth0, wlan0]
+            """);
+
+        Assert.True(config.HasSeed);
+        HostSettings host = config.Host;
+        Assert.Equal(("od7", 9000, NeighborMode.Answer, 900u, 50u), (host.Tap, host.Mtu, host.Neighbors, host.Table, host.RulePreference));
+        Assert.Equal(("/tmp/od7.sock", "/tmp/od7", true), (host.Control, host.State, host.SetForwarding));
+        Assert.Equal(["eth0", "wlan0"], host.Uplinks);
+    }
+
+    [Fact]
+    public void The_control_socket_and_the_state_follow_the_tap()
+    {
+        HostSettings host = Parse(Least + "host: {tap: od3}").Host;
+
+        Assert.Equal("/run/ondemand/od3.sock", host.Control);
+        Assert.Equal("/var/lib/ondemand/od3", host.State);
+    }
+
+    [Fact]
+    public void The_same_file_drives_a_replay()
+    {
+        const string text = Least + "host: {tap: od3}\nnetwork: [{at: 0s, attach: ar1}]\n";
+
+        Scenario scenario = ScenarioReader.Parse("host.yaml", Encoding.UTF8.GetBytes(text));
+
+        Assert.Single(scenario.Network);
+    }
+
+    [Fact]
+    public void A_replay_still_needs_a_network()
+    {
+        ScenarioException problem = Assert.Throws<ScenarioException>(
+            () => ScenarioReader.Parse("host.yaml", Encoding.UTF8.GetBytes(Least)));
+
+        Assert.Contains("without 'network'", problem.Message, StringComparison.Ordinal);
+    }
+
+    [Theory]
+    [InlineData("host: {tab: od0}", "host.yaml:2:8: found the unknown key in a host 'tab', expected 'tap'")]
+    [InlineData("host: {tap: far-too-long-a-name}", "host.yaml:2:13: found 'far-too-long-a-name', expected the name of an interface")]
+    [InlineData("host: {mtu: 1000}", "expected a whole number from 1280 to 65521")]
+    [InlineData("host: {neighbors: on}", "expected 'off', the nearest of off, answer")]
+    [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
+    [InlineData("host: {rule-preference: 32766}", "expected a whole number from 2 to 32765")]
+    [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
+    [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
+    [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]
+    [InlineData("network: {at: 0s}", "host.yaml:2:10")]
+    public void A_wrong_word_is_named_with_its_place(string line, string expected)
+    {
+        ScenarioException problem = Assert.Throws<ScenarioException>(() => Parse(Least + line));
+
+        Assert.Contains(expected, problem.Message, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_control_socket_whose_path_no_socket_can_have_is_refused()
+    {
+        ScenarioException problem = Assert.Throws<ScenarioException>(() => Parse(Least + $"host: {{control: /tmp/{new string('a', 103)}}}"));
+
+        Assert.Contains("a path of at most 107 octets", problem.Message, StringComparison.Ordinal);
+    }
+
+    private static HostConfig Parse(string text) => HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(text));
+}

@@ -1,0 +1,36 @@
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Run;
+
+namespace OnDemand.Linux.Tests.Run;
+
+/// <summary>A host's network that only remembers what it was told.</summary>
+internal sealed class QuietNetwork : IHostNetwork
+{
+    public List<string> Told { get; } = [];
+
+    public Queue<HostChange> Changes { get; } = new();
+
+    public int Descriptor { get; init; } = -1;
+
+    public bool UplinkUp => true;
+
+    public bool RefusesRoutes { get; set; }
+
+    public void Apply() => Told.Add("apply");
+
+    public void TakeBack() => Told.Add("take back");
+
+    public void AddPrefixRoute(IpPrefix prefix)
+    {
+        if (RefusesRoutes)
+        {
+            throw new HostException("No route today.");
+        }
+
+        Told.Add($"add {prefix}");
+    }
+
+    public void RemovePrefixRoute(IpPrefix prefix) => Told.Add($"remove {prefix}");
+
+    public bool TryTakeChange(out HostChange change) => Changes.TryDequeue(out change);
+}
