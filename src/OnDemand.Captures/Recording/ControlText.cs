@@ -1,4 +1,6 @@
 using System.Globalization;
+using System.Text.Encodings.Web;
+using System.Text.Json;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
@@ -98,6 +100,6 @@ internal static class ControlText
 
     private static string Map(params string?[] parts) => $"{{{string.Join(", ", parts.OfType<string>())}}}";
 
-    // In single quotes, where only the quote itself is special: a name may be anything printable, an address is full of colons.
-    private static string Quoted(string text) => $"'{text.Replace("'", "''", StringComparison.Ordinal)}'";
+    // In double quotes, as JSON has them: a name may hold anything, an address is full of colons.
+    private static string Quoted(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 }

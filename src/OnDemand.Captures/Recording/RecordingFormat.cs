@@ -29,6 +29,15 @@ internal static class RecordingFormat
 
     /// <summary>Frames of one batch at most.</summary>
     public const int LargestBatch = 32;
+
+    /// <summary>Octets at the beginning of a file in which a recording shows itself.</summary>
+    public const int HeadLength = 4096;
+
+    /// <summary>Whether a file that begins so is a recording.</summary>
+    /// <param name="head">Its first octets, up to <see cref="HeadLength"/>.</param>
+    /// <returns>Whether it is.</returns>
+    public static bool IsRecording(ReadOnlySpan<byte> head) =>
+        head.StartsWith("\n\r\r\n"u8) && head.IndexOf("OnDemand.Dataplane recording "u8) >= 0;
 }
 
 /// <summary>What became of a frame that the engine gave out, when the shell had it.</summary>

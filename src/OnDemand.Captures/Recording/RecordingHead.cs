@@ -62,8 +62,8 @@ internal sealed record RecordingHead
         {
             AddressSeed = fields.Number(values.Need("address-seed"), 0, ulong.MaxValue, "a whole number"),
             HashSeed = fields.Number(values.Need("hash-seed"), 0, ulong.MaxValue, "a whole number"),
-            MaximumEvents = Count("events"),
-            MaximumReplies = Count("replies"),
+            MaximumEvents = Count("events", 0, 1 << 24),
+            MaximumReplies = Count("replies", 1, 1 << 16),
             IdentifierSecret = values.Find("secret") is { } secret ? Octets(secret, 16, 64) : ReadOnlyMemory<byte>.Empty,
         };
         return new RecordingHead
@@ -73,7 +73,8 @@ internal sealed record RecordingHead
             LinkAddresses = Octets(values.Need("link-addresses"), RecordingFormat.LinkAddresses, RecordingFormat.LinkAddresses),
         };
 
-        int Count(string key) => (int)fields.Number(values.Need(key), 0, 1 << 20, "a whole number from 0 to 1048576");
+        int Count(string key, ulong least, ulong most) =>
+            (int)fields.Number(values.Need(key), least, most, $"a whole number from {least} to {most}");
 
         byte[] Octets(ScenarioNode node, int least, int most)
         {

@@ -52,7 +52,7 @@ internal sealed class RecordingWriter
     }
 
     /// <summary>Whole blocks of whole steps.</summary>
-    public ReadOnlySpan<byte> Ready => _ready.WrittenSpan;
+    public ReadOnlyMemory<byte> Ready => _ready.WrittenMemory;
 
     /// <summary>Forgets what is ready.</summary>
     public void Clear() => _ready.ResetWrittenCount();
