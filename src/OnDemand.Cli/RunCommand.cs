@@ -61,7 +61,6 @@ internal static class RunCommand
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
-        Say($"Running on {settings.Tap}; stop with SIGTERM or Ctrl-C.");
 
         // The control server of this host starts here, with the host, settings.Control and a token of its own:
         // ControlServer.StartAsync(host, settings.Control, cancellationToken).

@@ -129,6 +129,11 @@ internal sealed partial class HostNetwork : IDisposable
         _applied = false;
     }
 
+    /// <summary>Whether a route, by its destination, is one that must be there.</summary>
+    /// <param name="route">The route.</param>
+    /// <returns>Whether it must.</returns>
+    internal bool Wants(Route route) => _plan.RoutesTo(route.LinkIndex, _typedPrefixes).Any(wanted => IsSameRoute(wanted, route));
+
     /// <summary>Closes netlink; takes nothing back.</summary>
     public void Dispose() => _netlink.Dispose();
 

@@ -7,8 +7,10 @@ namespace OnDemand.Linux.Netlink;
 /// <content>Rules.</content>
 internal sealed partial class RouteNetlink
 {
+    /// <summary>RTM_DELRULE.</summary>
+    internal const ushort DeleteRuleType = 33;
+
     private const ushort NewRule = 32;
-    private const ushort DeleteRuleType = 33;
     private const ushort GetRule = 34;
     private const int RuleHeaderLength = 12;
     private const ushort RuleTo = 1;

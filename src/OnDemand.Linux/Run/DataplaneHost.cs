@@ -5,6 +5,7 @@ using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Host;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Tap;
 
@@ -31,6 +32,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     private const int TurnsBetweenLooks = 64;        // under load nobody waits, and changes on the host must be seen all the same
     private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
 
+    // The kernel tells of what an interface loses before it tells that the interface is down.
+    private static readonly Duration RepairDelay = Duration.FromMilliseconds(100);
+
     private readonly DataplaneEngine _engine;
     private readonly IHostNetwork _network;
     private readonly IDataplaneObserver? _observer;
@@ -46,6 +50,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[3];
     private int _turnsSinceLook;
+    private Timestamp _repairAt = Timestamp.Never;
+    private string _disturbed = string.Empty;
+    private bool _tapDown;
     private bool _tapGone;
     private volatile bool _stopping;
 
@@ -78,7 +85,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         _pump = new FramePump(_engine, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
-        _waitsOn[2] = new PollEntry { Descriptor = network.Descriptor, Wanted = Libc.PollIn };
+        _waitsOn[2] = new PollEntry { Descriptor = -1, Wanted = Libc.PollIn };
     }
 
     /// <inheritdoc/>
@@ -114,13 +121,15 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     /// <summary>
     /// The loop, on the calling thread, until <see cref="Stop"/>. Then what is under way is finished, and the host's network is taken back.
     /// </summary>
-    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. Everything is taken back even so.</exception>
+    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. What was done is taken back even so.</exception>
     public void Run()
     {
+        _network.Apply();
+        _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
-            _network.Apply();
             PerformDue(Start);
+            _say($"Running on {_settings.Tap}; stop with SIGTERM or Ctrl-C.");
             while (!_stopping && !_tapGone)
             {
                 bool worked = Turn();
@@ -135,8 +144,8 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         finally
         {
             _commands.Close();
-            _network.TakeBack();
             _observer?.OnStop(_clock.Now);
+            _network.TakeBack();
         }
 
         if (_tapGone)
@@ -172,6 +181,11 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
             _engine.Advance(now);
             Drain(now);
             worked = true;
+        }
+
+        if (_repairAt <= now)
+        {
+            Repair($"Somebody removed {_disturbed}");
         }
 
         _tapGone |= _pump.IsDeviceGone;
@@ -253,48 +267,53 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         }
     }
 
-    private void FollowHost()
+    private void FollowHost(Timestamp now)
     {
-        while (_network.TryTakeChange(out HostChange change))
+        _device.RefreshHardwareAddress();
+        while (_network.TryTakeEvent(out HostEvent happened))
         {
-            switch (change.Kind)
+            switch (happened.Kind)
             {
-                case HostChangeKind.TapGone:
+                case HostEventKind.TapGone:
                     _tapGone = true;
                     break;
-                case HostChangeKind.TapDown:
-                    _say($"The TAP {change.Interface} is down: nothing passes until it is up again.");
+                case HostEventKind.TapDown:
+                    _repairAt = Timestamp.Never;
+                    _tapDown = true;
+                    _say($"The TAP {happened.Name} is down: nothing passes until it is up again.");
                     break;
-                case HostChangeKind.TapUp:
-                    Restore(change);
+                case HostEventKind.TapUp:
+                    _tapDown = false;
+                    Repair($"The TAP {happened.Name} is up again");
                     break;
-                case HostChangeKind.TapMtu:
-                    _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {change.Interface} is {change.Mtu} now."));
+                case HostEventKind.TapMtuChanged:
+                    _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {happened.Name} is {happened.Mtu} now."));
                     break;
-                case HostChangeKind.TapAddress:
-                    _device.RefreshHardwareAddress();
+                case HostEventKind.UplinkDown:
+                    _say($"The uplink {happened.Name} is gone or down; flows wait for it.");
                     break;
-                case HostChangeKind.UplinkDown:
-                    _say($"The uplink {change.Interface} is gone or down; flows wait for it.");
+                case HostEventKind.UplinkUp:
+                    _say($"The uplink {happened.Name} is up.");
                     break;
                 default:
-                    _say($"The uplink {change.Interface} is up.");
+                    _disturbed = happened.Name;
+                    _repairAt = _tapDown ? Timestamp.Never : now.Add(RepairDelay);
                     break;
             }
         }
     }
 
-    // The kernel forgot the addresses and routes of the interface when it went down.
-    private void Restore(in HostChange change)
+    private void Repair(string what)
     {
+        _repairAt = Timestamp.Never;
         try
         {
             _network.Apply();
-            _say($"The TAP {change.Interface} is up again, with its addresses and routes.");
+            _say($"{what}; addresses, rules and routes are as they must be.");
         }
         catch (HostException problem)
         {
-            _say($"The TAP {change.Interface} is up again, but {problem.Message}");
+            _say($"{what}, but its network cannot be put right: {problem.Message}");
         }
     }
 
@@ -303,6 +322,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         _turnsSinceLook = 0;
         Timestamp engine = _engine.NextDeadline;
         Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
+        next = _repairAt < next ? _repairAt : next;
         TimeSpec timeout = default;
         if (next != Timestamp.Never && !onlyLook)
         {
@@ -324,7 +344,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
 
         if (_waitsOn[2].Found != 0)
         {
-            FollowHost();
+            FollowHost(_clock.Now);
         }
     }
 

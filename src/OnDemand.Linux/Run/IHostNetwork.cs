@@ -1,42 +1,12 @@
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Host;
 
 namespace OnDemand.Linux.Run;
-
-/// <summary>What changed on the host.</summary>
-internal enum HostChangeKind : byte
-{
-    /// <summary>The TAP was deleted.</summary>
-    TapGone,
-
-    /// <summary>The TAP was set down; the kernel has thrown its addresses and routes away.</summary>
-    TapDown,
-
-    /// <summary>The TAP is up again.</summary>
-    TapUp,
-
-    /// <summary>The TAP has another MTU.</summary>
-    TapMtu,
-
-    /// <summary>The TAP has another hardware address.</summary>
-    TapAddress,
-
-    /// <summary>An uplink is gone or down.</summary>
-    UplinkDown,
-
-    /// <summary>An uplink is there and up.</summary>
-    UplinkUp,
-}
-
-/// <summary>A change on the host.</summary>
-/// <param name="Kind">What.</param>
-/// <param name="Interface">Of which interface.</param>
-/// <param name="Mtu">The interface's MTU now.</param>
-internal readonly record struct HostChange(HostChangeKind Kind, string Interface, int Mtu = 0);
 
 /// <summary>The host's network around the TAP, as the loop needs it. Only for the engine's thread.</summary>
 internal interface IHostNetwork
 {
-    /// <summary>Readable when something may have changed; -1 if nobody watches.</summary>
+    /// <summary>Readable when something may have happened, once applied; -1 if nobody watches.</summary>
     int Descriptor { get; }
 
     /// <summary>Whether any uplink is there and up, or none was named.</summary>
@@ -58,8 +28,8 @@ internal interface IHostNetwork
     /// <param name="prefix">The prefix.</param>
     void RemovePrefixRoute(IpPrefix prefix);
 
-    /// <summary>Takes the next change.</summary>
-    /// <param name="change">The change.</param>
-    /// <returns>Whether there was one.</returns>
-    bool TryTakeChange(out HostChange change);
+    /// <summary>Takes what happened next.</summary>
+    /// <param name="happened">What.</param>
+    /// <returns>Whether there was anything.</returns>
+    bool TryTakeEvent(out HostEvent happened);
 }

@@ -11,6 +11,7 @@ namespace OnDemand.Linux.Run;
 internal sealed class InstanceLock : IDisposable
 {
     private const uint OnlyOwner = 0x180;            // 0600
+    private const int OwnerLength = 12;
 
     private readonly FileDescriptor _file;
 
@@ -46,11 +47,11 @@ internal sealed class InstanceLock : IDisposable
             if (Libc.Lock(file.Number, Libc.LockExclusive | Libc.LockNonBlocking) < 0)
             {
                 throw new HostException(
-                    $"Another ondemand{Owner(path)} runs already for {tap} with the control socket {socketPath}: stop it, or choose another "
+                    $"Another ondemand{Owner(file)} runs already for {tap} with the control socket {socketPath}: stop it, or choose another "
                     + "'tap' and 'control' under 'host'.");
             }
 
-            byte[] owner = Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture).PadRight(10) + "\n");
+            byte[] owner = Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture).PadRight(OwnerLength - 1) + "\n");
             _ = Libc.Write(file.Number, owner, owner.Length);
             return new InstanceLock(file);
         }
@@ -76,19 +77,12 @@ internal sealed class InstanceLock : IDisposable
         }
     }
 
-    private static string Owner(string path)
+    // Read through the descriptor that is open already: the runtime would want a lock of its own.
+    private static string Owner(FileDescriptor file)
     {
-        try
-        {
-            // Shared in every way, for the runtime takes a lock of its own on files opened otherwise.
-            using var reader = new StreamReader(new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite | FileShare.Delete));
-            string text = reader.ReadToEnd().Trim();
-            return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process)
-                ? string.Create(CultureInfo.InvariantCulture, $" (process {process})") : string.Empty;
-        }
-        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
-        {
-            return string.Empty;
-        }
+        Span<byte> octets = stackalloc byte[OwnerLength];
+        nint length = Libc.Read(file.Number, octets, octets.Length);
+        return length > 0 && int.TryParse(Encoding.ASCII.GetString(octets[..(int)length]).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+            ? string.Create(CultureInfo.InvariantCulture, $" (process {process})") : string.Empty;
     }
 }

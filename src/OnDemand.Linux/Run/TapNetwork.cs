@@ -12,12 +12,13 @@ namespace OnDemand.Linux.Run;
 internal sealed class TapNetwork(HostPlan plan, string? notesPath) : IHostNetwork, IDisposable
 {
     private readonly HostNetwork _network = new(plan, notesPath);
+    private HostWatch? _watch;
 
     /// <inheritdoc/>
-    public int Descriptor => -1;
+    public int Descriptor => _watch?.Descriptor ?? -1;
 
     /// <inheritdoc/>
-    public bool UplinkUp => true;
+    public bool UplinkUp => _watch?.UplinkUp ?? false;
 
     /// <summary>The plan for a configuration.</summary>
     /// <param name="scenario">The scenario.</param>
@@ -41,6 +42,7 @@ internal sealed class TapNetwork(HostPlan plan, string? notesPath) : IHostNetwor
         try
         {
             _network.Apply();
+            _watch ??= new HostWatch(_network);
         }
         catch (LinuxException problem)
         {
@@ -58,12 +60,16 @@ internal sealed class TapNetwork(HostPlan plan, string? notesPath) : IHostNetwor
     public void RemovePrefixRoute(IpPrefix prefix) => _network.RemovePrefixRoute(prefix);
 
     /// <inheritdoc/>
-    public bool TryTakeChange(out HostChange change)
+    public bool TryTakeEvent(out HostEvent happened)
     {
-        change = default;
-        return false;
+        happened = default;
+        return _watch is not null && _watch.TryTake(out happened);
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _network.Dispose();
+    public void Dispose()
+    {
+        _watch?.Dispose();
+        _network.Dispose();
+    }
 }

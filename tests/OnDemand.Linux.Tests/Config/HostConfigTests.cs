@@ -76,7 +76,7 @@ public sealed class HostConfigTests
     [InlineData("host: {tab: od0}", "host.yaml:2:8: found the unknown key in a host 'tab', expected 'tap'")]
     [InlineData("host: {tap: far-too-long-a-name}", "host.yaml:2:13: found 'far-too-long-a-name', expected the name of an interface")]
     [InlineData("host: {mtu: 1000}", "expected a whole number from 1280 to 65521")]
-    [InlineData("host: {neighbors: on}", "expected 'off', the nearest of off, answer")]
+    [InlineData("host: {neighbors: answers}", "expected 'answer', the nearest of off, answer")]
     [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 2 to 32765")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]

@@ -18,7 +18,6 @@ public sealed class DataplaneHostTests
     public void Timed_events_of_the_configuration_move_the_host_and_routes_follow()
     {
         using var rig = new HostRig();
-        rig.Settle();
         Assert.Equal(["add 2001:db8:a1::/64"], rig.Network.Told);
 
         rig.Time.Pass(TimeSpan.FromSeconds(10));
@@ -114,7 +113,7 @@ public sealed class DataplaneHostTests
         await Task.Run(rig.Host.Run, Cancellation);
 
         Assert.Single(rig.Tap.Written);
-        Assert.Equal(["apply", "add 2001:db8:a1::/64", "take back"], rig.Network.Told);
+        Assert.Equal(["add 2001:db8:a1::/64", "apply", "take back"], rig.Network.Told);
         await Assert.ThrowsAsync<InvalidOperationException>(() => rig.Host.RunAsync(_ => 0, Cancellation));
     }
 
@@ -148,9 +147,7 @@ public sealed class DataplaneHostTests
     [Fact]
     public void A_prefix_that_cannot_be_routed_is_said_and_the_run_goes_on()
     {
-        using var rig = new HostRig();
-        rig.Network.RefusesRoutes = true;
-        rig.Settle();
+        using var rig = new HostRig(refusesRoutes: true);
 
         Assert.Equal(
             "2001:db8:a1::/64 has no route into od0, so nothing will come back to it: No route today.", Assert.Single(rig.Said));

@@ -23,10 +23,12 @@ internal sealed class HostRig : IDisposable
         policy: {default: nonpersistent}
         """;
 
-    public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null)
+    public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false)
     {
+        Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
         Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, Time);
+        Settle();                                    // what the configuration does at the start
     }
 
     public MemoryTap Tap { get; } = new();

@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Host;
 using OnDemand.Linux.Run;
 
 namespace OnDemand.Linux.Tests.Run;
@@ -8,7 +9,7 @@ internal sealed class QuietNetwork : IHostNetwork
 {
     public List<string> Told { get; } = [];
 
-    public Queue<HostChange> Changes { get; } = new();
+    public Queue<HostEvent> Events { get; } = new();
 
     public int Descriptor { get; init; } = -1;
 
@@ -32,5 +33,5 @@ internal sealed class QuietNetwork : IHostNetwork
 
     public void RemovePrefixRoute(IpPrefix prefix) => Told.Add($"remove {prefix}");
 
-    public bool TryTakeChange(out HostChange change) => Changes.TryDequeue(out change);
+    public bool TryTakeEvent(out HostEvent happened) => Events.TryDequeue(out happened);
 }
