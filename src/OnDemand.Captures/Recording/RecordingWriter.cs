@@ -20,6 +20,7 @@ internal sealed class RecordingWriter
 
     private readonly ArrayBufferWriter<byte> _ready = new(1 << 16);
     private readonly ArrayBufferWriter<byte> _step = new(1 << 16);
+    private readonly List<int> _stepEnds = [];
     private readonly RecordingBlocks _blocks;
     private readonly RecordingWords _words = new();
     private readonly List<EngineEvent> _events = [];
@@ -54,8 +55,15 @@ internal sealed class RecordingWriter
     /// <summary>Whole blocks of whole steps.</summary>
     public ReadOnlyMemory<byte> Ready => _ready.WrittenMemory;
 
+    /// <summary>Where each step ends in what is ready.</summary>
+    public IReadOnlyList<int> StepEnds => _stepEnds;
+
     /// <summary>Forgets what is ready.</summary>
-    public void Clear() => _ready.ResetWrittenCount();
+    public void Clear()
+    {
+        _ready.ResetWrittenCount();
+        _stepEnds.Clear();
+    }
 
     /// <summary>Begins a recording.</summary>
     /// <param name="tap">The TAP's name.</param>
@@ -155,8 +163,12 @@ internal sealed class RecordingWriter
     public void EndStep()
     {
         WriteUnder();
-        _ready.Write(_step.WrittenSpan);
-        _step.ResetWrittenCount();
+        if (_step.WrittenCount > 0)
+        {
+            _ready.Write(_step.WrittenSpan);
+            _stepEnds.Add(_ready.WrittenCount);
+            _step.ResetWrittenCount();
+        }
     }
 
     /// <summary>Forgets the step under way.</summary>

@@ -1,3 +1,4 @@
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
@@ -7,11 +8,11 @@ using OnDemand.Linux.Control;
 namespace OnDemand.Linux.Run;
 
 /// <summary>Every move of the host, by command or by configuration, goes through here. Only for the engine's thread.</summary>
-/// <param name="engine">The engine.</param>
+/// <param name="engine">The way to the engine.</param>
 /// <param name="network">The host's network.</param>
 /// <param name="start">When the run began.</param>
 /// <param name="observer">Watches; null for nobody.</param>
-internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork network, Timestamp start, IDataplaneObserver? observer)
+internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network, Timestamp start, IDataplaneObserver? observer)
     : IAttachmentControl
 {
     private readonly Dictionary<string, ulong> _numbers = new(StringComparer.Ordinal);
@@ -38,6 +39,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
             _numbers.Add(name, number);
         }
 
+        engine.Settle();                             // of a step before in the same command
         observer?.OnNetworkEvent(new AttachEvent(At(now), default, name, prefixes.ToArray(), window), now);
         engine.Attach(number, prefixes, window, now);
         Current = name;
@@ -48,6 +50,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <inheritdoc/>
     public void Detach(Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new DetachEvent(At(now), default), now);
         engine.Detach(now);
         Current = null;
@@ -57,6 +60,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <inheritdoc/>
     public bool Withdraw(IpPrefix prefix, Duration window, Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new WithdrawEvent(At(now), default, prefix, window), now);
         return engine.Withdraw(prefix, window, now);
     }
@@ -67,6 +71,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <param name="now">The time.</param>
     public void Advertise(ReadOnlySpan<PrefixAdvertisement> prefixes, bool authenticated, Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new AdvertiseEvent(At(now), default, prefixes.ToArray(), authenticated), now);
         engine.Advertise(prefixes, authenticated, now);
     }
