@@ -15,7 +15,8 @@ internal static class ForwardingSettings
         if (!IsOn())
         {
             throw new HostException(
-                "IPv6 forwarding is off: turn it on with 'sysctl -w net.ipv6.conf.all.forwarding=1', or write 'forwarding: set' in the configuration.");
+                "IPv6 forwarding is off: turn it on with 'sysctl -w net.ipv6.conf.all.forwarding=1', "
+                + "or write 'forwarding: set' in the configuration.");
         }
     }
 
@@ -42,7 +43,8 @@ internal static class ForwardingSettings
             }
         }
 
-        List<string> listening = [.. uplinks.Select(name => $"{SettingNote.Directory}{name}/accept_ra").Where(path => TryRead(path) == "1")];
+        IEnumerable<string> uplinkSettings = uplinks.Select(name => $"{SettingNote.Directory}{name}/accept_ra");
+        List<string> listening = [.. uplinkSettings.Where(path => TryRead(path) == "1")];
         notes.Settings.AddRange(listening.Select(path => new SettingNote(path, "1", "2")));
         notes.Save();
         foreach (string path in listening)
@@ -68,7 +70,9 @@ internal static class ForwardingSettings
     }
 
     private static bool IsOn() =>
-        TryRead(All) is string value ? value != "0" : throw new HostException("This kernel has no IPv6, or /proc is not mounted: the dataplane needs both.");
+        TryRead(All) is string value
+            ? value != "0"
+            : throw new HostException("This kernel has no IPv6, or /proc is not mounted: the dataplane needs both.");
 
     private static string? TryRead(string path)
     {

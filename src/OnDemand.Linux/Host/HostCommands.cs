@@ -4,7 +4,8 @@ using OnDemand.Linux.Netlink;
 
 namespace OnDemand.Linux.Host;
 
-/// <summary>Says a plan in commands that can be pasted into a root shell and then give the same state as <see cref="HostNetwork.Apply"/>.</summary>
+/// <summary>Says a plan in commands that can be pasted into a root shell and then give the same state as
+/// <see cref="HostNetwork.Apply"/>.</summary>
 internal static class HostCommands
 {
     private static readonly CultureInfo Plain = CultureInfo.InvariantCulture;

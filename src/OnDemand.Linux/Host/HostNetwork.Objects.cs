@@ -32,19 +32,28 @@ internal sealed partial class HostNetwork
             int link = present[index].LinkIndex;
             string name = _netlink.Links().Find(other => other.Index == link)?.Name ?? Invariant($"interface {link}");
             throw new HostException(
-                $"The {kind} address {address} is already on '{name}': remove it there ('ip addr del {address} dev {name}') or choose another.");
+                $"The {kind} address {address} is already on '{name}': "
+                + $"remove it there ('ip addr del {address} dev {name}') or choose another.");
         }
     }
 
     private void CheckTable(Link tap)
     {
         List<Route> wanted = [.. _plan.RoutesTo(tap.Index, _typedPrefixes)];
+        HashSet<int> others = DataplanesElsewhere();
         foreach (Route route in _netlink.RoutesOf(_plan.Table))
         {
+            if (route.Protocol == HostPlan.Protocol && others.Contains(route.LinkIndex))
+            {
+                throw new HostException(Invariant(
+                    $"Routing table {_plan.Table} is in use by another dataplane: choose another table."));
+            }
+
             if (route.Protocol != HostPlan.Protocol && !wanted.Exists(other => IsSameRoute(route, other)))
             {
                 throw new HostException(Invariant(
-                    $"Routing table {_plan.Table} is in use: it has a route to {Named(route.Destination)} that is not ours; choose another table."));
+                    $"Routing table {_plan.Table} is in use: it has a route to {Named(route.Destination)} that is not ours; ")
+                    + "choose another table.");
             }
         }
     }
@@ -95,7 +104,8 @@ internal sealed partial class HostNetwork
     /// <summary>Before Linux 5.18 addresses have no protocol number. The kernel ignores ours, and what it then tells shows it.</summary>
     private void NoteIfUnmarked(InterfaceAddress address)
     {
-        if (_netlink.Addresses().Exists(other => other.LinkIndex == address.LinkIndex && other.Address == address.Address && other.Protocol == 0))
+        if (_netlink.Addresses().Exists(
+            other => other.LinkIndex == address.LinkIndex && other.Address == address.Address && other.Protocol == 0))
         {
             _notes.Addresses.Add(address.Address);
             _notes.Save();
@@ -144,7 +154,8 @@ internal sealed partial class HostNetwork
         if (!_netlink.RoutesOf(route.Table).Exists(other => IsSameRoute(other, route)))
         {
             throw new HostException(Invariant(
-                $"Cannot {what}: there is another route to it with metric {route.Metric}; remove it ('ip -6 route del {route.Destination} metric {route.Metric}')."));
+                $"Cannot {what}: there is another route to it with metric {route.Metric}; ")
+                + Invariant($"remove it ('ip -6 route del {route.Destination} metric {route.Metric}')."));
         }
     }
 
@@ -157,9 +168,13 @@ internal sealed partial class HostNetwork
 
     private void RemoveRoutes(Link? tap, List<Route> keep)
     {
+        HashSet<int> others = DataplanesElsewhere();
+        bool isOurs(Route route) =>
+            route.LinkIndex == tap?.Index || (route.Table == _plan.Table && !others.Contains(route.LinkIndex));
+
         foreach (Route route in _netlink.Routes(HostPlan.Protocol))
         {
-            if ((route.Table == _plan.Table || (tap is not null && route.LinkIndex == tap.Index)) && !keep.Exists(other => IsSameRoute(other, route)))
+            if (isOurs(route) && !keep.Exists(other => IsSameRoute(other, route)))
             {
                 DeleteRoute(route);
             }
@@ -198,12 +213,22 @@ internal sealed partial class HostNetwork
     /// host marks its rules as we do, but its TAP is there, and its table has a route to it.</summary>
     private Func<RoutingRule, bool> OwnRules()
     {
-        HashSet<uint> tablesInUse = [.. _netlink.Routes(HostPlan.Protocol).Select(route => route.Table)];
+        List<Route> routes = _netlink.Routes(HostPlan.Protocol);
+        HashSet<int> others = DataplanesElsewhere();
+        HashSet<uint> tablesInUse = [.. routes.Select(route => route.Table)];
+        HashSet<uint> tablesOfOthers = [.. routes.Where(route => others.Contains(route.LinkIndex)).Select(route => route.Table)];
         HashSet<string> names = [.. _netlink.Links().Select(link => link.Name)];
-        return rule => rule.Protocol == HostPlan.Protocol && !rule.HasOtherConditions
-            && (rule.Table == _plan.Table || rule.IncomingInterface == _plan.Tap
-                || (rule.Table == Route.MainTable ? !names.Contains(rule.IncomingInterface ?? "lo") : !tablesInUse.Contains(rule.Table)));
+        return rule => rule.Protocol == HostPlan.Protocol && !rule.HasOtherConditions && rule switch
+        {
+            { Table: Route.MainTable } => rule.IncomingInterface == _plan.Tap || !names.Contains(rule.IncomingInterface ?? "lo"),
+            _ when rule.Table == _plan.Table => !tablesOfOthers.Contains(rule.Table),
+            _ => !tablesInUse.Contains(rule.Table),
+        };
     }
+
+    /// <summary>Interfaces that another dataplane may hold: a TAP has a carrier exactly while a program has it open.</summary>
+    private HashSet<int> DataplanesElsewhere() =>
+        [.. _netlink.Links().Where(link => link.IsRunning && link.Name != _plan.Tap).Select(link => link.Index)];
 
     private static bool IsSameRoute(Route one, Route other) => one with { Protocol = other.Protocol } == other;
 

@@ -155,7 +155,8 @@ internal sealed partial class HostNetwork : IDisposable
             ?? throw new HostException($"There is no interface '{_plan.Tap}': it was deleted, or the dataplane that made it has ended.");
         return tap.IsTap
             ? tap
-            : throw new HostException($"The interface '{tap.Name}' is {KindOf(tap)}, not a TAP: choose another name for the dataplane's TAP.");
+            : throw new HostException(
+                $"The interface '{tap.Name}' is {KindOf(tap)}, not a TAP: choose another name for the dataplane's TAP.");
     }
 
     private static string KindOf(Link link) => link.Kind switch
@@ -223,7 +224,8 @@ internal sealed partial class HostNetwork : IDisposable
             Errno.Eperm => $"Cannot {what}: this needs the capability CAP_NET_ADMIN; run as root.",
             Errno.Enodev or Errno.Enxio => $"Cannot {what}: the interface '{_plan.Tap}' is gone.",
             Errno.Enetdown => $"Cannot {what}: the interface '{_plan.Tap}' was set down.",
-            Errno.Eopnotsupp => $"Cannot {what}: this kernel lacks IPv6 policy routing (CONFIG_IPV6_MULTIPLE_TABLES), or IPv6 is off ({error}).",
+            Errno.Eopnotsupp =>
+                $"Cannot {what}: this kernel lacks IPv6 policy routing (CONFIG_IPV6_MULTIPLE_TABLES), or IPv6 is off ({error}).",
             _ => $"Cannot {what}: {error}.",
         });
     }

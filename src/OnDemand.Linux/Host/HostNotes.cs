@@ -100,7 +100,8 @@ internal sealed class HostNotes
                     Addresses.Add(address);
                     break;
                 case ["link", string index, string mtu, string flags]
-                    when int.TryParse(index, Plain, out int number) && int.TryParse(mtu, Plain, out int octets) && uint.TryParse(flags, Plain, out uint bits):
+                    when int.TryParse(index, Plain, out int number) && int.TryParse(mtu, Plain, out int octets)
+                        && uint.TryParse(flags, Plain, out uint bits):
                     Link = new LinkNote(number, octets, bits);
                     break;
             }

@@ -67,7 +67,8 @@ internal sealed record HostPlan
     public IReadOnlyList<IpPrefix> TypedPrefixes { get; init; } = [];
 
     /// <summary>The internal addresses that the TAP gets.</summary>
-    public IEnumerable<IpAddress> TapAddresses => Internal.Where(prefix => prefix.IsSingleAddress).Select(prefix => prefix.Address).Distinct();
+    public IEnumerable<IpAddress> TapAddresses =>
+        Internal.Where(prefix => prefix.IsSingleAddress).Select(prefix => prefix.Address).Distinct();
 
     /// <summary>The internal prefixes of others behind this host.</summary>
     public IEnumerable<IpPrefix> PrefixesBehind => Internal.Where(prefix => !prefix.IsSingleAddress).Distinct();
@@ -113,7 +114,8 @@ internal sealed record HostPlan
     {
         if (prefix.Length == 0 || prefix.Address.IsMulticast || prefix.Address.IsLinkLocal || prefix.Address.IsLoopback)
         {
-            throw new HostException($"{prefix} cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.");
+            throw new HostException(
+                $"{prefix} cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.");
         }
     }
 

@@ -11,6 +11,10 @@ internal sealed class FileDescriptor : SafeHandleMinusOneIsInvalid
     {
     }
 
+    // The C library gives an int: its -1 is not the -1 of a wider register.
+    /// <inheritdoc/>
+    public override bool IsInvalid => (int)handle < 0;
+
     /// <summary>Its number. Only for calls that are made while the descriptor is certainly open.</summary>
     public int Number => (int)handle;
 

@@ -4,7 +4,8 @@ using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Linux.Netlink;
 
-/// <summary>One attribute, viewed in place. A value that is too short for what is asked reads as zero, as an absent attribute would.</summary>
+/// <summary>One attribute, viewed in place. A value that is too short for what is asked reads as zero, as an absent attribute
+/// would.</summary>
 /// <param name="type">The type with its flags.</param>
 /// <param name="value">The value.</param>
 internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> value)

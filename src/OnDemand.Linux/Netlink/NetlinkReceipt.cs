@@ -9,6 +9,7 @@ internal enum NetlinkReceipt
     /// <summary>Messages.</summary>
     Messages,
 
-    /// <summary>The kernel had more to say than the socket could hold (ENOBUFS): something was lost, so what is known must be read anew.</summary>
+    /// <summary>The kernel had more to say than the socket could hold (ENOBUFS): something was lost, so what is known
+    /// must be read anew.</summary>
     Overrun,
 }

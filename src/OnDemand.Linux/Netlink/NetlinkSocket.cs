@@ -49,6 +49,20 @@ internal sealed class NetlinkSocket : IDisposable
     /// <summary>Its descriptor, for poll(2); valid until disposal.</summary>
     public int Descriptor => _socket.Number;
 
+    /// <summary>Its port: what the kernel calls it by. Two sockets of a namespace never have the same.</summary>
+    /// <exception cref="LinuxException">The socket failed.</exception>
+    public uint Port
+    {
+        get
+        {
+            Span<byte> address = stackalloc byte[AddressLength];
+            uint length = AddressLength;
+            return Libc.GetSocketName(_socket, address, ref length) == 0
+                ? MemoryMarshal.Read<uint>(address[4..])
+                : throw new LinuxException("getsockname AF_NETLINK", Libc.LastError);
+        }
+    }
+
     /// <summary>Opens a socket.</summary>
     /// <param name="family">What it talks to.</param>
     /// <param name="groups">Multicast groups whose notices it wants.</param>

@@ -64,7 +64,8 @@ internal sealed partial class RouteNetlink
             return false;
         }
 
-        address = new InterfaceAddress(MemoryMarshal.Read<int>(message.Payload[4..]), default, message.Payload[1]) { Flags = message.Payload[2] };
+        int link = MemoryMarshal.Read<int>(message.Payload[4..]);
+        address = new InterfaceAddress(link, default, message.Payload[1]) { Flags = message.Payload[2] };
         bool hasLocal = false;
         foreach (NetlinkAttribute attribute in message.Attributes(AddressHeaderLength))
         {

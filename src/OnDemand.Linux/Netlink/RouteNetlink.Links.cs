@@ -110,7 +110,8 @@ internal sealed partial class RouteNetlink
             return false;
         }
 
-        link = new Link(MemoryMarshal.Read<int>(message.Payload[4..]), string.Empty) { Flags = MemoryMarshal.Read<uint>(message.Payload[8..]) };
+        int index = MemoryMarshal.Read<int>(message.Payload[4..]);
+        link = new Link(index, string.Empty) { Flags = MemoryMarshal.Read<uint>(message.Payload[8..]) };
         foreach (NetlinkAttribute attribute in message.Attributes(LinkHeaderLength))
         {
             link = attribute.Type switch

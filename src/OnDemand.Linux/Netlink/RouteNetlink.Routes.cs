@@ -24,7 +24,8 @@ internal sealed partial class RouteNetlink
     private const ushort RouteTable = 15;
     private const uint ClonedFlag = 0x200;
 
-    /// <summary>All IPv6 routes of all tables; filtered by the kernel, so that a long table costs nothing, where it can (Linux 4.20).</summary>
+    /// <summary>All IPv6 routes of all tables; filtered by the kernel, so that a long table costs little, where it can
+    /// (Linux 4.20).</summary>
     /// <param name="protocol">Only those of this maker; 0 for all.</param>
     /// <returns>The routes.</returns>
     /// <exception cref="LinuxException">The kernel refuses.</exception>

@@ -27,7 +27,8 @@ internal readonly record struct RoutingRule(uint Preference, uint Table)
     /// <summary>Who made it (FRA_PROTOCOL); 0 before Linux 4.17.</summary>
     public byte Protocol { get; init; }
 
-    /// <summary>Whether it has conditions besides those above (mark, user, port, inversion ...). Only rules without are made here.</summary>
+    /// <summary>Whether it has conditions besides those above (mark, user, port, inversion ...). Only rules without them are
+    /// made here.</summary>
     public bool HasOtherConditions { get; init; }
 
     /// <summary>Whether another rule does the same, whoever made it.</summary>

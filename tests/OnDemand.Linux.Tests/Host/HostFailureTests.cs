@@ -8,7 +8,14 @@ namespace OnDemand.Linux.Tests.Host;
 /// <summary>What stands in the way is told in one sentence, and nothing is left half done.</summary>
 public sealed class HostFailureTests
 {
-    private static readonly HostPlan Plan = new() { Tap = "od0", Internal = [IpPrefix.Parse("fd00:a::2/128")], Forwarding = ForwardingMode.Set };
+    private const string BadName = "cannot name an interface: take 1 to 15 letters, digits, dots, hyphens and underscores.";
+
+    private static readonly HostPlan Plan = new()
+    {
+        Tap = "od0",
+        Internal = [IpPrefix.Parse("fd00:a::2/128")],
+        Forwarding = ForwardingMode.Set,
+    };
 
     [Fact]
     public void No_tap() => Fails(
@@ -28,7 +35,8 @@ public sealed class HostFailureTests
     public void Forwarding_is_off() => Fails(
         "true",
         Plan with { Forwarding = ForwardingMode.Check },
-        "IPv6 forwarding is off: turn it on with 'sysctl -w net.ipv6.conf.all.forwarding=1', or write 'forwarding: set' in the configuration.");
+        "IPv6 forwarding is off: turn it on with 'sysctl -w net.ipv6.conf.all.forwarding=1', "
+        + "or write 'forwarding: set' in the configuration.");
 
     [Fact]
     public void The_internal_address_is_on_another_link() => Fails(
@@ -53,6 +61,22 @@ public sealed class HostFailureTests
         "ip -6 route add 2001:db8:77::/64 dev lo table 8653",
         Plan,
         "Routing table 8653 is in use: it has a route to 2001:db8:77::/64 that is not ours; choose another table.");
+
+    [Fact]
+    public void A_running_dataplane_has_the_table_and_keeps_it_even_when_all_of_ours_is_taken_back()
+    {
+        // Loopback is up as the TAP of a running dataplane is: with a carrier.
+        using NetworkNamespace space = Space(
+            "ip -6 route add default dev lo proto 86 table 8653 metric 7; ip -6 rule add pref 100 iif lo lookup 8653 protocol 86");
+        string before = IpState.Of(space);
+        using HostNetwork network = space.Run(() => new HostNetwork(Plan));
+
+        HostException exception = Assert.Throws<HostException>(() => space.Run(network.Apply));
+        space.Run(network.TakeBack);
+
+        Assert.Equal("Routing table 8653 is in use by another dataplane: choose another table.", exception.Message);
+        Assert.Equal(before, IpState.Of(space));
+    }
 
     [Fact]
     public void The_rule_preference_is_in_use() => Fails(
@@ -143,12 +167,14 @@ public sealed class HostFailureTests
     }
 
     [Theory]
-    [InlineData("", 1500, 8653u, 100u, "fd00::1", "'' cannot name an interface: take 1 to 15 letters, digits, dots, hyphens and underscores.")]
-    [InlineData("od0;reboot", 1500, 8653u, 100u, "fd00::1", "'od0;reboot' cannot name an interface: take 1 to 15 letters, digits, dots, hyphens and underscores.")]
-    [InlineData("od0", 1279, 8653u, 100u, "fd00::1", "The TAP's MTU 1279 is out of range: IPv6 needs 1280, and a TAP carries at most 65521.")]
+    [InlineData("", 1500, 8653u, 100u, "fd00::1", "'' " + BadName)]
+    [InlineData("od0;reboot", 1500, 8653u, 100u, "fd00::1", "'od0;reboot' " + BadName)]
+    [InlineData("od0", 1279, 8653u, 100u, "fd00::1",
+        "The TAP's MTU 1279 is out of range: IPv6 needs 1280, and a TAP carries at most 65521.")]
     [InlineData("od0", 1500, 254u, 100u, "fd00::1", "Routing table 254 belongs to the kernel: choose another, as 8653.")]
     [InlineData("od0", 1500, 8653u, 32766u, "fd00::1", "Rule preference 32766 is out of range: choose one from 2 to 32765.")]
-    [InlineData("od0", 1500, 8653u, 100u, "::/0", "::/0 cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.")]
+    [InlineData("od0", 1500, 8653u, 100u, "::/0",
+        "::/0 cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.")]
     public void A_plan_out_of_range_is_refused_before_anything_is_opened(
         string tap, int mtu, uint table, uint preference, string prefix, string sentence)
     {

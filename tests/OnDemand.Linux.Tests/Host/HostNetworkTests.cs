@@ -39,7 +39,11 @@ public sealed class HostNetworkTests
         Assert.Equal("2001:db8:a::/64 dev od0 metric 64", Line(space, "ip -6 route show proto 86 table main 2001:db8:a::/64"));
         Assert.Equal("fd00:b::/64 dev od0 metric 4096", Line(space, "ip -6 route show proto 86 table main fd00:b::/64"));
         Assert.Equal(
-            ["99: from all iif od0 lookup main proto 86", "100: from all iif lo lookup 8653 proto 86", "100: from fd00:b::/64 lookup 8653 proto 86"],
+            [
+                "99: from all iif od0 lookup main proto 86",
+                "100: from all iif lo lookup 8653 proto 86",
+                "100: from fd00:b::/64 lookup 8653 proto 86",
+            ],
             space.Shell("ip -6 rule").Split('\n').Where(line => line.Contains("proto 86")).Select(line => line.Trim().Replace('\t', ' ')));
         Assert.Equal("1", space.Shell("sysctl -n net.ipv6.conf.all.forwarding").Trim());
         Assert.Equal("2", space.Shell("sysctl -n net/ipv6/conf/up0.1/accept_ra").Trim());
@@ -229,7 +233,8 @@ public sealed class HostNetworkTests
     public void Objects_of_others_that_are_as_wanted_stay_when_ours_are_taken_back()
     {
         using NetworkNamespace space = Space();
-        space.Shell("ip link set dev od0 up; ip -6 addr add fd00:a::2/128 dev od0 nodad; ip -6 route add 2001:db8:a::/64 dev od0 metric 64; "
+        space.Shell("ip link set dev od0 up; ip -6 addr add fd00:a::2/128 dev od0 nodad; "
+            + "ip -6 route add 2001:db8:a::/64 dev od0 metric 64; "
             + "ip -6 rule add pref 100 iif lo lookup 8653");
         using HostNetwork network = Open(space);
 
@@ -288,7 +293,8 @@ public sealed class HostNetworkTests
         var space = new NetworkNamespace();
 
         // The kernel tells of a carrier up to a second later; what comes with it must not come between two looks.
-        space.Shell("ip link set dev lo up; ip link add name up0.1 type veth peer name peer0; ip link set dev peer0 up; ip link set dev up0.1 up; "
+        space.Shell("ip link set dev lo up; ip link add name up0.1 type veth peer name peer0; "
+            + "ip link set dev peer0 up; ip link set dev up0.1 up; "
             + "until [ $(ip -o link | grep -c 'state UP') = 2 ]; do sleep 0.05; done; "
             + "ip -6 addr add 2001:db8:5::1/64 dev up0.1 nodad");
         if (withTap)

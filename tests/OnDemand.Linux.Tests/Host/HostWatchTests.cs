@@ -93,7 +93,8 @@ public sealed class HostWatchTests
     [Fact]
     public void After_more_notices_than_the_socket_holds_the_state_is_read_anew() => Watch((network, watch) =>
     {
-        NetworkNamespace.ShellHere("i=0; { while [ $i -lt 40000 ]; do echo route add 2001:db8:c::$(printf %x $i)/128 dev up0; i=$((i+1)); done; } | ip -6 -batch -");
+        NetworkNamespace.ShellHere(
+            "seq 10000 49999 | sed -E 's,(.)(.*),route add 2001:db8:c::\\1:\\2/128 dev up0,' | ip -6 -batch -");
         NetworkNamespace.ShellHere("ip link set dev peer0 down; ip -6 route del 2001:db8:a::/64");
 
         Assert.Equal("something that was not told", Next(watch, HostEventKind.Disturbed).Name);
@@ -105,7 +106,8 @@ public sealed class HostWatchTests
         using var space = new NetworkNamespace();
         space.Run(() =>
         {
-            NetworkNamespace.ShellHere("ip link set dev lo up; ip tuntap add dev od0 mode tap; ip link add name up0 type veth peer name peer0; "
+            NetworkNamespace.ShellHere("ip link set dev lo up; ip tuntap add dev od0 mode tap; "
+                + "ip link add name up0 type veth peer name peer0; "
                 + "ip link set dev peer0 up; ip link set dev up0 up");
             using var network = new HostNetwork(Plan);
             network.Apply();
@@ -114,7 +116,8 @@ public sealed class HostWatchTests
         });
     }
 
-    /// <summary>The next event of a kind. Most are there when the command has ended; a carrier's change takes the kernel up to a second.</summary>
+    /// <summary>The next event of a kind. Most are there when the command has ended; a carrier's change takes the kernel up to a
+    /// second.</summary>
     private static HostEvent Next(HostWatch watch, HostEventKind kind)
     {
         var clock = Stopwatch.StartNew();

@@ -112,7 +112,7 @@ public sealed class LiveHostTests
         Assert.Equal(4, noForwarding.Wait());
         Assert.Contains("forwarding", Assert.Single(noForwarding.Said.Split('\n')), StringComparison.Ordinal);
 
-        lab.Host("ip link add od0 type dummy");
+        lab.Host("ip link add od0 type veth peer name od1");
         LabProgram noTap = lab.StartRun(Config + lab.HostMap());
         Assert.Equal(4, noTap.Wait());
         Assert.Contains("The interface od0 is there and is no TAP with one queue", Assert.Single(noTap.Said.Split('\n')), StringComparison.Ordinal);

@@ -104,14 +104,13 @@ public sealed class LiveTrafficTests
     {
         using var lab = new RoutedLab();
         lab.Run(Fixed + lab.HostMap());
-        lab.Host("ip link set dev wire mtu 1300");
-        lab.AtServer("ip link set dev wire mtu 1300");
+        lab.Host("ip link set dev wire mtu 1300");   // the server does not know, so it lets the host send more
         lab.Start(lab.ServerName, "iperf3", "-s", "--forceflush").WaitFor("Server listening");
 
         lab.Host($"iperf3 -6 -c {RoutedLab.Server} -n 2M");
 
         Assert.Contains("mtu 1300", lab.Host($"ip -6 route get {RoutedLab.Server} from fd00:a::2"), StringComparison.Ordinal);
-        Assert.Contains("mtu=1300", lab.Host($"ping -c 3 -i 0.2 -M do -s 1400 {RoutedLab.Server} 2>&1 || true"), StringComparison.Ordinal);
+        Assert.Matches("mtu[:=] ?1300", lab.Host($"ping -c 3 -i 0.2 -M do -s 1400 {RoutedLab.Server} 2>&1 || true"));
     }
 
     private static string Shark(RoutedLab lab, string capture, string filter, string field) => lab.AtServer(string.Create(

@@ -81,7 +81,11 @@ internal sealed class RoutedLab : IDisposable
     }
 
     /// <summary>Everything in the host's namespace that a dataplane may have made.</summary>
-    public string State() => Host("ip -6 rule; ip -6 route show table all; ip -6 addr; ip link; cat /proc/sys/net/ipv6/conf/all/forwarding");
+    public string State() => Host("""
+        {
+          ip -6 rule; ip -6 route show table all; ip -6 -o addr; ip -o link; cat /proc/sys/net/ipv6/conf/all/forwarding
+        } | grep -v fe80                              # which come by themselves, a little later
+        """);
 
     public void Dispose()
     {
