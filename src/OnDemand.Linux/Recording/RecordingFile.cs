@@ -27,11 +27,17 @@ internal sealed class RecordingFile : IDisposable
         _limit = limit;
         try
         {
-            _file = new FileStream(path, new FileStreamOptions
+            var create = new FileStreamOptions { Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0 };
+            if (!OperatingSystem.IsWindows())
             {
-                Mode = FileMode.Create, Access = FileAccess.Write, Share = FileShare.Read, BufferSize = 0, UnixCreateMode = OnlyOwner,
-            });
-            File.SetUnixFileMode(_file.SafeFileHandle, OnlyOwner);
+                create.UnixCreateMode = OnlyOwner;
+            }
+
+            _file = new FileStream(path, create);
+            if (!OperatingSystem.IsWindows())
+            {
+                File.SetUnixFileMode(_file.SafeFileHandle, OnlyOwner);   // of a file that was there
+            }
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
