@@ -39,12 +39,11 @@ internal sealed class RecordingComparison
     }
 
     /// <summary>Compares a step, of which both sides are there.</summary>
-    /// <param name="isCut">Whether the recording may lack the end of the step.</param>
-    public void Compare(bool isCut = false)
+    public void Compare()
     {
         ReadOnlySpan<byte> expected = _expected.WrittenSpan;
         ReadOnlySpan<byte> made = _made.WrittenSpan;
-        while (Difference is null && !(expected.IsEmpty && (made.IsEmpty || isCut)))
+        while (Difference is null && !(expected.IsEmpty && made.IsEmpty))
         {
             ReadOnlySpan<byte> old = First(expected);
             ReadOnlySpan<byte> now = First(made);

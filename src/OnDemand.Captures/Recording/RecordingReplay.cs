@@ -91,11 +91,10 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
         _comparison.Expect(record.Octets);
     }
 
-    /// <summary>The recording is over.</summary>
-    /// <param name="isCut">Whether it is damaged, so that the end of its last step may be missing.</param>
-    public void Finish(bool isCut)
+    /// <summary>The recording is over. Unless it has its end, its last step may be cut, and is done but not compared.</summary>
+    public void Finish()
     {
-        Perform(isCut || !HasEnded);
+        Perform(isLast: true);
         Counts.Verified = _comparison.Compared;
         if (_comparison.Difference is { } difference)
         {
@@ -227,7 +226,7 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
 
     private void BeginStep(in CaptureRecord record)
     {
-        Perform(isCut: false);
+        Perform(isLast: false);
         if (HasEnded)
         {
             throw Wrong("comes after the recording's end");
@@ -243,31 +242,35 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
         _hasSteps = true;
     }
 
-    private void Perform(bool isCut)
+    private void Perform(bool isLast)
     {
-        if (_step.IsThere)
+        if (!_step.IsThere)
         {
-            if (_engine is null)
-            {
-                Begin();
-            }
-            else if (_step.Count > 0)
-            {
-                PerformBatch();
-            }
-            else
-            {
-                PerformControl();
-            }
-
-            _drive!.Settle();
-            _writer!.EndStep();
-            _comparison.Make(_writer.Ready.Span[_told..]);
-            _told = _writer.Ready.Length;
+            return;
         }
 
-        _comparison.Compare(isCut);
+        if (_engine is null)
+        {
+            Begin();
+        }
+        else if (_step.Count > 0)
+        {
+            PerformBatch();
+        }
+        else
+        {
+            PerformControl();
+        }
+
+        _drive!.Settle();
+        _writer!.EndStep();
+        _comparison.Make(_writer.Ready.Span[_told..]);
+        _told = _writer.Ready.Length;
         _step.Clear();
+        if (!isLast || HasEnded)
+        {
+            _comparison.Compare();
+        }
     }
 
     private void Begin()

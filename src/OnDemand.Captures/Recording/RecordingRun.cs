@@ -68,7 +68,7 @@ public static class RecordingRun
                     }
                 }
 
-                replay.Finish(isCut: reader.Damage is not null);
+                replay.Finish();
                 output = await WriteAsync(replay, output, options, create, cancellationToken).ConfigureAwait(false);
                 output ??= create(options.Output);   // damaged before its first step: an empty output says so
             }
