@@ -4,6 +4,7 @@ using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Linux;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
 
 namespace OnDemand.Cli;
@@ -21,6 +22,9 @@ internal delegate Task<int> ReplayRunner(ReplayOptions options, CommandStreams s
 /// </summary>
 internal static class CommandLine
 {
+    // After SIGINT or SIGTERM: routes and namespaces are taken back before the process ends.
+    private static readonly TimeSpan CleanUpTime = TimeSpan.FromSeconds(20);
+
     private const string Mistake = "A mistake in this program, please report it";
 
     /// <summary>The program's version, as <c>--version</c> says it.</summary>
@@ -61,7 +65,13 @@ internal static class CommandLine
         }
 
         using TextWriter text = streams.OpenText();
-        var invocation = new InvocationConfiguration { Output = text, Error = streams.Error, EnableDefaultExceptionHandler = false };
+        var invocation = new InvocationConfiguration
+        {
+            Output = text,
+            Error = streams.Error,
+            EnableDefaultExceptionHandler = false,
+            ProcessTerminationTimeout = CleanUpTime,
+        };
         return await parsed.InvokeAsync(invocation).ConfigureAwait(false);
     }
 
@@ -70,11 +80,26 @@ internal static class CommandLine
         var root = new RootCommand(
             "On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
         root.Subcommands.Add(InspectCommand.Create(streams));
-        root.Subcommands.Add(RunCommand.Create(streams));
         if (replay is not null)
         {
             root.Subcommands.Add(ReplayCommand.Create(streams, replay));
+            root.Subcommands.Add(DemoCommand.Create(streams, replay));
+            foreach (Command program in DemoCommand.CreatePrograms(streams))
+            {
+                root.Subcommands.Add(program);
+            }
         }
+
+        root.Subcommands.Add(RunCommand.Create(streams));
+        root.Subcommands.Add(LabCommand.Create(streams));
+        root.Subcommands.Add(AttachCommand.Create(streams));
+        root.Subcommands.Add(WithdrawCommand.Create(streams));
+        root.Subcommands.Add(DetachCommand.Create(streams));
+        root.Subcommands.Add(StatusCommand.Create(streams));
+        root.Subcommands.Add(FlowsCommand.Create(streams));
+        root.Subcommands.Add(PrefixesCommand.Create(streams));
+        root.Subcommands.Add(CountersCommand.Create(streams));
+        root.Subcommands.Add(TopCommand.Create(streams));
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
@@ -103,9 +128,11 @@ internal static class CommandLine
     {
         (sentence, status) = problem switch
         {
-            UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             HostException => (problem.Message, ExitStatus.Host),
+            NoAnswerException => (problem.Message, ExitStatus.NoAnswer),
+            ControlException refused => (problem.Message, ControlAccess.StatusOf(refused)),
             LinuxException => (OneSentence(problem.Message), ExitStatus.Host),
+            UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),

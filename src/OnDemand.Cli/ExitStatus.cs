@@ -15,8 +15,11 @@ internal static class ExitStatus
     /// <summary>The input capture is damaged; everything before the damage was done.</summary>
     public const int DamagedInput = 3;
 
-    /// <summary>The host cannot do it, or no more; what was begun is taken back.</summary>
+    /// <summary>The host cannot do it: a right, a device or an address is missing or taken.</summary>
     public const int Host = 4;
+
+    /// <summary>No dataplane answers on the control socket.</summary>
+    public const int NoAnswer = 5;
 
     /// <summary>A mistake of the program itself (EX_SOFTWARE of sysexits.h).</summary>
     public const int Internal = 70;
@@ -32,7 +35,8 @@ internal static class ExitStatus
           1  done, but verification failed
           2  wrong usage, scenario or file name; nothing was done
           3  the input capture is damaged; everything before the damage was done
-          4  this host cannot do it; what was begun is taken back
+          4  the host cannot do it
+          5  no dataplane answers on the control socket
 
         """;
 }

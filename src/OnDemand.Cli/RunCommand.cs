@@ -3,9 +3,11 @@ using System.Runtime.InteropServices;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Cli;
@@ -20,7 +22,9 @@ internal static class RunCommand
     {
         var config = new Option<string>("--config")
         {
-            HelpName = "HOST.yaml", Required = true, Description = "The configuration: a scenario with a map 'host'.",
+            HelpName = "HOST.yaml",
+            Required = true,
+            Description = "The configuration: a scenario with a map 'host'.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var record = new Option<string?>("--record") { HelpName = "REC.pcapng", Description = "Record both sides; 'ondemand replay REC.pcapng --output X' replays it." };
@@ -63,14 +67,42 @@ internal static class RunCommand
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
-        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, recorder);
+        string stateFile = StateKeeper.FileIn(settings.State);
+        SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
+        var keeper = new StateKeeper(stateFile, Say);
+        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, recorder, keeper: keeper, saved: saved);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        keeper.Start(host);
+        await using var keeping = keeper.ConfigureAwait(false);
+        if (saved.DamagedLines is [int line, ..])
+        {
+            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
+                + "used.");
+        }
 
-        // The control server of this host starts here, with the host, settings.Control and a token of its own:
-        // ControlServer.StartAsync(host, settings.Control, cancellationToken).
-        await Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default).ConfigureAwait(false);
+        if (saved.HasNetwork)
+        {
+            Say($"Going on where the last run stopped: {host.Restored}.");
+        }
+
+        Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        try
+        {
+            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken).ConfigureAwait(false);
+            await using (server.ConfigureAwait(false))
+            {
+                await loop.ConfigureAwait(false);
+            }
+        }
+        finally
+        {
+            // What ended the loop is the reason, whatever became of the server because of it.
+            host.Stop();
+            await loop.ConfigureAwait(false);
+        }
+
         return ExitStatus.Done;
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");

@@ -9,7 +9,7 @@ public enum VerdictKind : byte
     /// <summary>Forget it: the engine has answered the sender; the answer is among the outputs.</summary>
     Reply,
 
-    /// <summary>Forget it for now: the engine keeps a copy and gives it back among the outputs, or drops and counts it.</summary>
+    /// <summary>Do not send it: the engine keeps a copy, and gives that out among the outputs later or drops and counts it.</summary>
     Hold,
 
     /// <summary>Forget it; <see cref="Verdict.Drop"/> says why.</summary>

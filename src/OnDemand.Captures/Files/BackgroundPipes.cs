@@ -3,12 +3,12 @@ using System.IO.Pipelines;
 namespace OnDemand.Captures.Files;
 
 /// <summary>
-/// Pipes whose other end is a stream that a task of its own reads or writes, so that the system's copying of one part of a file overlaps
-/// with the work on another. A bounded number of octets is under way at a time.
+/// Pipes whose other end is a stream that a thread of its own reads, so that waiting for one part of it overlaps with the work on another.
+/// A bounded number of octets is under way at a time. See also <see cref="WriteBehind"/>.
 /// </summary>
 internal static class BackgroundPipes
 {
-    /// <summary>Octets that are read or written at a time.</summary>
+    /// <summary>Octets that are read at a time.</summary>
     public const int PartLength = 1 << 20;
 
     private const int PartsUnderWay = 4;
@@ -23,18 +23,6 @@ internal static class BackgroundPipes
         Pipe pipe = Create(partLength);
         _ = Task.Factory.StartNew(() => Fill(input, pipe.Writer), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         return pipe.Reader;
-    }
-
-    /// <summary>Writes a stream behind.</summary>
-    /// <param name="output">The stream, which the pipe owns from now on.</param>
-    /// <param name="partLength">Octets to write at a time.</param>
-    /// <param name="written">Ends when everything is in the stream and it is closed, or with its <see cref="IOException"/>.</param>
-    /// <returns>Where to write.</returns>
-    public static PipeWriter WriteBehind(Stream output, int partLength, out Task written)
-    {
-        Pipe pipe = Create(partLength);
-        written = Task.Factory.StartNew(() => Empty(pipe.Reader, output), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
-        return pipe.Writer;
     }
 
     private static Pipe Create(int partLength) => new(new PipeOptions(
@@ -69,36 +57,5 @@ internal static class BackgroundPipes
         }
 
         pipe.Complete(problem);
-    }
-
-    private static void Empty(PipeReader pipe, Stream output)
-    {
-        try
-        {
-            using (output)
-            {
-                while (true)
-                {
-                    ValueTask<ReadResult> reading = pipe.ReadAsync();
-                    ReadResult part = reading.IsCompleted ? reading.Result : reading.AsTask().GetAwaiter().GetResult();
-                    foreach (ReadOnlyMemory<byte> piece in part.Buffer)
-                    {
-                        output.Write(piece.Span);
-                    }
-
-                    pipe.AdvanceTo(part.Buffer.End);
-                    if (part.IsCompleted)
-                    {
-                        break;
-                    }
-                }
-
-                output.Flush();
-            }
-        }
-        finally
-        {
-            pipe.Complete();   // the writer learns that nobody takes anything any more
-        }
     }
 }

@@ -6,28 +6,36 @@ namespace OnDemand.Captures.Files;
 
 /// <summary>Reads a capture file of any supported format as a stream, record by record.</summary>
 /// <remarks>
-/// <para>The octets of the input are gathered in one buffer of the reader's own, so that a record is contiguous however the input comes
-/// in pieces. The buffer doubles only when it is full of octets that arrived and still holds no whole record; a length that a file claims
-/// never takes memory by itself.</para>
+/// <para>The octets of the input are gathered in a block of the reader's own, so that a record is contiguous however the input comes
+/// in pieces; a file is read straight into it. The block doubles only when it is full of octets that arrived and still holds no whole
+/// record; a length that a file claims never takes memory by itself. A writer may hold a block for longer; then the reader takes another
+/// one, and only what was not parsed yet moves over.</para>
 /// <para>Use: while ReadAsync says true, take records with TryRead until it says false; then look at <see cref="Damage"/>.</para>
 /// </remarks>
 public sealed class CaptureReader : IAsyncDisposable
 {
     private const int MagicLength = 4;
 
-    private readonly PipeReader _input;
+    private readonly PipeReader? _input;
+    private readonly FileStream? _file;     // in place of a pipe
     private readonly CaptureReaderOptions _options;
+    private readonly BlockPool _pool;
     private CaptureParser? _parser;
-    private byte[] _buffer;
+    private Block _block;
+    private byte[] _buffer;  // the block's
     private int _start;      // the first octet not yet parsed
     private int _end;        // one past the last octet read
     private bool _inputEnded;
 
-    private CaptureReader(PipeReader input, CaptureReaderOptions options)
+    private CaptureReader(PipeReader? input, FileStream? file, CaptureReaderOptions options)
     {
+        options.Validate();
         _input = input;
+        _file = file;
         _options = options;
-        _buffer = new byte[options.BufferLength];
+        _pool = new BlockPool(options.BufferLength);
+        _block = _pool.Rent(options.BufferLength);
+        _buffer = _block.Octets;
     }
 
     /// <summary>The format of the file. Known as soon as ReadAsync said true for the first time.</summary>
@@ -44,6 +52,9 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <summary>What is wrong with the file at <see cref="Position"/>; null while nothing is. Final once ReadAsync said false.</summary>
     public CaptureDamage? Damage { get; private set; }
 
+    /// <summary>What the records that TryRead gives are in.</summary>
+    internal Block Block => _block;
+
     private ReadOnlySpan<byte> Window => _buffer.AsSpan(_start, _end - _start);
 
     /// <summary>Reads a capture from a pipe, which the reader owns from now on.</summary>
@@ -53,19 +64,20 @@ public sealed class CaptureReader : IAsyncDisposable
     public static CaptureReader Create(PipeReader input, CaptureReaderOptions? options = null)
     {
         ArgumentNullException.ThrowIfNull(input);
-        options ??= new CaptureReaderOptions();
-        options.Validate();
-        return new CaptureReader(input, options);
+        return new CaptureReader(input, file: null, options ?? new CaptureReaderOptions());
     }
 
     /// <summary>Reads a capture from a file or from standard input, which the reader owns from now on.</summary>
-    /// <param name="input">The octets of the file.</param>
+    /// <param name="input">The octets of the file. A file that was not opened for asynchronous use is read when it is asked for, by the
+    /// thread that asks.</param>
     /// <param name="options">How much memory may be taken; null for the defaults.</param>
     /// <returns>The reader; nothing was read yet.</returns>
     public static CaptureReader Create(Stream input, CaptureReaderOptions? options = null)
     {
         options ??= new CaptureReaderOptions();
-        return Create(PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: options.BufferLength)), options);
+        return input is FileStream { CanSeek: true, IsAsync: false } file
+            ? new CaptureReader(input: null, file, options)
+            : Create(PipeReader.Create(input, new StreamPipeReaderOptions(bufferSize: options.BufferLength)), options);
     }
 
     /// <summary>Waits until a whole record is there for TryRead. Invalidates all records taken before.</summary>
@@ -79,7 +91,14 @@ public sealed class CaptureReader : IAsyncDisposable
         while (!TryAnswer(out answer))
         {
             MakeRoom();
-            ValueTask<ReadResult> reading = _input.ReadAsync(cancellationToken);
+            if (_file is not null)
+            {
+                cancellationToken.ThrowIfCancellationRequested();
+                TakeFromFile(_file);
+                continue;
+            }
+
+            ValueTask<ReadResult> reading = _input!.ReadAsync(cancellationToken);
             if (!reading.IsCompletedSuccessfully)
             {
                 return AwaitAsync(reading, cancellationToken);
@@ -117,7 +136,7 @@ public sealed class CaptureReader : IAsyncDisposable
 
     /// <summary>Gives the input back.</summary>
     /// <returns>When that is done.</returns>
-    public ValueTask DisposeAsync() => _input.CompleteAsync();
+    public ValueTask DisposeAsync() => _file?.DisposeAsync() ?? _input!.CompleteAsync();
 
     [AsyncMethodBuilder(typeof(PoolingAsyncValueTaskMethodBuilder<>))]
     private async ValueTask<bool> AwaitAsync(ValueTask<ReadResult> reading, CancellationToken cancellationToken)
@@ -127,7 +146,7 @@ public sealed class CaptureReader : IAsyncDisposable
         while (!TryAnswer(out answer))
         {
             MakeRoom();
-            Take(await _input.ReadAsync(cancellationToken).ConfigureAwait(false));
+            Take(await _input!.ReadAsync(cancellationToken).ConfigureAwait(false));
         }
 
         return answer;
@@ -191,26 +210,40 @@ public sealed class CaptureReader : IAsyncDisposable
     private CaptureDamage? JudgeEnd() =>
         _parser is not null ? _parser.JudgeEnd(Window, Position) : _end == _start ? Damages.Empty : Damages.MagicCutShort;
 
+    // At least one octet of room behind what was read. What is in a block that a writer still holds stays there.
     private void MakeRoom()
     {
-        if (_start > 0)
+        bool full = _end - _start == _buffer.Length;
+        if (full || (_start > 0 && _block.IsShared))
+        {
+            bool isLong = _end - _start >= _options.BufferLength;
+            Block next = _pool.Rent(full ? (int)Math.Min(2L * _buffer.Length, Array.MaxLength) : isLong ? _buffer.Length : 0);
+            Window.CopyTo(next.Octets);
+            _block.Release();
+            _block = next;
+            _buffer = next.Octets;
+        }
+        else if (_start > 0)
         {
             Window.CopyTo(_buffer);
-            _end -= _start;
-            _start = 0;
         }
 
-        if (_end == _buffer.Length)
-        {
-            Array.Resize(ref _buffer, (int)Math.Min(2L * _buffer.Length, Array.MaxLength));
-        }
+        _end -= _start;
+        _start = 0;
+    }
+
+    private void TakeFromFile(FileStream file)
+    {
+        int taken = file.Read(_buffer, _end, _buffer.Length - _end);
+        _end += taken;
+        _inputEnded = taken == 0;
     }
 
     private void Take(ReadResult result)
     {
         if (result.IsCanceled)
         {
-            _input.AdvanceTo(result.Buffer.Start);
+            _input!.AdvanceTo(result.Buffer.Start);
             throw new OperationCanceledException("The reading of the capture was canceled.");
         }
 
@@ -220,6 +253,6 @@ public sealed class CaptureReader : IAsyncDisposable
         octets.CopyTo(_buffer.AsSpan(_end));
         _end += taken;
         _inputEnded = result.IsCompleted && taken == available;
-        _input.AdvanceTo(octets.End);
+        _input!.AdvanceTo(octets.End);
     }
 }

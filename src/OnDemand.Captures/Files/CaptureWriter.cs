@@ -1,4 +1,5 @@
 using System.IO.Pipelines;
+using System.Runtime.CompilerServices;
 
 namespace OnDemand.Captures.Files;
 
@@ -38,10 +39,10 @@ public sealed class CaptureWriter : IAsyncDisposable
     public Span<byte> Batch => _batch.Written;
 
     /// <summary>How many octets were appended and not yet flushed.</summary>
-    public int UnflushedLength => _batch.Length;
+    public int UnflushedLength => _batch.UnflushedLength;
 
     /// <summary>Whether the batch reached the length at which it is to be flushed.</summary>
-    public bool ShouldFlush => _batch.Length >= _options.FlushThreshold;
+    public bool ShouldFlush => _batch.UnflushedLength >= _options.FlushThreshold;
 
     /// <summary>Writes a capture to a pipe, which the writer owns from now on.</summary>
     /// <param name="output">Where the file goes.</param>
@@ -120,6 +121,29 @@ public sealed class CaptureWriter : IAsyncDisposable
         int at = _sink.Append(record, newTimestamp, comment);
         Failure = _sink.Failure;
         return at;
+    }
+
+    /// <summary>Records of a reader may be written from its own memory from now on, where the output can do that.</summary>
+    /// <param name="reader">The reader, whose packets may be overwritten when they are appended by <see cref="TryLend"/>.</param>
+    internal void LendFrom(CaptureReader reader) => _batch.LendFrom(reader);
+
+    /// <summary>Appends a packet of the reader without copying it, if its octets are in that reader's memory and the formats agree.</summary>
+    /// <param name="record">The packet.</param>
+    /// <param name="data">Its octets, to be changed until the next flush; the record shows the changes. Not a part of
+    /// <see cref="Batch"/>, which begins anew behind it.</param>
+    /// <returns>Whether it was appended.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal bool TryLend(in CaptureRecord record, out Span<byte> data)
+    {
+        data = default;
+        if (Failure is not null || _sink?.Format != record.Format || record.Kind != CaptureRecordKind.Packet
+            || !_batch.TryLend(record.Octets, out Span<byte> octets))
+        {
+            return false;
+        }
+
+        data = octets.Slice(record.DataOffset, record.CapturedLength);
+        return true;
     }
 
     /// <summary>Appends a packet that the input does not have; in pcapng as an Enhanced Packet Block.</summary>

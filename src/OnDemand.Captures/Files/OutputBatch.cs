@@ -4,16 +4,48 @@ using System.Runtime.CompilerServices;
 
 namespace OnDemand.Captures.Files;
 
-/// <summary>Contiguous memory of a pipe that is filled, may be rewritten, and is then sent off at once.</summary>
+/// <summary>
+/// Contiguous memory of a pipe that is filled, may be rewritten, and is then sent off at once. Where the pipe can write from the memory
+/// of a reader, records that stay in that reader's order are not copied but lent; they come between two stretches of own memory.
+/// </summary>
 internal sealed class OutputBatch(PipeWriter output, int capacity)
 {
+    private readonly WriteBehind? _borrower = output as WriteBehind;
+    private CaptureReader? _lender;
     private Memory<byte> _memory;
+    private int _before;    // octets since the last flush that came before the memory
 
-    /// <summary>How many octets were appended since the last flush.</summary>
+    /// <summary>How many octets were appended to the memory that <see cref="Written"/> shows.</summary>
     public int Length { get; private set; }
 
-    /// <summary>What was appended since the last flush.</summary>
+    /// <summary>How many octets were appended since the last flush.</summary>
+    public int UnflushedLength => _before + Length;
+
+    /// <summary>What was appended since the last flush or lent record.</summary>
     public Span<byte> Written => _memory.Span[..Length];
+
+    /// <summary>Records of a reader may be lent from now on, if the pipe can take them.</summary>
+    public void LendFrom(CaptureReader lender) => _lender = _borrower is null ? null : lender;
+
+    /// <summary>Appends octets without copying them, if they are in the lender's memory.</summary>
+    /// <param name="octets">The octets.</param>
+    /// <param name="lent">The same, to be changed until the next flush.</param>
+    /// <returns>Whether they were appended.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryLend(ReadOnlySpan<byte> octets, out Span<byte> lent)
+    {
+        lent = default;
+        if (_lender?.Block is not { } block || !block.Octets.AsSpan().Overlaps(octets, out int start))
+        {
+            return false;
+        }
+
+        SetAside();
+        _borrower!.Lend(block, start, octets.Length);
+        _before += octets.Length;
+        lent = block.Octets.AsSpan(start, octets.Length);
+        return true;
+    }
 
     /// <summary>Appends room whose content is undefined and must be filled.</summary>
     /// <param name="length">Octets to append.</param>
@@ -32,20 +64,28 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
     }
 
     /// <summary>Takes back what was appended last.</summary>
-    /// <param name="length">What <see cref="Length"/> was before; not more than it is.</param>
+    /// <param name="length">What <see cref="UnflushedLength"/> was before; not more than it is.</param>
     public void Truncate(int length)
     {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)Length);
-        Length = length;
+        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)UnflushedLength);
+        int taken = UnflushedLength - length;
+        if (Length == 0 && taken > 0 && _borrower is not null)
+        {
+            _borrower.TakeBack(taken);
+            _before -= taken;
+            return;
+        }
+
+        ArgumentOutOfRangeException.ThrowIfGreaterThan(taken, Length, nameof(length));
+        Length -= taken;
     }
 
     /// <summary>Sends off what was appended.</summary>
     /// <returns>Whether anyone still reads the output.</returns>
     public ValueTask<bool> FlushAsync(CancellationToken cancellationToken)
     {
-        output.Advance(Length);
-        _memory = default;
-        Length = 0;
+        SetAside();
+        _before = 0;
         ValueTask<FlushResult> flushing = output.FlushAsync(cancellationToken);
         return flushing.IsCompletedSuccessfully ? ValueTask.FromResult(!flushing.Result.IsCompleted) : AwaitAsync(flushing);
     }
@@ -59,12 +99,14 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
 
     private void Grow(int needed)
     {
-        int wanted = (int)Math.Clamp(2L * _memory.Length, Math.Max(capacity, needed), Array.MaxLength);
         if (Length == 0)
         {
-            _memory = output.GetMemory(wanted);
+            // Between two lent records the rest of what the pipe gave before will do.
+            _memory = output.GetMemory(_before > 0 ? needed : Math.Max(capacity, needed));
             return;
         }
+
+        int wanted = (int)Math.Clamp(2L * _memory.Length, Math.Max(capacity, needed), Array.MaxLength);
 
         // The pipe may hand out again what it handed out before, so the octets step aside.
         byte[] aside = ArrayPool<byte>.Shared.Rent(Length);
@@ -73,5 +115,18 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
         _memory = output.GetMemory(wanted);
         aside.AsSpan(0, length).CopyTo(_memory.Span);
         ArrayPool<byte>.Shared.Return(aside);
+    }
+
+    // Hands the own memory over, as far as it is filled.
+    private void SetAside()
+    {
+        if (Length > 0)
+        {
+            output.Advance(Length);
+            _before += Length;
+            Length = 0;
+        }
+
+        _memory = default;
     }
 }

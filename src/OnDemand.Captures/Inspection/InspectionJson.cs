@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OnDemand.Captures.Reports;
@@ -8,20 +7,12 @@ namespace OnDemand.Captures.Inspection;
 /// <summary>Writes what an inspection found as JSON.</summary>
 public static class InspectionJson
 {
-    private static readonly InspectionJsonContext Context = new(new JsonSerializerOptions(InspectionJsonContext.Default.Options)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    private static readonly InspectionJsonContext Context = new(ReadableJson.OptionsOf(InspectionJsonContext.Default));
 
     /// <summary>Writes a report, indented, with a line feed at the end.</summary>
     /// <param name="output">Where to; stays open.</param>
     /// <param name="report">The report.</param>
-    public static void Write(Stream output, InspectionReport report)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        JsonSerializer.Serialize(output, report, Context.InspectionReport);
-        output.WriteByte((byte)'\n');
-    }
+    public static void Write(Stream output, InspectionReport report) => ReadableJson.Write(output, report, Context.InspectionReport);
 }
 
 /// <summary>The generated serializer.</summary>

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 
 namespace OnDemand.Captures.Link;
 
@@ -29,6 +30,7 @@ public static class LinkLayer
     /// <param name="networkOffset">Where the IPv6 header begins; 0 when the result is false.</param>
     /// <returns>Whether the link header announces IPv6 and an octet with version 6 follows it. The rest of the IPv6 header may be
     /// missing.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool TryFindIpv6(ushort linkType, ReadOnlySpan<byte> frame, out int networkOffset)
     {
         int offset = linkType switch
@@ -98,6 +100,7 @@ public static class LinkLayer
 
     // Any number of tags; each is two octets of tag and the type of what follows. IEEE 802.1Q and 802.1ad name two types; Ethernet also
     // sees those in use before 802.1ad was there, which no kernel puts into a "cooked" header.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static int StepOverTags(ReadOnlySpan<byte> frame, int typeOffset, bool oldTags)
     {
         int offset = typeOffset;

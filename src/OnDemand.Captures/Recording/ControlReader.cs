@@ -13,8 +13,14 @@ namespace OnDemand.Captures.Recording;
 /// <param name="Request">A program asked for an address, or, if it <paramref name="Closes"/>, names the socket that is closed.</param>
 /// <param name="Closes">Whether a socket is closed.</param>
 /// <param name="End">Why the recording ends.</param>
+/// <param name="Restore">Gives the engine a part of what an earlier run left.</param>
+/// <param name="RestoredName">The point of attachment that is restored.</param>
+/// <param name="IsRestoredAttachment">Whether that begins with this record.</param>
+/// <param name="RestoreEnds">Whether that is all, so that the step is whole.</param>
 internal readonly record struct ControlRecord(
-    NetworkEvent? Network = null, PrefixAnswer? Answer = null, SetscRequest? Request = null, bool Closes = false, string? End = null);
+    NetworkEvent? Network = null, PrefixAnswer? Answer = null, SetscRequest? Request = null, bool Closes = false, string? End = null,
+    Action<DataplaneEngine, Timestamp>? Restore = null, string? RestoredName = null, bool RestoreEnds = false,
+    bool IsRestoredAttachment = false);
 
 /// <summary>Reads control records as <see cref="ControlText"/> writes them.</summary>
 internal sealed class ControlReader
@@ -42,8 +48,12 @@ internal sealed class ControlReader
     /// <param name="octets">The record.</param>
     /// <returns>What it says.</returns>
     /// <exception cref="ScenarioException">It is not understood.</exception>
-    public static ControlRecord Read(string file, ReadOnlySpan<byte> octets) =>
-        new ControlReader(file, ScenarioTree.Read(file, octets)).Read();
+    public static ControlRecord Read(string file, ReadOnlySpan<byte> octets)
+    {
+        ScenarioNode root = ScenarioTree.Read(file, octets);
+        return root is MappingNode { Entries: [{ Key.Text: RestoreText.Key }, ..] }
+            ? RestoreText.Read(new ScenarioFields(file), root) : new ControlReader(file, root).Read();
+    }
 
     private ControlRecord Read()
     {

@@ -101,5 +101,8 @@ internal static class ControlText
     private static string Map(params string?[] parts) => $"{{{string.Join(", ", parts.OfType<string>())}}}";
 
     // In double quotes, as JSON has them: a name may hold anything, an address is full of colons.
-    private static string Quoted(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
+    /// <summary>Quotes a name or an address.</summary>
+    /// <param name="text">The text.</param>
+    /// <returns>The text in quotes.</returns>
+    internal static string Quoted(string text) => $"\"{JsonEncodedText.Encode(text, JavaScriptEncoder.UnsafeRelaxedJsonEscaping)}\"";
 }

@@ -9,7 +9,7 @@ namespace OnDemand.Captures.Recording;
 // calls are the same, and that includes those that take its outputs: they have a time, held frames go through the engine when they are
 // taken, and a full queue changes what follows. So the order is kept here, once, for the live loop and for the replay:
 //
-//   step      one batch, move, answer, request or Advance
+//   step      one batch, move, answer, request or Advance; or all that an earlier run left
 //   settle    its events; each output, and the events after it; replies to programs; questions to the network
 //
 // Every step is settled, with its own time, before the next begins, and nothing is taken from an engine that had no step.
@@ -21,6 +21,17 @@ internal sealed class EngineDrive(DataplaneEngine engine, IEngineShell shell)
 {
     private Timestamp _time;
     private bool _unsettled;
+
+    /// <summary>Gives a fresh engine what an earlier run left.</summary>
+    /// <typeparam name="T">What the restoring says.</typeparam>
+    /// <param name="restore">Restores.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>What it said.</returns>
+    public T Restore<T>(Func<DataplaneEngine, T> restore, Timestamp now)
+    {
+        Begin(now);
+        return restore(engine);
+    }
 
     /// <summary>Hands in a batch of frames, see <see cref="DataplaneEngine.HandleBatch"/>.</summary>
     /// <param name="buffer">Where the frames lie.</param>

@@ -34,6 +34,8 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
     private int _interfaces;
     private bool _isRecording;
     private bool _hasSteps;
+    private bool _hasBegun;          // the engine has had a step
+    private bool _hasRestored;
     private int _told;               // octets of what is ready that were compared
 
     /// <summary>What was counted of the frames.</summary>
@@ -255,6 +257,7 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
         }
         else if (_step.Count > 0)
         {
+            _hasBegun = true;
             PerformBatch();
         }
         else
@@ -320,6 +323,7 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
     private void PerformControl()
     {
         ControlRecord control = ControlReader.Read(NameOf(_step.Record), _step.Control);
+        bool restores = control.Restore is not null && !control.RestoreEnds;
         Timestamp now = _step.Time;
         _writer!.Control(Encoding.UTF8.GetString(_step.Control), now);
         if (control.Network is { } happens)
@@ -342,6 +346,10 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
                 _drive!.Handle(request, now);
             }
         }
+        else if (control.Restore is { } restore)
+        {
+            Restore(control, restore, now);
+        }
         else if (control.End is not null)
         {
             HasEnded = true;
@@ -349,6 +357,39 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
         else
         {
             _drive!.Advance(now);
+        }
+
+        _hasBegun |= !restores;
+    }
+
+    // Its parts are one step: nothing is taken from the engine in between.
+    private void Restore(in ControlRecord control, Action<DataplaneEngine, Timestamp> restore, Timestamp now)
+    {
+        bool isFirst = !_hasRestored;
+        _hasRestored = true;
+        if (_hasBegun || control.IsRestoredAttachment != isFirst)
+        {
+            throw new ScenarioException($"{NameOf(_step.Record)} is out of place among the parts that are restored.");
+        }
+
+        if (control.RestoredName is { } known)
+        {
+            _attachments.TryAdd(known, 0);
+        }
+
+        if (control.RestoreEnds)
+        {
+            _ = _drive!.Restore(
+                engine =>
+                {
+                    restore(engine, now);
+                    return true;
+                },
+                now);
+        }
+        else
+        {
+            restore(_engine!, now);
         }
     }
 

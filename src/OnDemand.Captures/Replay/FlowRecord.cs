@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Reports;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
@@ -63,6 +64,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
 
     public IReadOnlyList<ReportFlowEvent> Events => _events;
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(bool outbound, long octets, Timestamp time, bool dropped)
     {
         Last = time > Last ? time : Last;
@@ -84,6 +86,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     }
 
     /// <summary>A packet of a time has the present address.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Claim(Timestamp time)
     {
         if (time < ClaimedSince && (_spans.Count == 0 || time >= _spans[^1].To))

@@ -21,7 +21,7 @@ internal sealed class OrderedOutput(CaptureWriter writer)
     public long Packets { get; private set; }
 
     /// <summary>Appends a packet to be rewritten in place; only where nothing waits.</summary>
-    /// <param name="record">The packet.</param>
+    /// <param name="record">The packet; its own octets may be what is rewritten.</param>
     /// <param name="data">Its octets in the output, until anything else is appended.</param>
     /// <returns>False if something waits, or the output cannot hold it.</returns>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
@@ -34,6 +34,12 @@ internal sealed class OrderedOutput(CaptureWriter writer)
         }
 
         _before = writer.UnflushedLength;
+        if (writer.TryLend(record, out data))
+        {
+            Packets++;
+            return true;
+        }
+
         int at = writer.Append(record);
         if (at == CaptureWriter.NoPacket)
         {
@@ -52,7 +58,10 @@ internal sealed class OrderedOutput(CaptureWriter writer)
         Packets--;
     }
 
-    /// <summary>Writes a record of the input; a packet with other octets, of the same length, if they are given.</summary>
+    /// <summary>
+    /// Writes a record of the input; a packet with other octets, of the same length, if they are given. Where the output takes packets from
+    /// the reader's memory, the record itself has them from then on.
+    /// </summary>
     public void Write(in CaptureRecord record, ReadOnlySpan<byte> data, long? time, string? comment)
     {
         if (_waiting.Count == 0)
@@ -164,7 +173,15 @@ internal sealed class OrderedOutput(CaptureWriter writer)
 
     private void WriteNow(in CaptureRecord record, ReadOnlySpan<byte> data, long? time, string? comment)
     {
-        int at = time is null && comment is null ? writer.Append(record) : writer.Append(record, time, comment);
+        bool isPlain = time is null && comment is null;
+        if (isPlain && writer.TryLend(record, out Span<byte> own))
+        {
+            Packets++;
+            data.CopyTo(own);   // nothing, where it stays as it is
+            return;
+        }
+
+        int at = isPlain ? writer.Append(record) : writer.Append(record, time, comment);
         if (at == CaptureWriter.NoPacket)
         {
             return;

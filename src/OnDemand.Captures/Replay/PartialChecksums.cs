@@ -1,5 +1,6 @@
 using System.Buffers.Binary;
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
@@ -13,6 +14,11 @@ internal static class PartialChecksums
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool LooksPartial(ReadOnlySpan<byte> frame, int networkOffset)
     {
+        if (IsSurelyFinished(frame[networkOffset..]))
+        {
+            return false;
+        }
+
         FrameParser.Parse(frame, networkOffset, out FrameLayout layout);
         if (layout.Shape != FrameShape.Transport || layout.Protocol is not (IpProtocol.Tcp or IpProtocol.Udp) || layout.ChecksumOffset == 0
             || layout.Has(FrameMarks.Cut) || layout.Has(FrameMarks.Fragment) || layout.Has(FrameMarks.SegmentsLeft) || layout.Has(FrameMarks.HomeAddress))
@@ -32,6 +38,7 @@ internal static class PartialChecksums
     /// Whether two frames are the same, where the two zeros of one's-complement arithmetic count as one: a rewrite and its way back turn
     /// a checksum of ffff into 0.
     /// </summary>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public static bool AreSame(ReadOnlySpan<byte> one, ReadOnlySpan<byte> other, int networkOffset)
     {
         int at = one.CommonPrefixLength(other);
@@ -47,6 +54,26 @@ internal static class PartialChecksums
         bool zero = begin + 2 <= one.Length && IsZero(one[begin..]) && IsZero(other[begin..]);
         bool allowed = begin == layout.ChecksumOffset || layout.Shape == FrameShape.Icmpv6Error;
         return zero && allowed && one[(begin + 2)..].SequenceEqual(other[(begin + 2)..]);
+    }
+
+    // Almost every packet: TCP or UDP right behind the IPv6 header, and its checksum is not the pseudo-header's sum.
+    private static bool IsSurelyFinished(ReadOnlySpan<byte> packet)
+    {
+        const int leastLength = FrameParser.HeaderLength + 20;
+        if (packet.Length < leastLength || packet[6] is not (IpProtocol.Tcp or IpProtocol.Udp))
+        {
+            return false;
+        }
+
+        int payload = BinaryPrimitives.ReadUInt16BigEndian(packet[4..]);
+        ulong sum = (uint)payload + (uint)packet[6];
+        foreach (uint word in MemoryMarshal.Cast<byte, uint>(packet.Slice(8, 2 * IpAddress.Length)))
+        {
+            sum += BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(word) : word;
+        }
+
+        int checksum = FrameParser.HeaderLength + (packet[6] == IpProtocol.Tcp ? 16 : 6);
+        return payload != 0 && BinaryPrimitives.ReadUInt16BigEndian(packet[checksum..]) != InternetChecksum.Fold(sum);
     }
 
     private static bool IsZero(ReadOnlySpan<byte> word) => BinaryPrimitives.ReadUInt16BigEndian(word) is 0 or ushort.MaxValue;

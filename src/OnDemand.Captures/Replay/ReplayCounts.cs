@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using OnDemand.Captures.Reports;
 using OnDemand.Dataplane;
 
@@ -30,6 +31,7 @@ internal sealed class ReplayCounts
 
     public long Held => _verdicts[(int)VerdictKind.Hold];
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Count(Verdict verdict)
     {
         _verdicts[(int)verdict.Kind]++;

@@ -1,5 +1,4 @@
 using System.Diagnostics;
-using System.IO.Pipelines;
 using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
@@ -55,6 +54,11 @@ internal sealed class ReplayFiles : IAsyncDisposable
         TimeSpan period,
         CancellationToken cancellationToken)
     {
+        if (_host is null && !options.TakenOutside && !options.Explain)
+        {
+            _network.LendFrom(reader);   // nobody needs a packet any more once it is in the output
+        }
+
         TimeSpan told = TimeSpan.Zero;
         bool open = true;
         while (open && Failure is null && await reader.ReadAsync(cancellationToken).ConfigureAwait(false))
@@ -117,8 +121,8 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
     private CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths)
     {
-        PipeWriter behind = BackgroundPipes.WriteBehind(file, BackgroundPipes.PartLength, out Task written);
-        _written.Add(written);
+        var behind = new WriteBehind(file, BackgroundPipes.PartLength);
+        _written.Add(behind.Written);
         return CaptureWriter.Create(behind, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
     }
 

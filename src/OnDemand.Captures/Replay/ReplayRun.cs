@@ -24,6 +24,9 @@ public static class ReplayRun
     /// <summary>Flows that a report lists at most; the others are only counted.</summary>
     public const int MostReportedFlows = 10_000;
 
+    /// <summary>Octets that are read, worked on and written at a time.</summary>
+    internal const int BlockLength = 512 << 10;
+
     private static readonly TimeSpan ProgressPeriod = TimeSpan.FromSeconds(1);
 
     /// <summary>Does a replay.</summary>
@@ -49,7 +52,7 @@ public static class ReplayRun
         ArgumentNullException.ThrowIfNull(open);
         ArgumentNullException.ThrowIfNull(create);
         var watch = Stopwatch.StartNew();
-        CaptureReader reader = CaptureReader.Create(BackgroundPipes.ReadAhead(open(options.Input), BackgroundPipes.PartLength));
+        CaptureReader reader = Reader(open(options.Input));
         await using (reader.ConfigureAwait(false))
         {
             bool any = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
@@ -86,6 +89,11 @@ public static class ReplayRun
             : pcap && input == CaptureFormat.PcapNg ? CaptureFormat.PcapNanoseconds
             : null;
     }
+
+    // A file is there and costs no waiting, so it is read by the thread that works on it; anything else is read ahead.
+    private static CaptureReader Reader(Stream input) => input is FileStream { CanSeek: true }
+        ? CaptureReader.Create(input, new CaptureReaderOptions { BufferLength = BlockLength })
+        : CaptureReader.Create(BackgroundPipes.ReadAhead(input, BackgroundPipes.PartLength), new CaptureReaderOptions { BufferLength = BlockLength });
 
     private static async Task EmptyAsync(ReplayOptions options, Func<string, Stream> create)
     {

@@ -42,9 +42,14 @@ internal sealed class ReplaySchedule
     }
 
     /// <summary>When the next action is; <see cref="Timestamp.Never"/> if there is none.</summary>
-    public Timestamp Next => _queue.TryPeek(out _, out (long Time, long Order) due) ? new Timestamp(due.Time) : Timestamp.Never;
+    public Timestamp Next { get; private set; } = Timestamp.Never;
 
-    public ScheduledAction Take() => _queue.Dequeue();
+    public ScheduledAction Take()
+    {
+        ScheduledAction action = _queue.Dequeue();
+        Look();
+        return action;
+    }
 
     /// <summary>Forgets what the scenario would do after the capture's end; answers under way still come.</summary>
     public void KeepAnswers()
@@ -53,6 +58,8 @@ internal sealed class ReplaySchedule
         {
             _queue.Dequeue();
         }
+
+        Look();
     }
 
     /// <summary>The network will answer a question as the scenario says; silence is no answer at all.</summary>
@@ -73,5 +80,12 @@ internal sealed class ReplaySchedule
         Add(now.Add(answer.Delay), new ScheduledAction(null, null, new PrefixAnswer(request.Id, kind, answer.Prefix.GetValueOrDefault())));
     }
 
-    private void Add(Timestamp time, ScheduledAction action) => _queue.Enqueue(action, (time.Nanoseconds, _order++));
+    private void Add(Timestamp time, ScheduledAction action)
+    {
+        _queue.Enqueue(action, (time.Nanoseconds, _order++));
+        Look();
+    }
+
+    // Every packet asks when the next action is, so the answer is kept.
+    private void Look() => Next = _queue.TryPeek(out _, out (long Time, long Order) due) ? new Timestamp(due.Time) : Timestamp.Never;
 }

@@ -68,15 +68,17 @@ internal sealed partial class ReplaySession
     {
         FrameInfo info = InfoOf(frame, offset);
         FrameParser.Parse(frame, offset, out FrameLayout layout);
+        bool isFragment = layout.Has(FrameMarks.Fragment);
+        Datagram datagram = isFragment ? DatagramOf(frame, layout) : default;   // before the packet is rewritten
         bool neverAsked = IdentityOf(frame, layout, outbound: false) is { } identity && _unsent.Contains(identity);
         IpAddress external = default;
         RemoteView view = neverAsked ? RemoteView.NoAddress : _engine.ViewAsRemote(frame, info, _now, out external);
         DrainEvents();
         if (view == RemoteView.LaterFragment)
         {
-            if (!TryGetFirst(DatagramOf(frame, layout), out FirstFragment first))
+            if (!TryGetFirst(datagram, out FirstFragment first))
             {
-                KeepFragment(record, DatagramOf(frame, layout), offset);
+                KeepFragment(record, datagram, offset);
                 return;
             }
 
@@ -93,9 +95,9 @@ internal sealed partial class ReplaySession
             DeliverChecked(record, frame, info, default);
         }
 
-        if (layout.Has(FrameMarks.Fragment))
+        if (isFragment)
         {
-            ReleaseFragments(DatagramOf(record.Data, layout), new FirstFragment(view, external, _now));
+            ReleaseFragments(datagram, new FirstFragment(view, external, _now));
         }
     }
 

@@ -47,8 +47,11 @@ internal sealed partial class ReplaySession
             Drain();
         }
 
-        ForgetHeld();
-        ExpireFragments();
+        if (_heldWithPlace.Count + _heldWithout.Count + _pending.Count > 0)
+        {
+            ForgetHeld();
+            ExpireFragments();
+        }
     }
 
     private void Perform(in ScheduledAction action)

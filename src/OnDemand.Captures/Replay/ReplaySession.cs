@@ -75,6 +75,7 @@ internal sealed partial class ReplaySession
     public Timestamp LastOutput { get; private set; }
 
     /// <summary>A packet's time, as the engine can use it; null for a Simple Packet Block, which has none.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Timestamp? TimeOf(in CaptureRecord record) =>
         record.HasTimestamp ? new Timestamp(Math.Clamp(record.Timestamp, 0, LatestTime)) : null;
 
@@ -94,15 +95,15 @@ internal sealed partial class ReplaySession
             return;
         }
 
-        if (TryCommon(record, offset))
-        {
-            return;
-        }
-
         if (_frame.Length < record.CapturedLength)
         {
             _frame = new byte[record.CapturedLength];
             _copy = new byte[record.CapturedLength];
+        }
+
+        if (TryCommon(record, offset))
+        {
+            return;
         }
 
         Span<byte> frame = _frame.AsSpan(0, record.CapturedLength);
@@ -163,6 +164,7 @@ internal sealed partial class ReplaySession
     private bool IsFromHost(IpAddress source) =>
         _engine.IsInternalAddress(source) || _engine.IsTypedAddress(source) || (_outside?.TryGetInternal(source, out _) ?? false);
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private void Verify(ReadOnlySpan<byte> captured, ReadOnlySpan<byte> came, int offset)
     {
         Counts.Verified++;
@@ -172,6 +174,7 @@ internal sealed partial class ReplaySession
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private FrameInfo InfoOf(ReadOnlySpan<byte> frame, int offset) =>
         new(offset, PartialChecksums.LooksPartial(frame, offset), Counts.PacketsRead);
 

@@ -1,4 +1,3 @@
-using System.Text.Encodings.Web;
 using System.Text.Json;
 using System.Text.Json.Serialization;
 using OnDemand.Dataplane;
@@ -10,21 +9,12 @@ namespace OnDemand.Captures.Reports;
 /// <summary>Writes reports as JSON.</summary>
 public static class ReportJson
 {
-    // Made once: the generated code with indentation and readable text. Nothing here is ever put into a web page.
-    private static readonly ReportJsonContext Context = new(new JsonSerializerOptions(ReportJsonContext.Default.Options)
-    {
-        Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping,
-    });
+    private static readonly ReportJsonContext Context = new(ReadableJson.OptionsOf(ReportJsonContext.Default));
 
     /// <summary>Writes a report, indented, with a line feed at the end.</summary>
     /// <param name="output">Where to; stays open.</param>
     /// <param name="report">The report.</param>
-    public static void Write(Stream output, ReplayReport report)
-    {
-        ArgumentNullException.ThrowIfNull(output);
-        JsonSerializer.Serialize(output, report, Context.ReplayReport);
-        output.WriteByte((byte)'\n');
-    }
+    public static void Write(Stream output, ReplayReport report) => ReadableJson.Write(output, report, Context.ReplayReport);
 }
 
 /// <summary>The generated serializer.</summary>

@@ -127,6 +127,7 @@ internal sealed class FlowIndex
     }
 
     // The chain goes on past its first group, or is in the old area.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private int GuessFurther(uint tag, uint at)
     {
         AlignedTable<Vector256<ulong>> area = _current;

@@ -64,6 +64,7 @@ internal sealed class AddressTable
         }
     }
 
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private AddressName FindInIndex(IpAddress address, ref Recent recent)
     {
         var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address.High, address.Low)));

@@ -36,9 +36,8 @@ public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpA
     {
         get
         {
-            UInt128 wide = (UInt128)High + Low;
-            ulong sum = (ulong)wide + (ulong)(wide >> 64);
-            sum += sum < (ulong)wide ? 1UL : 0UL;
+            ulong sum = High + Low;
+            sum += sum < High ? 1UL : 0UL;   // the carry comes back at the other end
             sum = (sum >> 32) + (sum & 0xffff_ffff);
             sum = (sum >> 32) + (sum & 0xffff_ffff);
             sum = (sum >> 16) + (sum & 0xffff);

@@ -58,7 +58,8 @@ internal sealed class HostConfigReader
         {
             Tap = tap,
             Mtu = (int)map.Get("mtu", mtu => Number(mtu, SmallestMtu, LargestMtu), (ulong)HostSettings.DefaultMtu),
-            Neighbors = (NeighborMode)map.Get("neighbors", mode => _fields.Word(mode, "treatment of neighbor discovery", "off", "answer"), 0),
+            Neighbors = (NeighborMode)map.Get(
+                "neighbors", mode => _fields.Word(mode, "treatment of neighbor discovery", "off", "answer"), 0),
             Table = map.Get("table", ReadTable, HostSettings.DefaultTable),
             RulePreference = (uint)map.Get(
                 "rule-preference", preference => Number(preference, FirstRule, LastRuleBeforeMain), HostSettings.DefaultRulePreference),

@@ -6,6 +6,7 @@ using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Linux.Recording;
@@ -65,6 +66,28 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
     }
 
     /// <inheritdoc/>
+    public void OnRestored(SavedState saved, ulong attachment, Timestamp now)
+    {
+        Patiently(RestoreText.Of(saved.Attachment), now);
+        foreach (PrefixSnapshot prefix in saved.Prefixes)
+        {
+            Patiently(RestoreText.Of(prefix), now);
+        }
+
+        foreach (AddressSnapshot address in saved.Addresses.Values)
+        {
+            Patiently(RestoreText.Of(address), now);
+        }
+
+        foreach (FlowSnapshot flow in saved.Flows.Values)
+        {
+            Patiently(RestoreText.Of(flow), now);
+        }
+
+        Patiently(RestoreText.Done, now);
+    }
+
+    /// <inheritdoc/>
     public void OnArrival(int place, ReadOnlySpan<byte> frame, in Arrival arrival, Timestamp now) => Add(
         new RingEntry
         {
@@ -115,6 +138,16 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
         _disposing = true;
         _thread.Join();
         _file.Dispose();
+    }
+
+    // Before the run begins nobody minds a wait for room.
+    private void Patiently(string text, Timestamp now)
+    {
+        byte[] octets = Encoding.UTF8.GetBytes(text);
+        while (!_ring.TryAdd(new RingEntry { Kind = RingKind.Control, Time = now }, octets))
+        {
+            Thread.Sleep(Pause);
+        }
     }
 
     private void AddControl(string text, Timestamp now)

@@ -4,6 +4,7 @@ using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.State;
 
 namespace OnDemand.Linux.Run;
 
@@ -33,12 +34,7 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
     public void Attach(string name, ReadOnlySpan<PrefixAdvertisement> prefixes, Duration? window, Timestamp now)
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
-        if (!_numbers.TryGetValue(name, out ulong number))
-        {
-            number = (ulong)_numbers.Count;
-            _numbers.Add(name, number);
-        }
-
+        ulong number = NumberOf(name);
         engine.Settle();                             // of a step before in the same command
         observer?.OnNetworkEvent(new AttachEvent(At(now), default, name, prefixes.ToArray(), window), now);
         engine.Attach(number, prefixes, window, now);
@@ -74,6 +70,31 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
         engine.Settle();
         observer?.OnNetworkEvent(new AdvertiseEvent(At(now), default, prefixes.ToArray(), authenticated), now);
         engine.Advertise(prefixes, authenticated, now);
+    }
+
+    /// <summary>Goes on where the last run stopped. Before anything else happens.</summary>
+    /// <param name="saved">What it left.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>What was restored.</returns>
+    public Restored Restore(SavedState saved, Timestamp now)
+    {
+        ulong number = saved.Attachment is { } name ? NumberOf(name) : 0;
+        observer?.OnRestored(saved, number, now);
+        Restored restored = engine.Restore(fresh => saved.RestoreTo(fresh, number, now), now);
+        Current = saved.Attachment;
+        Since = now;
+        return restored;
+    }
+
+    private ulong NumberOf(string name)
+    {
+        if (!_numbers.TryGetValue(name, out ulong number))
+        {
+            number = (ulong)_numbers.Count;
+            _numbers.Add(name, number);
+        }
+
+        return number;
     }
 
     private static ScenarioTime At(Timestamp now) => new(now.Nanoseconds, IsAbsolute: true);

@@ -8,6 +8,7 @@ using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Linux.Run;
@@ -40,6 +41,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     private readonly EngineDrive _drive;
     private readonly IHostNetwork _network;
     private readonly IDataplaneObserver? _observer;
+    private readonly StateKeeper? _keeper;
     private readonly Action<string> _say;
     private readonly HostClock _clock;
     private readonly HostSettings _settings;
@@ -65,11 +67,14 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     /// <param name="network">The host's network.</param>
     /// <param name="say">Takes sentences for the user.</param>
     /// <param name="observer">Watches; null for nobody.</param>
+    /// <param name="keeper">Keeps the state on disk; null for nobody.</param>
+    /// <param name="saved">What the last run left; null or empty to begin afresh. If there is something, the configuration's events of the
+    /// network are over: they were the last run's.</param>
     /// <param name="time">The clocks; null for the machine's.</param>
     /// <exception cref="ScenarioException">The configuration's events are not in time order.</exception>
     public DataplaneHost(
         HostConfig config, DataplaneOptions options, IFrameDevice device, IHostNetwork network, Action<string> say,
-        IDataplaneObserver? observer = null, TimeProvider? time = null)
+        IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null)
     {
         _clock = new HostClock(time ?? TimeProvider.System);
         Start = _clock.Now;
@@ -83,8 +88,12 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
         _network = network;
         _say = say;
         _observer = observer;
+        _keeper = keeper;
         _attachments = new AttachmentControl(_drive, network, Start, observer);
-        _timetable = new HostTimetable(config.Scenario, _drive, _attachments, Start, observer);
+        bool goesOn = saved is { HasNetwork: true };
+        Restored = goesOn ? _attachments.Restore(saved!, Start) : default;
+        Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
+        _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
         _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
@@ -96,6 +105,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
 
     /// <summary>When the run began.</summary>
     public Timestamp Start { get; }
+
+    /// <summary>What was taken over from the last run.</summary>
+    public Restored Restored { get; }
 
     /// <summary>What the loop counts; to be read in a command.</summary>
     public ShellCounters Counters => _pump.Counters;
@@ -124,13 +136,15 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     /// <summary>
     /// The loop, on the calling thread, until <see cref="Stop"/>. Then what is under way is finished, and the host's network is taken back.
     /// </summary>
-    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. What was done is taken back even so.</exception>
+    /// <exception cref="HostException">The host cannot do it, or no more: the TAP was deleted. What was done is taken back all the
+    /// same.</exception>
     public void Run()
     {
         _network.Apply();
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
+            Drain(Start);
             PerformDue(Start);
             _say($"Running on {_settings.Tap}; stop with SIGTERM or Ctrl-C.");
             while (!_stopping && !_tapGone)
@@ -231,6 +245,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
         }
 
         _observer?.OnEvent(happened);
+        _keeper?.Note(happened);
     }
 
     private void PerformDue(Timestamp now)

@@ -45,7 +45,8 @@ internal static class EngineSeeds
             {
                 byte[] kept = File.ReadAllBytes(path);
                 return kept.Length == SecretLength ? kept : throw new HostException(
-                    $"{path} has {kept.Length} octets instead of {SecretLength}: put the right file back, or remove it and get other Fixed addresses.");
+                    $"{path} has {kept.Length} octets instead of {SecretLength}: put the right file back, or remove it and get other Fixed "
+                    + "addresses.");
             }
 
             Directory.CreateDirectory(directory);
@@ -58,7 +59,9 @@ internal static class EngineSeeds
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
             throw new HostException(
-                $"The secret behind Fixed addresses cannot be kept in {directory}: choose another directory under 'host: state', or name a 'seed'.", problem);
+                $"The secret behind Fixed addresses cannot be kept in {directory}: choose another directory under 'host: state', or name a "
+                + "'seed'.",
+                problem);
         }
     }
 

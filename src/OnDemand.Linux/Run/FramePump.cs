@@ -98,7 +98,7 @@ internal sealed class FramePump
         // A frame that was held brings its Ethernet header, which then stands where an IPv6 packet of the engine's own would begin.
         bool released = info.Kind == OutputKind.Released;
         int at = released ? MakeRoom : MakeRoom - EthernetFrame.HeaderLength;
-        Span<byte> whole = _output.AsSpan(at - VirtioNetHeader.Length, VirtioNetHeader.Length + length + (released ? 0 : EthernetFrame.HeaderLength));
+        Span<byte> whole = _output.AsSpan((at - VirtioNetHeader.Length)..(MakeRoom + length));
         (released ? VirtioNetHeader.FromTag(info.Tag) : default).Write(whole);
         Span<byte> frame = whole[VirtioNetHeader.Length..];
         if (!released)
@@ -203,7 +203,8 @@ internal sealed class FramePump
             return true;
         }
 
-        return frame[network + 6] == Icmpv6 && frame.Length > network + Ipv6HeaderLength && frame[network + Ipv6HeaderLength] < FirstInformational
+        return frame[network + 6] == Icmpv6 && frame.Length > network + Ipv6HeaderLength
+            && frame[network + Ipv6HeaderLength] < FirstInformational
             && _engine.IsTypedAddress(DestinationOf(frame, network));
     }
 

@@ -2,6 +2,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Linux.Run;
@@ -36,7 +37,8 @@ internal readonly record struct Arrival(bool Inbound, FrameInfo Info, VirtioNetH
 /// not allocate.
 /// </summary>
 /// <remarks>
-/// The same engine run can be made again from what is told here: make an engine with the options and time of <see cref="OnStart"/>; then
+/// The same engine run can be made again from what is told here: make an engine with the options and time of <see cref="OnStart"/>, and restore
+/// what <see cref="OnRestored"/> has; then
 /// for each batch hand in its arrivals one by one with the batch's time, and for each other call the same call with the same time; and
 /// after each of these steps take the outputs with that time. A batch is its arrivals, then as many verdicts:
 /// <c>OnArrival(0) … OnArrival(n − 1), OnVerdict(0) … OnVerdict(n − 1)</c>, all with the same time.
@@ -47,6 +49,12 @@ internal interface IDataplaneObserver
     /// <param name="options">Its options, seeds and secrets included.</param>
     /// <param name="now">The time it was told.</param>
     void OnStart(DataplaneOptions options, Timestamp now);
+
+    /// <summary>The engine was given what an earlier run left, before anything else.</summary>
+    /// <param name="saved">What that run left; <see cref="SavedState.RestoreTo"/> does the same again.</param>
+    /// <param name="attachment">The number of the point of attachment.</param>
+    /// <param name="now">The time.</param>
+    void OnRestored(SavedState saved, ulong attachment, Timestamp now);
 
     /// <summary>A frame goes into the engine.</summary>
     /// <param name="place">Its place in the batch, counted from 0.</param>

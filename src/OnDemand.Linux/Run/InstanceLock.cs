@@ -41,17 +41,19 @@ internal sealed class InstanceLock : IDisposable
         {
             if (file.IsInvalid)
             {
-                throw new HostException(new LinuxException($"open {path}", Libc.LastError).Message + "; choose another path under 'host: control'.");
+                string error = new LinuxException($"open {path}", Libc.LastError).Message;
+                throw new HostException($"{error}; choose another path under 'host: control'.");
             }
 
             if (Libc.Lock(file.Number, Libc.LockExclusive | Libc.LockNonBlocking) < 0)
             {
                 throw new HostException(
-                    $"Another ondemand{Owner(file)} runs already for {tap} with the control socket {socketPath}: stop it, or choose another "
-                    + "'tap' and 'control' under 'host'.");
+                    $"Another ondemand{Owner(file)} runs already for {tap} with the control socket {socketPath}: stop it, or choose "
+                    + "another 'tap' and 'control' under 'host'.");
             }
 
-            byte[] owner = Encoding.ASCII.GetBytes(Environment.ProcessId.ToString(CultureInfo.InvariantCulture).PadRight(OwnerLength - 1) + "\n");
+            string process = Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+            byte[] owner = Encoding.ASCII.GetBytes(process.PadRight(OwnerLength - 1) + "\n");
             _ = Libc.Write(file.Number, owner, owner.Length);
             return new InstanceLock(file);
         }
@@ -73,7 +75,8 @@ internal sealed class InstanceLock : IDisposable
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
-            throw new HostException($"The directory {path} cannot be made: start ondemand as root, or choose another path under 'host: control'.", problem);
+            throw new HostException(
+                $"The directory {path} cannot be made: start ondemand as root, or choose another path under 'host: control'.", problem);
         }
     }
 
@@ -82,7 +85,8 @@ internal sealed class InstanceLock : IDisposable
     {
         Span<byte> octets = stackalloc byte[OwnerLength];
         nint length = Libc.Read(file.Number, octets, octets.Length);
-        return length > 0 && int.TryParse(Encoding.ASCII.GetString(octets[..(int)length]).Trim(), NumberStyles.None, CultureInfo.InvariantCulture, out int process)
+        string text = Encoding.ASCII.GetString(octets[..(int)Math.Max(0, length)]).Trim();
+        return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int process)
             ? string.Create(CultureInfo.InvariantCulture, $" (process {process})") : string.Empty;
     }
 }

@@ -6,7 +6,7 @@ internal interface IFrameDevice
     /// <summary>What poll(2) waits on.</summary>
     int Descriptor { get; }
 
-    /// <summary>The hardware address that frames for the host must have as their destination; anything else the kernel throws away.</summary>
+    /// <summary>The hardware address that frames for the host must have as their destination; the kernel throws others away.</summary>
     MacAddress HardwareAddress { get; }
 
     /// <summary>Takes one frame.</summary>

@@ -28,8 +28,8 @@ internal static class NeighborAnswers
     /// <param name="host">The TAP's own address.</param>
     /// <param name="answer">At least <see cref="Length"/> octets.</param>
     /// <returns>
-    /// Whether the frame was a solicitation to be answered. One without source asks whether an address is taken (RFC 4862 §5.4.3): it is not.
-    /// Nobody has a link-local address at the other end.
+    /// Whether the frame was a solicitation to be answered. One without source asks whether an address is taken (RFC 4862 §5.4.3): it is
+    /// not. Nobody has a link-local address at the other end.
     /// </returns>
     public static bool TryAnswer(ReadOnlySpan<byte> frame, MacAddress host, Span<byte> answer)
     {

@@ -56,7 +56,8 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     {
         if (!InterfaceRequest.IsValidName(name))
         {
-            throw new HostException($"'{name}' cannot be the name of an interface: at most {InterfaceRequest.LongestName} octets without blanks, / and :.");
+            throw new HostException(
+                $"'{name}' cannot be the name of an interface: at most {InterfaceRequest.LongestName} octets without blanks, / and :.");
         }
 
         FileDescriptor file = Libc.Open(CloneDevice, Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec, 0);
@@ -157,13 +158,15 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     {
         Errno.Enoent or Errno.Enodev or Errno.Enxio => new HostException(
             $"There is no {CloneDevice}: load the kernel module with 'modprobe tun', or give the container this device."),
-        Errno.Eacces or Errno.Eperm => new HostException($"{CloneDevice} may not be opened: start ondemand as root, or let this container use it."),
+        Errno.Eacces or Errno.Eperm => new HostException(
+            $"{CloneDevice} may not be opened: start ondemand as root, or let this container use it."),
         _ => new HostException(new LinuxException($"open {CloneDevice}", error).Message + "."),
     };
 
     private static HostException NotAttached(string name, int error) => error switch
     {
-        Errno.Ebusy => new HostException($"The TAP {name} is in use by another program: stop that one, or choose another name under 'host: tap'."),
+        Errno.Ebusy => new HostException(
+            $"The TAP {name} is in use by another program: stop that one, or choose another name under 'host: tap'."),
         Errno.Eperm => new HostException($"The TAP {name} may not be opened: start ondemand as root or with CAP_NET_ADMIN."),
         Errno.Einval => new HostException(
             $"The interface {name} is there and is no TAP with one queue: remove it, or choose another name under 'host: tap'."),

@@ -1,26 +1,10 @@
 namespace OnDemand.Captures.Tests.Files;
 
 /// <summary>A stream that hands out its octets in pieces of given lengths, over and over, and completes synchronously.</summary>
-internal sealed class ChunkedStream(byte[] octets, params int[] chunks) : Stream
+internal sealed class ChunkedStream(byte[] octets, params int[] chunks) : SequentialStream
 {
     private int _position;
     private int _reads;
-
-    public override bool CanRead => true;
-
-    public override bool CanSeek => false;
-
-    public override bool CanWrite => false;
-
-    public override long Length => throw new NotSupportedException();
-
-    public override long Position
-    {
-        get => throw new NotSupportedException();
-        set => throw new NotSupportedException();
-    }
-
-    public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
     public override int Read(Span<byte> buffer)
     {
@@ -30,17 +14,4 @@ internal sealed class ChunkedStream(byte[] octets, params int[] chunks) : Stream
         _position += length;
         return length;
     }
-
-    public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-        ValueTask.FromResult(Read(buffer.Span));
-
-    public override void Flush()
-    {
-    }
-
-    public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-    public override void SetLength(long value) => throw new NotSupportedException();
-
-    public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
 }

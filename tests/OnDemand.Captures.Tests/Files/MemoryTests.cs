@@ -120,28 +120,12 @@ public sealed class MemoryTests
     };
 
     /// <summary>A head once and a body over and over, ending with a whole body.</summary>
-    private sealed class RepeatingStream(byte[] head, byte[] body, long atLeast) : Stream
+    private sealed class RepeatingStream(byte[] head, byte[] body, long atLeast) : SequentialStream
     {
         private byte[] _current = head;
         private int _position;
 
         public long Delivered { get; private set; }
-
-        public override bool CanRead => true;
-
-        public override bool CanSeek => false;
-
-        public override bool CanWrite => false;
-
-        public override long Length => throw new NotSupportedException();
-
-        public override long Position
-        {
-            get => throw new NotSupportedException();
-            set => throw new NotSupportedException();
-        }
-
-        public override int Read(byte[] buffer, int offset, int count) => Read(buffer.AsSpan(offset, count));
 
         public override int Read(Span<byte> buffer)
         {
@@ -168,18 +152,5 @@ public sealed class MemoryTests
 
             return filled;
         }
-
-        public override ValueTask<int> ReadAsync(Memory<byte> buffer, CancellationToken cancellationToken = default) =>
-            ValueTask.FromResult(Read(buffer.Span));
-
-        public override void Flush()
-        {
-        }
-
-        public override long Seek(long offset, SeekOrigin origin) => throw new NotSupportedException();
-
-        public override void SetLength(long value) => throw new NotSupportedException();
-
-        public override void Write(byte[] buffer, int offset, int count) => throw new NotSupportedException();
     }
 }

@@ -93,7 +93,9 @@ public sealed class HostConfigTests
     [Fact]
     public void A_control_socket_whose_path_no_socket_can_have_is_refused()
     {
-        ScenarioException problem = Assert.Throws<ScenarioException>(() => Parse(Least + $"host: {{control: /tmp/{new string('a', 103)}}}"));
+        string path = $"/tmp/{new string('a', 103)}";
+
+        ScenarioException problem = Assert.Throws<ScenarioException>(() => Parse(Least + $"host: {{control: {path}}}"));
 
         Assert.Contains("a path of at most 107 octets", problem.Message, StringComparison.Ordinal);
     }

@@ -92,9 +92,14 @@ public sealed class DataplaneHostTests
         using var rig = new HostRig();
         using var gone = new CancellationTokenSource();
         int carriedOut = 0;
-        List<Task<int>> tasks = [.. Enumerable.Range(0, ControlQueue.Capacity).Select(_ => rig.Host.RunAsync(_ => ++carriedOut, gone.Token))];
+        List<Task<int>> tasks = [];
+        for (int i = 0; i < ControlQueue.Capacity; i++)
+        {
+            tasks.Add(rig.Host.RunAsync(_ => ++carriedOut, gone.Token));
+        }
 
-        InvalidOperationException refusal = await Assert.ThrowsAsync<InvalidOperationException>(() => rig.Host.RunAsync(_ => 0, Cancellation));
+        InvalidOperationException refusal = await Assert.ThrowsAsync<InvalidOperationException>(
+            () => rig.Host.RunAsync(_ => 0, Cancellation));
         await gone.CancelAsync();
         rig.Settle();
 

@@ -190,7 +190,8 @@ public sealed class FramePumpTests : IDisposable
         byte[] message = new byte[24];
         message[0] = 135;
         IpAddress.Parse(HostRig.Server).Write(message.AsSpan(8));
-        byte[] solicitation = TestFrames.Ipv6(IpAddress.Parse(HostRig.Inside), IpAddress.Parse("ff02::1:ff00:2"), 58, message, hopLimit: 255);
+        byte[] solicitation = TestFrames.Ipv6(
+            IpAddress.Parse(HostRig.Inside), IpAddress.Parse("ff02::1:ff00:2"), 58, message, hopLimit: 255);
         using var answering = new HostRig(HostRig.Nonpersistent + "\nhost: {neighbors: answer}\n");
 
         answering.Put([.. solicitation]);
@@ -212,7 +213,8 @@ public sealed class FramePumpTests : IDisposable
         _rig.Settle();
 
         Assert.Equal(
-            Enumerable.Range(1, 100), _rig.Tap.Written.Select(frame => (int)BinaryPrimitives.ReadUInt16BigEndian(frame.AsSpan(10 + 14 + 40))));
+            Enumerable.Range(1, 100),
+            _rig.Tap.Written.Select(frame => (int)BinaryPrimitives.ReadUInt16BigEndian(frame.AsSpan(10 + 14 + 40))));
         Assert.InRange(_rig.Counters.Batches, 4, 99);
         Assert.Equal((100, 100), (_rig.Counters.FramesRead, _rig.Counters.FramesWritten));
     }

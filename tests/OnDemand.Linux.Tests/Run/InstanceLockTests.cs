@@ -16,8 +16,8 @@ public sealed class InstanceLockTests
             {
                 HostException problem = Assert.Throws<HostException>(() => InstanceLock.Take(socket, "od0"));
                 Assert.StartsWith(
-                    $"Another ondemand (process {Environment.ProcessId}) runs already for od0 with the control socket {socket}", problem.Message,
-                    StringComparison.Ordinal);
+                    $"Another ondemand (process {Environment.ProcessId}) runs already for od0 with the control socket {socket}",
+                    problem.Message, StringComparison.Ordinal);
             }
 
             InstanceLock.Take(socket, "od0").Dispose();

@@ -68,7 +68,8 @@ public sealed class LiveHostTests
         lab.Host("ip link del od0");
 
         Assert.Equal(4, run.Wait());
-        Assert.Contains("ondemand: The TAP od0 was deleted while it was in use; start ondemand again to have it back.", run.Said, StringComparison.Ordinal);
+        Assert.Contains(
+            "ondemand: The TAP od0 was deleted while it was in use; start ondemand again to have it back.", run.Said, StringComparison.Ordinal);
         Assert.Equal(before, lab.State());
     }
 
@@ -106,16 +107,19 @@ public sealed class LiveHostTests
             Config + lab.HostMap(), "unshare", "-m", "sh", "-c", "mount -t tmpfs none /dev/net && exec \"$@\"", "sh");
         Assert.Equal(4, noDevice.Wait());
         Assert.Equal(
-            "ondemand: There is no /dev/net/tun: load the kernel module with 'modprobe tun', or give the container this device.", noDevice.Said);
+            "ondemand: There is no /dev/net/tun: load the kernel module with 'modprobe tun', or give the container this device.",
+            noDevice.Said);
 
-        LabProgram noForwarding = lab.StartRun(Config + lab.HostMap().Replace("forwarding: set", "forwarding: check", StringComparison.Ordinal));
+        LabProgram noForwarding = lab.StartRun(
+            Config + lab.HostMap().Replace("forwarding: set", "forwarding: check", StringComparison.Ordinal));
         Assert.Equal(4, noForwarding.Wait());
         Assert.Contains("forwarding", Assert.Single(noForwarding.Said.Split('\n')), StringComparison.Ordinal);
 
         lab.Host("ip link add od0 type veth peer name od1");
         LabProgram noTap = lab.StartRun(Config + lab.HostMap());
         Assert.Equal(4, noTap.Wait());
-        Assert.Contains("The interface od0 is there and is no TAP with one queue", Assert.Single(noTap.Said.Split('\n')), StringComparison.Ordinal);
+        Assert.Contains(
+            "The interface od0 is there and is no TAP with one queue", Assert.Single(noTap.Said.Split('\n')), StringComparison.Ordinal);
 
         lab.Host("ip link del od0; ip addr add fd00:a::2/128 dev wire nodad");
         LabProgram taken = lab.StartRun(Config + lab.HostMap());
@@ -153,7 +157,6 @@ public sealed class LiveHostTests
         lab.Host(commands);
         Assert.Contains("fd00:a::2", lab.Host("ip -6 addr show dev od0"), StringComparison.Ordinal);
         Assert.Contains("2001:db8:a1::/64 dev od0 proto 86", lab.Host("ip -6 route"), StringComparison.Ordinal);
-        Assert.Contains("dev od0 src fd00:a::2", lab.Host($"ip -6 route get {RoutedLab.Server}").Replace("table 8653 ", string.Empty, StringComparison.Ordinal)
-            .Replace("proto 86 ", string.Empty, StringComparison.Ordinal), StringComparison.Ordinal);
+        Assert.Matches("dev od0 .*src fd00:a::2", lab.Host($"ip -6 route get {RoutedLab.Server}"));
     }
 }

@@ -45,7 +45,8 @@ public sealed class LiveTrafficTests
         // The host's egress finishes the checksums, or a wrong partial one would never be seen on a veth.
         lab.Host("ethtool -K wire tx off");
         string capture = Path.Combine(lab.Directory, "seen.pcap");
-        LabProgram dump = lab.Start(lab.ServerName, "tcpdump", "-i", "wire", "-n", "-s", "0", "-U", "-w", capture, "ip6 src net 2001:db8:a0::/44 or ip6 src net fd00::/8");
+        const string hosts = "ip6 src net 2001:db8:a0::/44 or ip6 src net fd00::/8";
+        LabProgram dump = lab.Start(lab.ServerName, "tcpdump", "-i", "wire", "-n", "-s", "0", "-U", "-w", capture, hosts);
         dump.WaitFor("listening on");
         lab.Start(lab.ServerName, "iperf3", "-s", "--forceflush").WaitFor("Server listening");
 
@@ -58,8 +59,10 @@ public sealed class LiveTrafficTests
 
         string sources = Shark(lab, capture, "ipv6", "ipv6.src").Trim();
         Assert.NotEmpty(sources);
-        Assert.All(sources.Split('\n').Distinct(), source => Assert.StartsWith("2001:db8:a1:", source.Split(',')[0], StringComparison.Ordinal));
-        Assert.Empty(Shark(lab, capture, "tcp.checksum.status == 0 || udp.checksum.status == 0 || icmpv6.checksum.status == 0", "frame.number"));
+        Assert.All(
+            sources.Split('\n').Distinct(), source => Assert.StartsWith("2001:db8:a1:", source.Split(',')[0], StringComparison.Ordinal));
+        const string wrong = "tcp.checksum.status == 0 || udp.checksum.status == 0 || icmpv6.checksum.status == 0";
+        Assert.Empty(Shark(lab, capture, wrong, "frame.number"));
         Assert.NotEmpty(Shark(lab, capture, "tcp.checksum.status == 1", "frame.number"));
         Assert.NotEmpty(Shark(lab, capture, "udp.checksum.status == 1", "frame.number"));
     }

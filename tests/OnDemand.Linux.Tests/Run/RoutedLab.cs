@@ -16,9 +16,10 @@ internal sealed class RoutedLab : IDisposable
 {
     public const string Server = "2001:db8:5::2";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static int s_count;
+    private static int Count;
 
-    private readonly string _name = string.Create(CultureInfo.InvariantCulture, $"odt{Environment.ProcessId}-{Interlocked.Increment(ref s_count)}");
+    private readonly string _name = string.Create(
+        CultureInfo.InvariantCulture, $"odt{Environment.ProcessId}-{Interlocked.Increment(ref Count)}");
     private readonly List<Process> _programs = [];
 
     public RoutedLab()
@@ -50,7 +51,8 @@ internal sealed class RoutedLab : IDisposable
     public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("ondemand-lab").FullName;
 
     /// <summary>The configuration's map 'host', with paths of this test's own.</summary>
-    public string HostMap(string more = "") => $"host: {{control: {Directory}/od0.sock, state: {Directory}, forwarding: set, uplinks: [wire]{more}}}\n";
+    public string HostMap(string more = "") =>
+        $"host: {{control: {Directory}/od0.sock, state: {Directory}, forwarding: set, uplinks: [wire]{more}}}\n";
 
     public string Host(string script) => Shell(script, HostName);
 
@@ -110,7 +112,8 @@ internal sealed class RoutedLab : IDisposable
     private static string Shell(string script, string? where = null)
     {
         string[] arguments = where is null ? ["-e", "-c", script] : ["netns", "exec", where, "sh", "-e", "-c", script];
-        var start = new ProcessStartInfo(where is null ? "sh" : "ip", arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
+        string program = where is null ? "sh" : "ip";
+        var start = new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true };
         using Process process = Process.Start(start)!;
         Task<string> errors = process.StandardError.ReadToEndAsync();
         string output = process.StandardOutput.ReadToEnd();
@@ -127,7 +130,11 @@ internal sealed class LabProgram
 
     public LabProgram(string where, string[] arguments)
     {
-        var start = new ProcessStartInfo("ip", ["netns", "exec", where, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+        var start = new ProcessStartInfo("ip", ["netns", "exec", where, .. arguments])
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        };
         Process = Process.Start(start)!;
         Process.OutputDataReceived += (_, line) => Keep(line.Data);
         Process.ErrorDataReceived += (_, line) => Keep(line.Data);
@@ -145,7 +152,8 @@ internal sealed class LabProgram
         DateTime end = DateTime.UtcNow + (patience ?? TimeSpan.FromSeconds(60));
         while (!Said.Contains(words, StringComparison.Ordinal))
         {
-            Assert.True(DateTime.UtcNow < end && (!Process.HasExited || Said.Contains(words, StringComparison.Ordinal)), $"'{words}' never came: {Said}");
+            bool mayCome = !Process.HasExited || Said.Contains(words, StringComparison.Ordinal);
+            Assert.True(mayCome && DateTime.UtcNow < end, $"'{words}' never came: {Said}");
             Thread.Sleep(20);
         }
 

@@ -3,6 +3,7 @@ using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.State;
 
 namespace OnDemand.Linux.Tests.Run;
 
@@ -34,6 +35,8 @@ internal sealed class RunRecorder : IDataplaneObserver
         _options = options;
         _start = now;
     }
+
+    public void OnRestored(SavedState saved, ulong attachment, Timestamp now) => Step(engine => saved.RestoreTo(engine, attachment, now), now);
 
     public void OnArrival(int place, ReadOnlySpan<byte> frame, in Arrival arrival, Timestamp now)
     {

@@ -19,7 +19,8 @@ internal static class TestFrames
         return Ipv6(IpAddress.Parse(source), IpAddress.Parse(destination), 17, datagram);
     }
 
-    public static byte[] Tcp(string source, string destination, ushort from, ushort to, byte flags, uint sequence, uint acknowledgment, int payload = 0)
+    public static byte[] Tcp(
+        string source, string destination, ushort from, ushort to, byte flags, uint sequence, uint acknowledgment, int payload = 0)
     {
         byte[] segment = new byte[20 + payload];
         BinaryPrimitives.WriteUInt16BigEndian(segment, from);

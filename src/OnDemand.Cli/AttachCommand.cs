@@ -1,0 +1,149 @@
+using System.CommandLine;
+using System.Text.Json;
+using OnDemand.Captures.Replay;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Control;
+
+namespace OnDemand.Cli;
+
+/// <summary><c>ondemand attach</c>: moves the host of a running dataplane.</summary>
+internal static class AttachCommand
+{
+    private const int MostPrefixes = 4096;
+
+    /// <summary>Makes the command.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <returns>The command.</returns>
+    public static Command Create(CommandStreams streams)
+    {
+        var name = new Argument<string?>("NAME")
+        {
+            Description = "The point of attachment; may be left out if --file names it.",
+            Arity = ArgumentArity.ZeroOrOne,
+        };
+        var prefix = new Option<string[]>("--prefix")
+        {
+            Description = "A prefix that the network gives, with its type and lifetimes; may be given several times.",
+            HelpName = "P[,type=T][,preferred=1h][,valid=2h][,home=true]",
+            DefaultValueFactory = _ => [],
+        };
+        var window = new Option<string?>("--window")
+        {
+            Description = "How long prefixes that are replaced gracefully stay, as in 10s; else what the configuration says.",
+            HelpName = "D",
+        };
+        var file = new Option<string?>("--file")
+        {
+            Description = "The move as one event of a scenario (attach, prefixes, window), instead of --prefix and --window; - for standard input.",
+            HelpName = "MOVE.yaml",
+        };
+        Option<string?> control = ControlAccess.PathOption();
+        Option<bool> json = ControlAccess.JsonOption();
+        var command = new Command("attach", "Attach the host to a network: the first time, or by a move.") { name, prefix, window, file, control, json };
+        command.SetAction((parsed, cancellationToken) =>
+        {
+            string? path = parsed.GetValue(file);
+            string[] prefixes = parsed.GetValue(prefix) ?? [];
+            if (path is not null && (prefixes.Length > 0 || parsed.GetValue(window) is not null))
+            {
+                throw new UsageException("The move is either in --file or in --prefix and --window, not in both.");
+            }
+
+            AttachBody body = path is null
+                ? FromArguments(parsed.GetValue(name), prefixes, parsed.GetValue(window))
+                : FromFile(path, parsed.GetValue(name), streams);
+            return MoveAsync(streams, parsed.GetValue(control), parsed.GetValue(json), client => client.AttachAsync(body, cancellationToken));
+        });
+        return command;
+    }
+
+    /// <summary>Makes a move and writes what it led to.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <param name="control">What <c>--control</c> says.</param>
+    /// <param name="json">Whether to write JSON.</param>
+    /// <param name="move">The move.</param>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> MoveAsync(CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move)
+    {
+        using ControlClient client = ControlAccess.Open(control);
+        MoveResource result = await move(client).ConfigureAwait(false);
+        if (json)
+        {
+            await ControlAccess.WriteJsonAsync(streams, result, context => context.MoveResource).ConfigureAwait(false);
+            return ExitStatus.Done;
+        }
+
+        using TextWriter text = streams.OpenText();
+        ControlTables.Write(text, result);
+        return ExitStatus.Done;
+    }
+
+    private static AttachBody FromArguments(string? name, string[] prefixes, string? window)
+    {
+        var body = new AttachBody(
+            name ?? throw new UsageException("An attachment needs the name of the point of attachment, as in 'ondemand attach ar2'."),
+            [.. prefixes.Select(ReadPrefix)],
+            window);
+        byte[] octets = JsonSerializer.SerializeToUtf8Bytes(body, ControlJson.Default.AttachBody);
+        _ = ControlAccess.Check(octets, (reader, node) => reader.ReadAttach(node, MostPrefixes));
+        return body;
+    }
+
+    private static AttachBody FromFile(string path, string? name, CommandStreams streams)
+    {
+        using var content = new MemoryStream();
+        using (Stream input = streams.OpenInput(path))
+        {
+            byte[] octets = new byte[ScenarioTree.LargestFile + 1];   // one more than allowed, so that too long is seen
+            content.Write(octets, 0, input.ReadAtLeast(octets, octets.Length, throwOnEndOfStream: false));
+        }
+
+        AttachEvent move = new MoveReader(path == ReplayOptions.StandardStream ? "standard input" : path, [])
+            .ReadFile(content.GetBuffer().AsSpan(0, (int)content.Length), name);
+        return new AttachBody(
+            move.Name,
+            [
+                .. move.Prefixes.Select(one => new PrefixGift(
+                    one.Prefix.ToString(), AddressTypes.ToName(one.Type), ScenarioText.Format(one.PreferredLifetime),
+                    ScenarioText.Format(one.ValidLifetime), one.Home)),
+            ],
+            move.Window is { } window ? ScenarioText.Format(window) : null);
+    }
+
+    // 2001:db8:a2:1::/64,type=nonpersistent,preferred=30m,valid=1h
+    private static PrefixGift ReadPrefix(string text)
+    {
+        string[] parts = text.Split(',');
+        var gift = new PrefixGift(parts[0], null, null, null, null);
+        HashSet<string> seen = [];
+        foreach (string part in parts.Skip(1))
+        {
+            string[] pair = part.Split('=', 2);
+            if (pair.Length != 2 || pair[1].Length == 0)
+            {
+                throw Wrong(part, "a word and its value, as in type=fixed");
+            }
+
+            if (!seen.Add(pair[0]))
+            {
+                throw Wrong(part, "each word once");
+            }
+
+            gift = pair[0] switch
+            {
+                "type" => gift with { Type = pair[1] },
+                "preferred" => gift with { Preferred = pair[1] },
+                "valid" => gift with { Valid = pair[1] },
+                "home" when bool.TryParse(pair[1], out bool home) => gift with { Home = home },
+                "home" => throw Wrong(part, "home=true or home=false"),
+                _ => throw Wrong(part, "type, preferred, valid or home"),
+            };
+        }
+
+        return gift;
+
+        UsageException Wrong(string part, string expected) =>
+            new($"Found {ScalarNode.Quote(part)} in --prefix {ScalarNode.Quote(text)}, expected {expected}.");
+    }
+}

@@ -1,0 +1,89 @@
+using System.CommandLine;
+using System.Text.Json;
+using System.Text.Json.Serialization.Metadata;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Linux.Control;
+
+namespace OnDemand.Cli;
+
+/// <summary>What all commands to a running dataplane have in common.</summary>
+internal static class ControlAccess
+{
+    private const string DefaultPath = "/run/ondemand/od0.sock";
+    private const string Variable = "ONDEMAND_CONTROL";
+
+    /// <summary>The option that names the control socket.</summary>
+    /// <returns>The option.</returns>
+    public static Option<string?> PathOption() => new("--control")
+    {
+        Description = $"The control socket of the dataplane; else what {Variable} says, else {DefaultPath}.",
+        HelpName = "PATH",
+    };
+
+    /// <summary>The option for JSON.</summary>
+    /// <returns>The option.</returns>
+    public static Option<bool> JsonOption() => new("--json") { Description = "Write JSON instead of a table." };
+
+    /// <summary>Makes a client for the socket that the user means.</summary>
+    /// <param name="option">What <c>--control</c> says; null if it was not given.</param>
+    /// <returns>The client.</returns>
+    public static ControlClient Open(string? option) => new(PathOf(option));
+
+    /// <summary>The socket that the user means.</summary>
+    /// <param name="option">What <c>--control</c> says; null if it was not given.</param>
+    /// <returns>Its path.</returns>
+    /// <exception cref="UsageException">The path is empty.</exception>
+    public static string PathOf(string? option)
+    {
+        if (option is { Length: 0 })
+        {
+            throw new UsageException("The path after --control is empty.");
+        }
+
+        return option ?? (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } path ? path : DefaultPath);
+    }
+
+    /// <summary>Writes a resource as JSON, indented, with a line feed at the end.</summary>
+    /// <typeparam name="T">The resource.</typeparam>
+    /// <param name="streams">Where to.</param>
+    /// <param name="resource">The resource.</param>
+    /// <param name="choose">Its serializer.</param>
+    /// <returns>When it is written.</returns>
+    public static async Task WriteJsonAsync<T>(CommandStreams streams, T resource, Func<ControlJson, JsonTypeInfo<T>> choose)
+    {
+        await JsonSerializer.SerializeAsync(streams.Output, resource, choose(JsonStyles.Readable)).ConfigureAwait(false);
+        await streams.Output.WriteAsync("\n"u8.ToArray()).ConfigureAwait(false);
+    }
+
+    /// <summary>Reads what the user wrote with the reader that the dataplane will use, so that a mistake is found before anything is sent.</summary>
+    /// <typeparam name="T">What is read.</typeparam>
+    /// <param name="json">The request.</param>
+    /// <param name="read">Reads it.</param>
+    /// <returns>What was read.</returns>
+    /// <exception cref="UsageException">It is wrong.</exception>
+    public static T Check<T>(byte[] json, Func<MoveReader, ScenarioNode, T> read)
+    {
+        const string name = "arguments";
+        try
+        {
+            return read(new MoveReader(name, []), JsonNodes.Read(name, json));
+        }
+        catch (ScenarioException wrong)
+        {
+            // The place in a request that the user never saw would tell him nothing.
+            string sentence = wrong.Message[$"{wrong.File}:{wrong.Line}:{wrong.Column}: ".Length..];
+            throw new UsageException(char.ToUpperInvariant(sentence[0]) + sentence[1..], wrong);
+        }
+    }
+
+    /// <summary>The exit status for what the dataplane refused.</summary>
+    /// <param name="refused">What it said.</param>
+    /// <returns>The status.</returns>
+    public static int StatusOf(ControlException refused) => refused.Problem switch
+    {
+        { Type: ProblemTypes.Host } => ExitStatus.Host,
+        { Type: ProblemTypes.Unavailable } => ExitStatus.NoAnswer,
+        { Status: >= 400 and < 500 } => ExitStatus.Usage,
+        _ => ExitStatus.Internal,
+    };
+}

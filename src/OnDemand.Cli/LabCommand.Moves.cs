@@ -1,0 +1,139 @@
+using System.CommandLine;
+using System.Diagnostics;
+using System.Globalization;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Linux;
+using OnDemand.Linux.Lab;
+
+namespace OnDemand.Cli;
+
+/// <content>What moves the host: <c>lab move</c> and <c>lab run</c>.</content>
+internal static partial class LabCommand
+{
+    private static Command Move(CommandStreams streams)
+    {
+        Option<string> name = Name();
+        var point = new Argument<string>("ROUTER")
+        {
+            Description = "Where to: ar1, ar2, a point of attachment of the lab's scenario, or nowhere.",
+        };
+        Option<Duration?> window = Span("--window", "How long gracefully replaced prefixes stay; as the scenario says, or 10s.");
+        Option<Duration?> gap = Span("--gap", "Cut the old link this long before the new one is there, instead of making the new one first.");
+        var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.") { name, point, window, gap };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            Lab lab = Lab.Open(parsed.GetRequiredValue(name));
+            string target = parsed.GetRequiredValue(point);
+            long began = Stopwatch.GetTimestamp();
+            if (target == "nowhere")
+            {
+                await lab.DetachAsync(cancellationToken).ConfigureAwait(false);
+            }
+            else
+            {
+                await lab.MoveAsync(target, null, parsed.GetValue(window), parsed.GetValue(gap)?.ToTimeSpan(), cancellationToken)
+                    .ConfigureAwait(false);
+            }
+
+            string took = string.Create(CultureInfo.InvariantCulture, $"{Stopwatch.GetElapsedTime(began).TotalMilliseconds:0} ms");
+            using TextWriter text = streams.OpenText();
+            await text.WriteLineAsync(
+                lab.State.Serving is { } router ? $"The host is at {router} ({took})." : $"The host is attached nowhere ({took}).")
+                .ConfigureAwait(false);
+            return ExitStatus.Done;
+        });
+        return command;
+    }
+
+    private static Command Run(CommandStreams streams)
+    {
+        Option<string> name = Name();
+        var scenario = new Argument<string>("SCENARIO") { Description = "A scenario file, the same that 'ondemand replay' takes." };
+        var program = new Argument<string[]>("COMMAND")
+        {
+            Description = "A program to run on the host meanwhile, after --; the run ends with it.",
+            Arity = ArgumentArity.ZeroOrMore,
+        };
+        var keep = new Option<bool>("--keep") { Description = "Leave the lab there afterwards." };
+        Option<bool> plain = Plain();
+        var command = new Command(
+            "run", "Play the moves of a scenario in real time, in the lab that is there or in one that is built for it and removed again.")
+        {
+            name, scenario, program, keep, plain,
+        };
+        command.SetAction((parsed, cancellationToken) => RunAsync(
+            new LabOptions
+            {
+                Name = parsed.GetRequiredValue(name),
+                ScenarioFile = parsed.GetRequiredValue(scenario),
+                Plain = parsed.GetValue(plain),
+            },
+            parsed.GetValue(program) ?? [],
+            parsed.GetValue(keep),
+            streams,
+            cancellationToken));
+        return command;
+    }
+
+    private static async Task<int> RunAsync(
+        LabOptions options, string[] program, bool keep, CommandStreams streams, CancellationToken cancellationToken)
+    {
+        LabScript.Check(ScenarioReader.Load(options.ScenarioFile!));
+        bool built = new LabDirectory(options.Name).Load() is null;
+        Lab lab = built ? await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false) : Lab.Open(options.Name);
+        if (!built)
+        {
+            await lab.RestartAsync(options.ScenarioFile, null, cancellationToken).ConfigureAwait(false);
+        }
+
+        try
+        {
+            using Process? child = program.Length > 0 ? Start(lab, program) : null;
+            await new LabScript(lab, line => streams.Error.WriteLine(line)).PlayAsync(cancellationToken).ConfigureAwait(false);
+            if (child is not null)
+            {
+                await child.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
+                return child.ExitCode;
+            }
+
+            return ExitStatus.Done;
+        }
+        finally
+        {
+            if (built && !keep)
+            {
+                await Lab.DownAsync(options.Name, CancellationToken.None).ConfigureAwait(false);
+            }
+        }
+    }
+
+    // It shares our standard streams. When the run stops early, removing the lab ends it with everything else in the namespaces.
+    private static Process Start(Lab lab, string[] program)
+    {
+        var start = new ProcessStartInfo(
+            CommandRunner.Find("ip"), ["netns", "exec", LabNodes.Namespace(lab.State.Name, LabNodes.Host), .. program])
+        {
+            UseShellExecute = false,
+        };
+        start.Environment["ONDEMAND_CONTROL"] = lab.Directory.Control;
+        return Process.Start(start) ?? throw new HostException($"'{program[0]}' could not be started.");
+    }
+
+    private static Option<Duration?> Span(string option, string description) => new(option)
+    {
+        Description = description,
+        HelpName = "TIME",
+        CustomParser = result =>
+        {
+            string text = result.Tokens is [{ } token] ? token.Value : string.Empty;
+            if (ScenarioText.TryDuration(text, out Duration span))
+            {
+                return span;
+            }
+
+            result.AddError($"Found {option} '{text}', expected a time such as 500ms, 10s or 2m.");
+            return null;
+        },
+    };
+}

@@ -1,0 +1,153 @@
+using System.CommandLine;
+using System.Globalization;
+using System.Text.Json;
+using OnDemand.Linux;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Lab;
+
+namespace OnDemand.Cli;
+
+/// <summary><c>ondemand lab</c>: a mobile host, two access routers, an anchor and a correspondent in network namespaces.</summary>
+internal static partial class LabCommand
+{
+    /// <summary>Makes the command.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <returns>The command.</returns>
+    public static Command Create(CommandStreams streams) => new(
+        "lab", "A network in a box: a mobile host that really moves between two access routers, and a correspondent.")
+    {
+        Up(streams), Down(streams), Show(streams), Shell(), Execute(), Move(streams), Run(streams),
+    };
+
+    private static Command Up(CommandStreams streams)
+    {
+        Option<string> name = Name();
+        Option<string?> scenario = Scenario();
+        Option<bool> plain = Plain();
+        var record = new Option<string?>("--record") { Description = "Record what the dataplane sees on both sides.", HelpName = "OUT.pcapng" };
+        var command = new Command("up", "Build a lab, start its dataplane and attach its host.") { name, scenario, plain, record };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            var options = new LabOptions
+            {
+                Name = parsed.GetRequiredValue(name),
+                ScenarioFile = parsed.GetValue(scenario),
+                Plain = parsed.GetValue(plain),
+                Record = parsed.GetValue(record),
+            };
+            Lab lab = await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false);
+            WriteLab(streams, lab, json: false);
+            return ExitStatus.Done;
+        });
+        return command;
+    }
+
+    private static Command Down(CommandStreams streams)
+    {
+        Option<string> name = Name();
+        var command = new Command("down", "Remove a lab with everything that runs in it, also what a killed command left.") { name };
+        command.SetAction(async (parsed, cancellationToken) =>
+        {
+            string lab = parsed.GetRequiredValue(name);
+            bool any = await Lab.DownAsync(lab, cancellationToken).ConfigureAwait(false);
+            using TextWriter text = streams.OpenText();
+            await text.WriteLineAsync(any ? $"The lab '{lab}' is gone." : $"There was no lab '{lab}'.").ConfigureAwait(false);
+            return ExitStatus.Done;
+        });
+        return command;
+    }
+
+    private static Command Show(CommandStreams streams)
+    {
+        Option<string> name = Name();
+        var json = new Option<bool>("--json") { Description = "Write what the network knows as JSON instead of a drawing." };
+        var command = new Command("show", "Draw a lab: where the host is and where its prefixes are routed.") { name, json };
+        command.SetAction(parsed =>
+        {
+            Lab lab = Lab.Open(parsed.GetRequiredValue(name));
+            WriteLab(streams, lab, parsed.GetValue(json));
+            return ExitStatus.Done;
+        });
+        return command;
+    }
+
+    private static Command Shell()
+    {
+        Option<string> name = Name();
+        Argument<string> node = Node();
+        var command = new Command("shell", "Open a shell on a node.") { name, node };
+        command.SetAction(parsed => Become(
+            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), [Environment.GetEnvironmentVariable("SHELL") ?? "/bin/sh"]));
+        return command;
+    }
+
+    private static Command Execute()
+    {
+        Option<string> name = Name();
+        Argument<string> node = Node();
+        var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
+        var command = new Command("exec", "Run a program on a node: ondemand lab exec host -- ping 2001:db8:c::1") { name, node, program };
+        command.SetAction(parsed => Become(
+            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), parsed.GetRequiredValue(program)));
+        return command;
+    }
+
+    // This process becomes the program: signals, terminal and exit status are the program's own.
+    private static int Become(string name, string node, string[] program)
+    {
+        LabNodes.CheckNode(node);
+        Lab lab = Lab.Open(name);
+        string ip = CommandRunner.Find("ip");
+        Environment.SetEnvironmentVariable("ONDEMAND_CONTROL", lab.Directory.Control);
+
+        // The runtime ignores it, and what is ignored stays ignored in the next program.
+        Libc.Signal(Libc.SignalPipe, 0);
+        string?[] line = [ip, "netns", "exec", LabNodes.Namespace(name, node), .. program, null];
+        Libc.Execute(ip, line);
+        throw new LinuxException($"execvp {ip}", Libc.LastError);
+    }
+
+    private static void WriteLab(CommandStreams streams, Lab lab, bool json)
+    {
+        if (json)
+        {
+            streams.Output.Write(JsonSerializer.SerializeToUtf8Bytes(lab.State, LabJson.Default.LabState));
+            streams.Output.Write("\n"u8);
+            return;
+        }
+
+        string dataplane = lab.State switch
+        {
+            { Plain: true } => "ordinary addresses, no dataplane",
+            { Dataplane: { IsAlive: true } process } => string.Create(CultureInfo.InvariantCulture, $"dataplane running, process {process.Id}"),
+            _ => $"no dataplane is running, see {lab.Directory.Log}",
+        };
+        using TextWriter text = streams.OpenText();
+        LabDrawing.Write(text, lab.State, dataplane, DateTimeOffset.UtcNow);
+    }
+
+    private static Option<string> Name() => new("--name")
+    {
+        Description = "The lab's name: several labs can be there at once.",
+        HelpName = "LAB",
+        DefaultValueFactory = _ => LabOptions.UsualName,
+    };
+
+    private static Option<string?> Scenario() => new("--scenario")
+    {
+        Description = "Take prefixes and policy from a scenario instead of the usual ones.",
+        HelpName = "S.yaml",
+    };
+
+    private static Option<bool> Plain() => new("--plain")
+    {
+        Description = "Give the host ordinary addresses and no dataplane, to compare with.",
+    };
+
+    private static Argument<string> Node()
+    {
+        var node = new Argument<string>("NODE") { Description = $"One of {string.Join(", ", LabNodes.All)}." };
+        node.CompletionSources.Add([.. LabNodes.All]);
+        return node;
+    }
+}

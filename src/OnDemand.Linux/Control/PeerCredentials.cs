@@ -1,0 +1,40 @@
+using System.Net.Sockets;
+using System.Runtime.InteropServices;
+using Microsoft.AspNetCore.Connections;
+using Microsoft.AspNetCore.Connections.Features;
+using OnDemand.Linux.Interop;
+
+namespace OnDemand.Linux.Control;
+
+/// <summary>Who is at the other end of a connection: what the kernel says (SO_PEERCRED, unix(7)), never what a message says.</summary>
+/// <param name="ProcessId">The process that connected.</param>
+/// <param name="UserId">Its effective user.</param>
+/// <param name="GroupId">Its effective group.</param>
+internal sealed record PeerCredentials(int ProcessId, uint UserId, uint GroupId)
+{
+    private const int SocketLevel = 1;        // SOL_SOCKET
+    private const int PeerCredential = 17;    // SO_PEERCRED
+
+    /// <summary>Whether it may give commands to a server: root, or the server's own user.</summary>
+    public bool IsOperator => UserId == 0 || UserId == Libc.GetEffectiveUserId();
+
+    /// <summary>Asks the kernel once for each connection; a request finds the answer among its features.</summary>
+    /// <param name="next">What is done with the connection.</param>
+    /// <returns>The same, with the credentials known.</returns>
+    public static ConnectionDelegate Learn(ConnectionDelegate next) => async connection =>
+    {
+        if (connection.Features.Get<IConnectionSocketFeature>() is { Socket: { } socket })
+        {
+            connection.Features.Set(Of(socket));
+        }
+
+        await next(connection).ConfigureAwait(false);
+    };
+
+    private static PeerCredentials Of(Socket socket)
+    {
+        Span<uint> credentials = stackalloc uint[3];
+        socket.GetRawSocketOption(SocketLevel, PeerCredential, MemoryMarshal.AsBytes(credentials));
+        return new PeerCredentials((int)credentials[0], credentials[1], credentials[2]);
+    }
+}

@@ -1,0 +1,26 @@
+using System.Runtime.InteropServices;
+
+namespace OnDemand.Linux.Interop;
+
+/// <content>What a path names.</content>
+internal static partial class Libc
+{
+    /// <summary>AT_FDCWD: relative paths count from the working directory.</summary>
+    public const int WorkingDirectory = -100;
+
+    /// <summary>AT_SYMLINK_NOFOLLOW.</summary>
+    public const int DoNotFollow = 0x100;
+
+    /// <summary>STATX_TYPE: only the type is asked for.</summary>
+    public const uint StatusType = 1;
+
+    /// <summary>The octets of struct statx, and where stx_mode lies in it: the same on every architecture.</summary>
+    public const int StatusLength = 256;
+
+    /// <summary>Offset of stx_mode.</summary>
+    public const int StatusModeOffset = 28;
+
+    /// <summary>statx(2).</summary>
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GetStatus(int directory, string path, int flags, uint mask, Span<byte> status);
+}

@@ -1,0 +1,61 @@
+using System.Globalization;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Linux.State;
+
+/// <summary>What a run left on disk, so that the next one goes on where it stopped: also after it was killed.</summary>
+internal sealed class SavedState
+{
+    /// <summary>The point of attachment; null while detached or if nothing is known.</summary>
+    public string? Attachment { get; set; }
+
+    /// <summary>Whether anything of the network was saved: without it there is nothing to restore.</summary>
+    public bool HasNetwork { get; set; }
+
+    /// <summary>The prefixes, in the order of their advertisement.</summary>
+    public List<PrefixSnapshot> Prefixes { get; } = [];
+
+    /// <summary>The typed addresses, oldest first.</summary>
+    public Dictionary<IpAddress, AddressSnapshot> Addresses { get; } = [];
+
+    /// <summary>The flows that had not gone.</summary>
+    public Dictionary<FlowIdentity, FlowSnapshot> Flows { get; } = [];
+
+    /// <summary>Numbers of lines that were not understood and left out, the first few.</summary>
+    public List<int> DamagedLines { get; } = [];
+
+    /// <summary>Puts everything into an engine that has just been made.</summary>
+    /// <param name="engine">The engine.</param>
+    /// <param name="attachment">The number of the point of attachment.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>What was taken and what was not.</returns>
+    public Restored RestoreTo(DataplaneEngine engine, ulong attachment, Timestamp now)
+    {
+        ArgumentNullException.ThrowIfNull(engine);
+        if (!HasNetwork)
+        {
+            return default;
+        }
+
+        engine.RestoreAttachment(attachment, Attachment is not null, now);
+        int prefixes = Prefixes.Count(prefix => engine.RestorePrefix(prefix, now));
+        int addresses = Addresses.Values.Count(address => engine.RestoreAddress(address, now));
+        int flows = Flows.Values.Count(flow => engine.RestoreFlow(flow, now));
+        engine.FinishRestore(now);
+        return new Restored(prefixes, addresses, flows, Flows.Count - flows);
+    }
+}
+
+/// <summary>What was restored.</summary>
+/// <param name="Prefixes">Prefixes.</param>
+/// <param name="Addresses">Typed addresses.</param>
+/// <param name="Flows">Flows.</param>
+/// <param name="FlowsLost">Flows that ended meanwhile or no longer fit the configuration.</param>
+internal readonly record struct Restored(int Prefixes, int Addresses, int Flows, int FlowsLost)
+{
+    /// <inheritdoc/>
+    public override string ToString() => string.Create(
+        CultureInfo.InvariantCulture, $"{Prefixes} prefixes, {Addresses} addresses and {Flows} flows are back, {FlowsLost} flows are over");
+}

@@ -1,0 +1,250 @@
+using System.Globalization;
+using System.Text;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Linux.State;
+
+/// <summary>
+/// The lines of a state file. Each stands for itself, a later one overrides an earlier one, and one that was cut by a crash is left out:
+/// <code>
+/// ondemand-state 1
+/// attached NAME | detached                                    also: all prefixes follow anew
+/// prefix PREFIX TYPE STATE PREFERRED VALID CLOSES FLAGS       h home, d asked for, c of the present network
+/// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
+/// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION
+/// gone PROTOCOL INTERNAL PORT REMOTE PORT
+/// </code>
+/// Times are nanoseconds since 1970, <c>-</c> for never. Names are percent-encoded.
+/// </summary>
+internal static class StateFormat
+{
+    /// <summary>The first line.</summary>
+    public const string Header = "ondemand-state 1";
+
+    private const string Never = "-";
+    private const string NoFlags = "-";
+
+    /// <summary>The line of a point of attachment; all prefixes follow.</summary>
+    public static string Attachment(string? name) => name is null ? "detached" : $"attached {Uri.EscapeDataString(name)}";
+
+    /// <summary>The line of a prefix.</summary>
+    public static string Prefix(in PrefixSnapshot prefix) => Join(
+        "prefix", prefix.Prefix, Number((int)prefix.Type), Number((int)prefix.State), Time(prefix.PreferredUntil), Time(prefix.ValidUntil), Time(prefix.ClosesAt),
+        Flags((prefix.IsHome, 'h'), (prefix.IsOnDemand, 'd'), (prefix.IsOfPresentNetwork, 'c')));
+
+    /// <summary>The line of a typed address.</summary>
+    public static string Address(in AddressSnapshot address) => Join(
+        "address", address.Address, address.Internal, address.Prefix, Number((int)address.Type), Time(address.Since), Number((long)address.OctetsOut),
+        Flags((address.IsRetired, 'r'), (address.IsExact, 'x')));
+
+    /// <summary>The line of a flow.</summary>
+    public static string Flow(in FlowIdentity flow, IpAddress address, in Decision why) => Join(
+        "flow", Identity(flow), address,
+        string.Create(CultureInfo.InvariantCulture, $"{(int)why.Origin}.{(int)why.Type}.{(int)why.Rule}.{why.PolicyRule}.{(int)why.Remarks}"));
+
+    /// <summary>The line of a flow that has gone.</summary>
+    public static string Gone(in FlowIdentity flow) => Join("gone", Identity(flow));
+
+    /// <summary>Reads a state file's text.</summary>
+    /// <param name="lines">Its lines; a last one that is cut is left out like every other that is not understood.</param>
+    /// <param name="written">When the file was written last: flows were alive then.</param>
+    /// <param name="idle">How long a flow of a protocol lives without packets.</param>
+    /// <returns>The state; empty if this is no state file.</returns>
+    public static SavedState Read(IEnumerable<string> lines, Timestamp written, Func<byte, Duration> idle)
+    {
+        var state = new SavedState();
+        int number = 0;
+        foreach (string line in lines)
+        {
+            number++;
+            if (number == 1)
+            {
+                if (line != Header)
+                {
+                    state.DamagedLines.Add(1);
+                    return state;
+                }
+            }
+            else if (!TryRead(state, line.Split(' '), written, idle) && state.DamagedLines.Count < 16)
+            {
+                state.DamagedLines.Add(number);
+            }
+        }
+
+        return state;
+    }
+
+    private static bool TryRead(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle) => fields switch
+    {
+        ["detached"] => Begin(state, null),
+        ["attached", { Length: > 0 } name] => Begin(state, Uri.UnescapeDataString(name)),
+        ["prefix", ..] => TryReadPrefix(state, fields),
+        ["address", ..] => TryReadAddress(state, fields),
+        ["flow", ..] => TryReadFlow(state, fields, written, idle),
+        ["gone", ..] => TryReadIdentity(fields, out FlowIdentity gone) && fields.Length == 6 && (state.Flows.Remove(gone) || true),
+        _ => false,
+    };
+
+    private static bool Begin(SavedState state, string? attachment)
+    {
+        state.Attachment = attachment;
+        state.HasNetwork = true;
+        state.Prefixes.Clear();
+        return true;
+    }
+
+    private static bool TryReadPrefix(SavedState state, string[] fields)
+    {
+        if (fields.Length != 8 || !IpPrefix.TryParse(fields[1], out IpPrefix prefix) || !TryReadEnum(fields[2], out AddressType type)
+            || !TryReadEnum(fields[3], out PrefixState condition) || !TryReadTime(fields[4], out Timestamp preferred)
+            || !TryReadTime(fields[5], out Timestamp valid) || !TryReadTime(fields[6], out Timestamp closes))
+        {
+            return false;
+        }
+
+        state.Prefixes.Add(new PrefixSnapshot
+        {
+            Prefix = prefix,
+            Type = type,
+            State = condition,
+            PreferredUntil = preferred,
+            ValidUntil = valid,
+            ClosesAt = closes,
+            IsHome = fields[7].Contains('h', StringComparison.Ordinal),
+            IsOnDemand = fields[7].Contains('d', StringComparison.Ordinal),
+            IsOfPresentNetwork = fields[7].Contains('c', StringComparison.Ordinal),
+        });
+        return true;
+    }
+
+    private static bool TryReadAddress(SavedState state, string[] fields)
+    {
+        if (fields.Length != 8 || !IpAddress.TryParse(fields[1], out IpAddress typed) || !IpAddress.TryParse(fields[2], out IpAddress inside)
+            || !IpPrefix.TryParse(fields[3], out IpPrefix prefix) || !TryReadEnum(fields[4], out AddressType type)
+            || !TryReadTime(fields[5], out Timestamp since) || !TryReadNumber(fields[6], long.MaxValue, out long octets))
+        {
+            return false;
+        }
+
+        state.Addresses[typed] = new AddressSnapshot
+        {
+            Address = typed,
+            Internal = inside,
+            Prefix = prefix,
+            Type = type,
+            Since = since,
+            OctetsOut = (ulong)octets,
+            IsRetired = fields[7].Contains('r', StringComparison.Ordinal),
+            IsExact = fields[7].Contains('x', StringComparison.Ordinal),
+        };
+        return true;
+    }
+
+    private static bool TryReadFlow(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle)
+    {
+        if (fields.Length != 8 || !TryReadIdentity(fields, out FlowIdentity identity) || !IpAddress.TryParse(fields[6], out IpAddress address)
+            || !TryReadDecision(fields[7], out Decision decision))
+        {
+            return false;
+        }
+
+        state.Flows[identity] = new FlowSnapshot
+        {
+            Identity = identity,
+            Address = address,
+            Decision = decision,
+            IsInbound = decision.Origin == DecisionOrigin.Inbound,
+            IsNative = decision.Origin == DecisionOrigin.Native,
+            State = identity.Protocol switch
+            {
+                IpProtocol.Tcp => FlowState.Established,
+                IpProtocol.Icmpv6 => FlowState.Echo,
+                _ => FlowState.Datagram,
+            },
+            LastSeen = written,
+            IdleAt = written.Add(idle(identity.Protocol)),
+        };
+        return true;
+    }
+
+    private static bool TryReadIdentity(string[] fields, out FlowIdentity identity)
+    {
+        identity = default;
+        if (fields.Length < 6 || !TryReadNumber(fields[1], byte.MaxValue, out long protocol) || !IpAddress.TryParse(fields[2], out IpAddress inside)
+            || !TryReadNumber(fields[3], ushort.MaxValue, out long port) || !IpAddress.TryParse(fields[4], out IpAddress remote)
+            || !TryReadNumber(fields[5], ushort.MaxValue, out long remotePort))
+        {
+            return false;
+        }
+
+        identity = new FlowIdentity((byte)protocol, inside, (ushort)port, remote, (ushort)remotePort);
+        return true;
+    }
+
+    private static bool TryReadDecision(string text, out Decision decision)
+    {
+        decision = default;
+        string[] parts = text.Split('.');
+        if (parts.Length != 5 || !TryReadEnum(parts[0], out DecisionOrigin origin) || !TryReadEnum(parts[1], out AddressType type)
+            || !TryReadEnum(parts[2], out SelectionRule rule) || !short.TryParse(parts[3], NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out short policy)
+            || !TryReadNumber(parts[4], byte.MaxValue, out long remarks))
+        {
+            return false;
+        }
+
+        decision = new Decision(origin, type, rule, policy, (DecisionRemarks)remarks);
+        return true;
+    }
+
+    private static bool TryReadEnum<T>(string text, out T value)
+        where T : struct, Enum
+    {
+        bool read = TryReadNumber(text, byte.MaxValue, out long number);
+        value = (T)Enum.ToObject(typeof(T), number);
+        return read && Enum.IsDefined(value);
+    }
+
+    private static bool TryReadNumber(string text, long largest, out long number) =>
+        long.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out number) && number <= largest;
+
+    private static bool TryReadTime(string text, out Timestamp time)
+    {
+        time = Timestamp.Never;
+        if (text == Never)
+        {
+            return true;
+        }
+
+        bool read = TryReadNumber(text, long.MaxValue, out long nanoseconds);
+        time = new Timestamp(nanoseconds);
+        return read;
+    }
+
+    private static string Identity(in FlowIdentity flow) =>
+        string.Create(CultureInfo.InvariantCulture, $"{flow.Protocol} {flow.Internal} {flow.LocalPort} {flow.Remote} {flow.RemotePort}");
+
+    private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
+
+    private static string Time(Timestamp time) => time == Timestamp.Never ? Never : Number(time.Nanoseconds);
+
+    private static string Flags(params ReadOnlySpan<(bool Set, char Letter)> flags)
+    {
+        var text = new StringBuilder();
+        foreach ((bool set, char letter) in flags)
+        {
+            if (set)
+            {
+                text.Append(letter);
+            }
+        }
+
+        return text.Length > 0 ? text.ToString() : NoFlags;
+    }
+
+    private static string Join(params ReadOnlySpan<object> fields) => string.Join(' ', fields.ToArray());
+}

@@ -1,0 +1,307 @@
+using System.Text;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Control;
+
+namespace OnDemand.Linux.State;
+
+/// <summary>
+/// Keeps what the next run needs on disk while this one works, off the packet path: the engine's events go through a ring to a thread that
+/// appends them to the state file. When that has grown, or events were lost, the file is written anew from snapshots taken in slices. A
+/// process that is killed loses no more than the last <see cref="Period"/>.
+/// </summary>
+internal sealed class StateKeeper : IAsyncDisposable
+{
+    /// <summary>How often events are written.</summary>
+    public static readonly TimeSpan Period = TimeSpan.FromMilliseconds(50);
+
+    private const int RingLength = 1 << 14;
+    private const int Slice = 1024;
+    private const long SmallestRewrite = 1 << 20;
+    private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+    private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
+
+    private readonly EventRing _ring = new(RingLength);
+    private readonly CancellationTokenSource _stop = new();
+    private readonly string _path;
+    private readonly Action<string> _tell;
+    private StreamWriter? _file;
+    private long _wholeLength;
+    private bool _told;
+    private Task _running = Task.CompletedTask;
+
+    /// <summary>Makes a keeper; nothing is written yet.</summary>
+    /// <param name="path">The state file. It and its directory are made if they are not there; others may not read it.</param>
+    /// <param name="tell">Takes one sentence when the state cannot be written.</param>
+    public StateKeeper(string path, Action<string> tell)
+    {
+        _path = path;
+        _tell = tell;
+    }
+
+    /// <summary>The state file in a state directory.</summary>
+    /// <param name="directory">The directory.</param>
+    /// <returns>Its path.</returns>
+    public static string FileIn(string directory) => Path.Combine(directory, "state");
+
+    /// <summary>Reads a state file.</summary>
+    /// <param name="path">The file.</param>
+    /// <param name="scenario">Where the idle times are.</param>
+    /// <returns>The state; empty if there is no file.</returns>
+    /// <exception cref="HostException">The file cannot be read.</exception>
+    public static SavedState Load(string path, Scenario scenario)
+    {
+        if (!File.Exists(path))
+        {
+            return new SavedState();
+        }
+
+        try
+        {
+            DataplaneOptions options = scenario.BuildOptions();
+            var written = new Timestamp((File.GetLastWriteTimeUtc(path).Ticks - DateTime.UnixEpoch.Ticks) * 100);
+            return StateFormat.Read(File.ReadLines(path, Utf8), written, protocol => protocol switch
+            {
+                IpProtocol.Tcp => options.TcpEstablishedTimeout,
+                IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
+                IpProtocol.Icmpv6 => options.IcmpTimeout,
+                _ => options.OtherTimeout,
+            });
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            throw new HostException($"The state of the last run cannot be read: {problem.Message} Make '{path}' readable, or remove it to start afresh.", problem);
+        }
+    }
+
+    /// <summary>Notes an event. Only for the engine's thread; nothing is allocated and nothing waited for.</summary>
+    /// <param name="happened">What happened.</param>
+    public void Note(in EngineEvent happened) => _ring.Add(happened);
+
+    /// <summary>Begins to write, with everything that there is.</summary>
+    /// <param name="control">The way to the engine.</param>
+    public void Start(IDataplaneControl control) => _running = Task.Run(() => RunAsync(control, _stop.Token));
+
+    /// <summary>Writes what is left and closes the file.</summary>
+    /// <returns>When that is done.</returns>
+    public async ValueTask DisposeAsync()
+    {
+        await _stop.CancelAsync().ConfigureAwait(false);
+        await _running.ConfigureAwait(false);
+        _stop.Dispose();
+        if (_file is not null)
+        {
+            await _file.DisposeAsync().ConfigureAwait(false);
+        }
+    }
+
+    private async Task RunAsync(IDataplaneControl control, CancellationToken stop)
+    {
+        bool whole = true;
+        while (!stop.IsCancellationRequested)
+        {
+            TimeSpan wait = Period;
+            try
+            {
+                if (whole || _ring.TakeLost() || _file is null || _file.BaseStream.Length > Math.Max(SmallestRewrite, 2 * _wholeLength))
+                {
+                    await WriteWholeAsync(control, stop).ConfigureAwait(false);
+                    whole = false;
+                }
+
+                await AppendAsync(control, stop).ConfigureAwait(false);
+            }
+            catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+            {
+                if (!_told)
+                {
+                    _tell($"The state cannot be kept, so connections will not outlive a crash: {problem.Message}");
+                    _told = true;
+                }
+
+                whole = true;
+                wait = Pause;
+            }
+            catch (Exception over) when (over is OperationCanceledException or InvalidOperationException)
+            {
+                break;   // the dataplane is shutting down
+            }
+
+            await Task.Delay(wait, stop).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+        }
+
+        AppendRest();
+    }
+
+    private async Task AppendAsync(IDataplaneControl control, CancellationToken stop)
+    {
+        bool network = false;
+        bool addresses = false;
+        int lines = 0;
+        while (_ring.TryTake(out EngineEvent happened))
+        {
+            Append(happened, ref network, ref addresses);
+            lines++;
+        }
+
+        if (network)
+        {
+            await WriteNetworkAsync(_file!, control, stop).ConfigureAwait(false);
+        }
+
+        if (network || addresses)
+        {
+            await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
+        }
+
+        if (lines > 0)
+        {
+            await _file!.FlushAsync(stop).ConfigureAwait(false);
+        }
+    }
+
+    // The end of a run: the engine answers no more, but what happened is still to be written.
+    private void AppendRest()
+    {
+        bool ignored = false;
+        try
+        {
+            while (_file is not null && _ring.TryTake(out EngineEvent happened))
+            {
+                Append(happened, ref ignored, ref ignored);
+            }
+
+            _file?.Flush();
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            _tell($"The last of the state could not be written: {problem.Message}");
+        }
+    }
+
+    private void Append(in EngineEvent happened, ref bool network, ref bool addresses)
+    {
+        switch (happened.Kind)
+        {
+            case EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver:
+                _file!.WriteLine(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision));
+                break;
+            case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
+                _file!.WriteLine(StateFormat.Gone(happened.Identity));
+                break;
+            case EngineEventKind.AddressMade or EngineEventKind.AddressRetired:
+                addresses = true;
+                break;
+            case EngineEventKind.Attached or EngineEventKind.Detached or EngineEventKind.PrefixAdded or EngineEventKind.PrefixDeprecated
+                or EngineEventKind.PrefixPreferred or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
+                network = true;
+                break;
+            default:
+                break;
+        }
+    }
+
+    // A new file takes the old one's place only when it is whole.
+    private async Task WriteWholeAsync(IDataplaneControl control, CancellationToken stop)
+    {
+        string next = _path + ".new";
+        Directory.CreateDirectory(Path.GetDirectoryName(Path.GetFullPath(_path))!);
+        var options = new FileStreamOptions
+        {
+            Mode = FileMode.Create,
+            Access = FileAccess.Write,
+            Share = FileShare.Read,
+            UnixCreateMode = UnixFileMode.UserRead | UnixFileMode.UserWrite,
+        };
+        var file = new StreamWriter(next, Utf8, options) { NewLine = "\n" };
+        try
+        {
+            await file.WriteLineAsync(StateFormat.Header).ConfigureAwait(false);
+            await WriteNetworkAsync(file, control, stop).ConfigureAwait(false);
+            await WriteAddressesAsync(file, control, stop).ConfigureAwait(false);
+            await WriteFlowsAsync(file, control, stop).ConfigureAwait(false);
+            await file.FlushAsync(stop).ConfigureAwait(false);
+            RandomAccess.FlushToDisk(((FileStream)file.BaseStream).SafeFileHandle);
+            File.Move(next, _path, overwrite: true);
+        }
+        catch
+        {
+            await file.DisposeAsync().ConfigureAwait(false);
+            throw;
+        }
+
+        if (_file is not null)
+        {
+            await _file.DisposeAsync().ConfigureAwait(false);
+        }
+
+        _file = file;
+        _wholeLength = file.BaseStream.Length;
+        _told = false;
+    }
+
+    private static async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    {
+        (string? attachment, PrefixSnapshot[] prefixes) = await control.RunAsync(
+            context =>
+            {
+                var found = new PrefixSnapshot[context.Engine.PrefixCount];
+                int cursor = 0;
+                return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)]);
+            },
+            stop).ConfigureAwait(false);
+        await file.WriteLineAsync(StateFormat.Attachment(attachment)).ConfigureAwait(false);
+        foreach (PrefixSnapshot prefix in prefixes)
+        {
+            await file.WriteLineAsync(StateFormat.Prefix(prefix)).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task WriteAddressesAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    {
+        var slice = new AddressSnapshot[Slice];
+        for (int cursor = 0; cursor >= 0;)
+        {
+            int from = cursor;
+            (int count, cursor) = await control.RunAsync(
+                context =>
+                {
+                    int at = from;
+                    int copied = context.Engine.CopyAddresses(ref at, slice);
+                    return (copied, at);
+                },
+                stop).ConfigureAwait(false);
+            for (int i = 0; i < count; i++)
+            {
+                await file.WriteLineAsync(StateFormat.Address(slice[i])).ConfigureAwait(false);
+            }
+        }
+    }
+
+    private static async Task WriteFlowsAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    {
+        var slice = new FlowSnapshot[Slice];
+        for (int cursor = 0; cursor >= 0;)
+        {
+            int from = cursor;
+            (int count, cursor) = await control.RunAsync(
+                context =>
+                {
+                    int at = from;
+                    int copied = context.Engine.CopyFlows(ref at, slice);
+                    return (copied, at);
+                },
+                stop).ConfigureAwait(false);
+            for (int i = 0; i < count; i++)
+            {
+                if (slice[i].State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
+                {
+                    await file.WriteLineAsync(StateFormat.Flow(slice[i].Identity, slice[i].Address, slice[i].Decision)).ConfigureAwait(false);
+                }
+            }
+        }
+    }
+}

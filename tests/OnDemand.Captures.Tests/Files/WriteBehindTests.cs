@@ -1,0 +1,78 @@
+using System.IO.Pipelines;
+using OnDemand.Captures.Files;
+using Xunit;
+
+namespace OnDemand.Captures.Tests.Files;
+
+/// <summary>The pipe that writes a stream on a thread of its own.</summary>
+public sealed class WriteBehindTests
+{
+    [Fact]
+    public async Task Own_and_lent_octets_of_any_length_come_out_in_their_order()
+    {
+        using var output = new MemoryStream();
+        var pipe = new WriteBehind(output, blockLength: 1 << 12);
+        var pool = new BlockPool(1 << 17);
+        List<byte> expected = [];
+        var random = new Random(1);
+        for (int i = 0; i < 200; i++)
+        {
+            Block block = pool.Rent(0);
+            random.NextBytes(block.Octets);
+            int length = 1 + random.Next(i % 3 == 0 ? 40_000 : 300);
+            pipe.Lend(block, 7, length);
+            pipe.Lend(block, 7 + length, 5);
+            expected.AddRange(block.Octets.AsSpan(7, length + 5));
+            pipe.Lend(block, 90_000, 9);
+            pipe.TakeBack(9);
+            int own = random.Next(6_000);
+            random.NextBytes(pipe.GetSpan(own)[..own]);
+            expected.AddRange(pipe.GetSpan(own)[..own]);
+            pipe.Advance(own);
+            FlushResult flushed = await pipe.FlushAsync(TestContext.Current.CancellationToken);
+            Assert.False(flushed.IsCompleted);
+            block.Release();
+        }
+
+        await pipe.CompleteAsync();
+        await pipe.Written;
+
+        Assert.Equal(expected.ToArray(), output.ToArray());
+    }
+
+    [Fact]
+    public async Task A_block_is_shared_until_it_is_written()
+    {
+        using var output = new MemoryStream();
+        var pipe = new WriteBehind(output, blockLength: 1 << 12);
+        Block block = new BlockPool(1 << 12).Rent(0);
+        pipe.Lend(block, 0, 100);
+        Assert.True(block.IsShared);
+
+        _ = await pipe.FlushAsync(TestContext.Current.CancellationToken);
+        await pipe.CompleteAsync();
+        await pipe.Written;
+
+        Assert.False(block.IsShared);
+    }
+
+    [Fact]
+    public async Task A_stream_that_fails_ends_the_pipe_and_gives_its_reason()
+    {
+        using var output = new MemoryStream(new byte[10], writable: true);   // has no more room
+        var pipe = new WriteBehind(output, blockLength: 1 << 12);
+        bool completed = false;
+        for (int i = 0; i < 100 && !completed; i++)
+        {
+            pipe.GetSpan(1_000)[..1_000].Clear();
+            pipe.Advance(1_000);
+            FlushResult flushed = await pipe.FlushAsync(TestContext.Current.CancellationToken);
+            completed = flushed.IsCompleted;
+        }
+
+        await pipe.CompleteAsync();
+
+        Assert.True(completed);
+        await Assert.ThrowsAsync<NotSupportedException>(() => pipe.Written);
+    }
+}

@@ -1,0 +1,140 @@
+using System.Diagnostics;
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using OnDemand.Dataplane;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Lab;
+
+namespace OnDemand.LabTests;
+
+/// <summary>A lab of a test's own, with what tests do in it; gone when disposed.</summary>
+internal sealed class LabRig : IAsyncDisposable
+{
+    private static int _count;
+
+    private readonly List<Process> _programs = [];
+
+    private LabRig(Lab lab) => Lab = lab;
+
+    public static IPAddress Peer { get; } = IPAddress.Parse(LabLinks.PeerAddress);
+
+    public Lab Lab { get; }
+
+    public string Name => Lab.State.Name;
+
+    /// <summary>Files of the test; removed with the lab.</summary>
+    public string Place { get; } = Directory.CreateTempSubdirectory("ondemand-lab-").FullName;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    /// <summary>Skips the test, saying why, where there can be no lab or a program that it needs is missing.</summary>
+    public static void Need(params string[] programs)
+    {
+        Assert.SkipUnless(LabPrivileges.IsRoot, "A lab needs root.");
+        Assert.SkipUnless(File.Exists("/dev/net/tun"), "There is no /dev/net/tun.");
+        foreach (string program in programs.Concat(["ip", "ethtool"]))
+        {
+            Assert.SkipUnless(CommandRunner.Has(program), $"'{program}' is not installed.");
+        }
+    }
+
+    public static async Task<LabRig> UpAsync(string? scenario = null, bool plain = false)
+    {
+        string name = string.Create(CultureInfo.InvariantCulture, $"t{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
+        return new LabRig(await Lab.UpAsync(new LabOptions { Name = name, ScenarioFile = scenario, Plain = plain }, Cancellation));
+    }
+
+    public Task MoveAsync(string router, int windowSeconds = 10, TimeSpan? gap = null) =>
+        Lab.MoveAsync(router, null, Duration.FromSeconds(windowSeconds), gap, Cancellation);
+
+    /// <summary>A socket on a node.</summary>
+    public Socket Socket(string node, SocketType type) => LabSockets.On(Name, node, () => new Socket(
+        AddressFamily.InterNetworkV6, type, type == SocketType.Stream ? ProtocolType.Tcp : ProtocolType.Udp));
+
+    /// <summary>A socket on a node that listens, or waits for datagrams.</summary>
+    public Socket Server(string node, SocketType type, int port)
+    {
+        Socket socket = Socket(node, type);
+        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
+        if (type == SocketType.Stream)
+        {
+            socket.Listen();
+        }
+
+        return socket;
+    }
+
+    /// <summary>A connection from the host to the correspondent, with both of its ends.</summary>
+    public async Task<(Socket Host, Socket Peer)> ConnectAsync(Socket listener, int port)
+    {
+        Socket host = Socket(LabNodes.Host, SocketType.Stream);
+        await host.ConnectAsync(new IPEndPoint(Peer, port), Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(10), Cancellation);
+        Socket peer = await listener.AcceptAsync(Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(10), Cancellation);
+        return (host, peer);
+    }
+
+    /// <summary>Runs a program on a node to its end; it must succeed.</summary>
+    public async Task<string> RunAsync(string node, params string[] line)
+    {
+        CommandResult result = await TryAsync(node, line);
+        Assert.True(result.Status == 0, $"'{string.Join(' ', line)}' gave {result.Status}: {result.Error}{result.Output}");
+        return result.Output;
+    }
+
+    /// <summary>Runs a program on a node to its end.</summary>
+    public Task<CommandResult> TryAsync(string node, params string[] line) =>
+        CommandRunner.RunAsync("ip", ["netns", "exec", LabNodes.Namespace(Name, node), .. line], null, Cancellation);
+
+    /// <summary>Starts a program on a node that runs until the lab is removed.</summary>
+    public Process Start(string node, params string[] line)
+    {
+        Process process = Process.Start(new ProcessStartInfo(
+            CommandRunner.Find("ip"), ["netns", "exec", LabNodes.Namespace(Name, node), .. line])
+        {
+            RedirectStandardInput = true,
+            RedirectStandardOutput = true,
+            RedirectStandardError = true,
+        })!;
+        _programs.Add(process);
+        return process;
+    }
+
+    /// <summary>Starts a capture of what passes the host's links, as its access routers see it.</summary>
+    public async Task<NetworkCapture> CaptureAsync() => await NetworkCapture.StartAsync(this);
+
+    /// <summary>Whether something becomes true in time.</summary>
+    public static async Task<bool> BecomesAsync(Func<Task<bool>> condition, TimeSpan limit)
+    {
+        long began = Stopwatch.GetTimestamp();
+        while (!await condition())
+        {
+            if (Stopwatch.GetElapsedTime(began) > limit)
+            {
+                return false;
+            }
+
+            await Task.Delay(25, Cancellation);
+        }
+
+        return true;
+    }
+
+    public async ValueTask DisposeAsync()
+    {
+        await Lab.DownAsync(Name, CancellationToken.None);
+        foreach (Process program in _programs)
+        {
+            program.Dispose();
+        }
+
+        Directory.Delete(Place, recursive: true);
+    }
+
+    /// <summary>Ends a program as Ctrl-C would.</summary>
+    public static async Task InterruptAsync(Process process)
+    {
+        _ = Libc.Kill(process.Id, Libc.SignalInterrupt);
+        await process.WaitForExitAsync(Cancellation);
+    }
+}

@@ -1,0 +1,64 @@
+using System.Diagnostics;
+using OnDemand.Linux.Lab;
+
+namespace OnDemand.LabTests;
+
+/// <summary>What passes the host's two links, captured at the access routers by tcpdump, and judged by it.</summary>
+internal sealed class NetworkCapture
+{
+    private readonly LabRig _rig;
+    private readonly List<(Process Program, string File)> _captures = [];
+
+    private NetworkCapture(LabRig rig) => _rig = rig;
+
+    public static async Task<NetworkCapture> StartAsync(LabRig rig)
+    {
+        var capture = new NetworkCapture(rig);
+        foreach (string router in LabNodes.Routers)
+        {
+            string file = Path.Combine(rig.Place, router + ".pcap");
+
+            // As root all the way: the directory is root's.
+            Process program = rig.Start(
+                router, CommandRunner.Find("tcpdump"), "-i", "host", "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768", "-w", file);
+            string? line = await program.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
+            Assert.Contains("listening on host", line, StringComparison.Ordinal);
+            capture._captures.Add((program, file));
+        }
+
+        return capture;
+    }
+
+    public async Task StopAsync()
+    {
+        foreach ((Process program, _) in _captures)
+        {
+            await LabRig.InterruptAsync(program);
+        }
+    }
+
+    /// <summary>The packets that match, as tcpdump prints them.</summary>
+    public async Task<string[]> FindAsync(string filter, params string[] options)
+    {
+        List<string> found = [];
+        foreach ((_, string file) in _captures)
+        {
+            CommandResult result = await CommandRunner.RunAsync(
+                "tcpdump", ["-r", file, "-n", .. options, filter], null, TestContext.Current.CancellationToken);
+            found.AddRange(result.Output.Split('\n', StringSplitOptions.RemoveEmptyEntries));
+        }
+
+        return [.. found];
+    }
+
+    /// <summary>Whatever leaves the host has a typed address and right checksums: the network has nothing to complain about.</summary>
+    public async Task AssertCleanAsync()
+    {
+        Assert.NotEmpty(await FindAsync("ip6 and not icmp6"));
+        Assert.Empty(await FindAsync("src net fd00:db8::/32 or dst net fd00:db8::/32"));
+        string[] wrong = [.. (await FindAsync("ip6", "-v")).Where(line =>
+            line.Contains("incorrect", StringComparison.Ordinal) || line.Contains("bad udp cksum", StringComparison.Ordinal)
+            || line.Contains("bad icmp6 cksum", StringComparison.Ordinal))];
+        Assert.Empty(wrong);
+    }
+}

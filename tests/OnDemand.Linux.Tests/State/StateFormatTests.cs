@@ -1,0 +1,102 @@
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.State;
+using Xunit;
+
+namespace OnDemand.Linux.Tests.State;
+
+public sealed class StateFormatTests
+{
+    private static readonly Timestamp Written = Timestamp.FromSeconds(1_700_000_000);
+    private static readonly IpPrefix Prefix = IpPrefix.Parse("2001:db8:51:1::/64");
+    private static readonly IpAddress Typed = IpAddress.Parse("2001:db8:51:1::77");
+    private static readonly IpAddress Inside = IpAddress.Parse("fd00:db8::1");
+    private static readonly FlowIdentity Connection = new(IpProtocol.Tcp, Inside, 40000, IpAddress.Parse("2001:db8:c::1"), 443);
+    private static readonly Decision Why = new(DecisionOrigin.PolicyRule, AddressType.SessionLasting, SelectionRule.None, 3, DecisionRemarks.SameSocket);
+
+    [Fact]
+    public void What_is_written_is_read_again()
+    {
+        var prefix = new PrefixSnapshot
+        {
+            Prefix = Prefix, Type = AddressType.SessionLasting, State = PrefixState.Closing, IsHome = true, IsOnDemand = true, IsOfPresentNetwork = true,
+            PreferredUntil = Written, ValidUntil = Timestamp.Never, ClosesAt = new Timestamp(1_700_000_005_123_456_789),
+        };
+        var address = new AddressSnapshot
+        {
+            Address = Typed, Internal = Inside, Prefix = Prefix, Type = AddressType.SessionLasting, Since = Written, OctetsOut = 12345, IsRetired = true, IsExact = true,
+        };
+
+        SavedState state = Read(
+            StateFormat.Attachment("ar 1/é"), StateFormat.Prefix(prefix), StateFormat.Address(address),
+            StateFormat.Flow(Connection, Typed, Why));
+
+        Assert.Empty(state.DamagedLines);
+        Assert.Equal(("ar 1/é", true), (state.Attachment, state.HasNetwork));
+        Assert.Equal(prefix, Assert.Single(state.Prefixes));
+        Assert.Equal(address, Assert.Single(state.Addresses).Value);
+        FlowSnapshot flow = Assert.Single(state.Flows).Value;
+        Assert.Equal((Connection, Typed, Why, FlowState.Established), (flow.Identity, flow.Address, flow.Decision, flow.State));
+        Assert.Equal(Written.Add(Duration.FromSeconds(7)), flow.IdleAt);
+    }
+
+    [Fact]
+    public void A_later_line_overrides_an_earlier_one()
+    {
+        IpAddress other = IpAddress.Parse("2001:db8:51:1::78");
+
+        SavedState state = Read(
+            StateFormat.Attachment("ar1"), "prefix 2001:db8:a1::/64 3 1 - - - c", StateFormat.Flow(Connection, Typed, Why),
+            StateFormat.Flow(Connection with { LocalPort = 1 }, Typed, Why), StateFormat.Flow(Connection, other, Why),
+            StateFormat.Gone(Connection with { LocalPort = 1 }), StateFormat.Attachment(null));
+
+        Assert.Empty(state.DamagedLines);
+        Assert.Equal(other, Assert.Single(state.Flows).Value.Address);
+        Assert.Empty(state.Prefixes);
+        Assert.Null(state.Attachment);
+    }
+
+    [Fact]
+    public void A_line_that_a_crash_cut_anywhere_is_left_out_and_never_read_as_another()
+    {
+        string line = StateFormat.Flow(Connection, Typed, Why);
+        for (int length = 0; length < line.Length - 1; length++)
+        {
+            SavedState state = Read(StateFormat.Attachment("ar1"), line[..length]);
+            Assert.True(state.Flows.Count == 0 || length >= line.LastIndexOf('.') + 2, line[..length]);
+            Assert.Equal(state.Flows.Count == 0 ? [3] : [], state.DamagedLines);
+        }
+    }
+
+    [Theory]
+    [InlineData("")]
+    [InlineData("nonsense")]
+    [InlineData("prefix 2001:db8::/64 9 1 - - - -")]
+    [InlineData("prefix 2001:db8::/64 1 1 -5 - - -")]
+    [InlineData("address 2001:db8::1 10.0.0.1 2001:db8::/64 1 0 0 -")]
+    [InlineData("flow 6 fd00::1 70000 2001:db8::1 1 2001:db8::2 1.1.1.1.1")]
+    [InlineData("flow 6 fd00::1 7 2001:db8::1 1 2001:db8::2 1.1.1.99999.1")]
+    [InlineData("gone 6 fd00::1 7 2001:db8::1")]
+    public void A_line_that_makes_no_sense_is_named_and_the_rest_is_used(string line)
+    {
+        SavedState state = Read(StateFormat.Attachment("ar1"), line, StateFormat.Flow(Connection, Typed, Why));
+
+        Assert.Equal([3], state.DamagedLines);
+        Assert.Single(state.Flows);
+    }
+
+    [Fact]
+    public void A_file_of_another_kind_gives_nothing()
+    {
+        SavedState state = StateFormat.Read(["#!/bin/sh", StateFormat.Attachment("ar1")], Written, _ => Duration.Zero);
+
+        Assert.Equal([1], state.DamagedLines);
+        Assert.False(state.HasNetwork);
+    }
+
+    private static SavedState Read(params string[] lines) => StateFormat.Read([StateFormat.Header, .. lines], Written, _ => Duration.FromSeconds(7));
+}
