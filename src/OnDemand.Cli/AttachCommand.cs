@@ -35,12 +35,15 @@ internal static class AttachCommand
         };
         var file = new Option<string?>("--file")
         {
-            Description = "The move as one event of a scenario (attach, prefixes, window), instead of --prefix and --window; - for standard input.",
+            Description = "The move as one event of a scenario (attach, prefixes, window) instead of --prefix and --window; - for stdin.",
             HelpName = "MOVE.yaml",
         };
         Option<string?> control = ControlAccess.PathOption();
         Option<bool> json = ControlAccess.JsonOption();
-        var command = new Command("attach", "Attach the host to a network: the first time, or by a move.") { name, prefix, window, file, control, json };
+        var command = new Command("attach", "Attach the host to a network: the first time, or by a move.")
+        {
+            name, prefix, window, file, control, json,
+        };
         command.SetAction((parsed, cancellationToken) =>
         {
             string? path = parsed.GetValue(file);
@@ -53,7 +56,8 @@ internal static class AttachCommand
             AttachBody body = path is null
                 ? FromArguments(parsed.GetValue(name), prefixes, parsed.GetValue(window))
                 : FromFile(path, parsed.GetValue(name), streams);
-            return MoveAsync(streams, parsed.GetValue(control), parsed.GetValue(json), client => client.AttachAsync(body, cancellationToken));
+            return MoveAsync(
+                streams, parsed.GetValue(control), parsed.GetValue(json), client => client.AttachAsync(body, cancellationToken));
         });
         return command;
     }
@@ -64,7 +68,8 @@ internal static class AttachCommand
     /// <param name="json">Whether to write JSON.</param>
     /// <param name="move">The move.</param>
     /// <returns>The exit status.</returns>
-    public static async Task<int> MoveAsync(CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move)
+    public static async Task<int> MoveAsync(
+        CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move)
     {
         using ControlClient client = ControlAccess.Open(control);
         MoveResource result = await move(client).ConfigureAwait(false);

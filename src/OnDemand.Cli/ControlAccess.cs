@@ -55,7 +55,8 @@ internal static class ControlAccess
         await streams.Output.WriteAsync("\n"u8.ToArray()).ConfigureAwait(false);
     }
 
-    /// <summary>Reads what the user wrote with the reader that the dataplane will use, so that a mistake is found before anything is sent.</summary>
+    /// <summary>Reads what the user wrote with the reader that the dataplane will use, so that a mistake is found before anything is
+    /// sent.</summary>
     /// <typeparam name="T">What is read.</typeparam>
     /// <param name="json">The request.</param>
     /// <param name="read">Reads it.</param>

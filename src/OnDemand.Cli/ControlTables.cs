@@ -39,15 +39,20 @@ internal static class ControlTables
         }
 
         var table = new TextTable(
-            new TextColumn("prefix", 43), new TextColumn("type", 20), new TextColumn("state", 10), new TextColumn("window", 10, IsNumber: true),
-            new TextColumn("preferred", 12, IsNumber: true), new TextColumn("valid", 12, IsNumber: true), new TextColumn("users", 9, IsNumber: true),
-            new TextColumn("addresses", 9, IsNumber: true), new TextColumn("from", 16));
+            new TextColumn("prefix", 43), new TextColumn("type", 20), new TextColumn("state", 10), Numbers("window"), Numbers("preferred"),
+            Numbers("valid"), Numbers("users"), Numbers("addresses"), new TextColumn("from", 22));
         foreach (PrefixResource prefix in prefixes)
         {
             table.Add(
-                prefix.Prefix.ToString(), AddressTypes.ToName(prefix.Type), prefix.State, prefix.WindowLeft is { } window ? Short(window) : "-",
-                prefix.State == "preferred" ? Short(prefix.PreferredLeft) : "-", prefix.State == "ended" ? "-" : Short(prefix.ValidLeft), Number(prefix.Users), Number(prefix.Addresses),
-                (prefix.OnDemand ? "asked for" : prefix.PresentNetwork ? "this network" : "a network before") + (prefix.Home ? ", home" : string.Empty));
+                prefix.Prefix.ToString(),
+                AddressTypes.ToName(prefix.Type),
+                prefix.State,
+                prefix.WindowLeft is { } window ? Short(window) : "-",
+                prefix.State == "preferred" ? Short(prefix.PreferredLeft) : "-",
+                prefix.State == "ended" ? "-" : Short(prefix.ValidLeft),
+                Number(prefix.Users),
+                Number(prefix.Addresses),
+                From(prefix));
         }
 
         table.Write(output);
@@ -59,9 +64,9 @@ internal static class ControlTables
         if (flows.Flows.Count > 0)
         {
             var table = new TextTable(
-                new TextColumn("proto", 7), new TextColumn("internal", AddressWidth), new TextColumn("", 2), new TextColumn("remote", AddressWidth),
-                new TextColumn("type", 20), new TextColumn("typed address", AddressWidth), new TextColumn("prefix", 10), new TextColumn("state", 12),
-                new TextColumn("packets", 7, IsNumber: true), new TextColumn("size", 7, IsNumber: true), new TextColumn("idle", 9, IsNumber: true));
+                new TextColumn("proto", 7), new TextColumn("internal", AddressWidth), new TextColumn("", 2),
+                new TextColumn("remote", AddressWidth), new TextColumn("type", 20), new TextColumn("typed address", AddressWidth),
+                new TextColumn("prefix", 10), new TextColumn("state", 13), Numbers("packets"), Numbers("size"), Numbers("idle"));
             foreach (FlowResource flow in flows.Flows)
             {
                 table.Add(
@@ -86,19 +91,18 @@ internal static class ControlTables
     public static void Write(TextWriter output, CountersResource counters)
     {
         var types = new TextTable(
-            new TextColumn("type", 20), new TextColumn("flows", 12, IsNumber: true), new TextColumn("opened", 12, IsNumber: true),
-            new TextColumn("packets", 18, IsNumber: true), new TextColumn("size", 8, IsNumber: true), new TextColumn("went over", 12, IsNumber: true),
-            new TextColumn("stranded", 12, IsNumber: true), new TextColumn("refused", 12, IsNumber: true));
+            new TextColumn("type", 20), Numbers("flows"), Numbers("opened"), Numbers("packets"), Numbers("size"), Numbers("went over"),
+            Numbers("stranded"), Numbers("refused"));
         foreach (TypeResource type in counters.Types)
         {
             types.Add(
-                AddressTypes.ToName(type.Type), Number(type.Flows), Number(type.FlowsOpened), Number(type.Packets), ReportText.Size(type.Octets),
-                Number(type.WentOver), Number(type.Stranded), Number(type.Refused));
+                AddressTypes.ToName(type.Type), Number(type.Flows), Number(type.FlowsOpened), Number(type.Packets),
+                ReportText.Size(type.Octets), Number(type.WentOver), Number(type.Stranded), Number(type.Refused));
         }
 
         types.Write(output);
         output.Write("\n");
-        var frames = new TextTable(new TextColumn("frames", 18, IsNumber: true), new TextColumn("what became of them", 50));
+        var frames = new TextTable(Numbers("frames"), new TextColumn("what became of them", 50));
         foreach ((string verdict, long count) in counters.Verdicts)
         {
             frames.Add(Number(count), verdict);
@@ -109,8 +113,10 @@ internal static class ControlTables
         frames.Write(output);
         output.Write(
             $"\n{ReportText.Count(counters.ResetsSent, "reset")} and {ReportText.Count(counters.IcmpErrorsSent, "ICMPv6 error")} sent, " +
-            $"{Number(counters.IcmpErrorsSuppressed)} suppressed; {ReportText.Count(counters.NetworkRequests, "question")} to the network; " +
-            $"{ReportText.Count(counters.AddressesRenewed, "address", "addresses")} renewed; {ReportText.Count(counters.EventsLost, "event")} lost.\n");
+            $"{Number(counters.IcmpErrorsSuppressed)} suppressed; " +
+            $"{ReportText.Count(counters.NetworkRequests, "question")} to the network; " +
+            $"{ReportText.Count(counters.AddressesRenewed, "address", "addresses")} renewed; " +
+            $"{ReportText.Count(counters.EventsLost, "event")} lost.\n");
     }
 
     /// <summary>The state of the whole.</summary>
@@ -158,6 +164,12 @@ internal static class ControlTables
             }
         }
     }
+
+    private static string From(PrefixResource prefix) =>
+        (prefix.OnDemand ? "asked for" : prefix.PresentNetwork ? "this network" : "a network before")
+        + (prefix.Home ? ", home" : string.Empty);
+
+    private static TextColumn Numbers(string title) => new(title, 18, IsNumber: true);
 
     private static string Number(long number) => ReportText.Count(number);
 }

@@ -14,7 +14,10 @@ internal static class CountersCommand
         var prometheus = new Option<bool>("--prometheus") { Description = "Write all metrics in Prometheus's text format." };
         Option<string?> control = ControlAccess.PathOption();
         Option<bool> json = ControlAccess.JsonOption();
-        var command = new Command("counters", "Say what a running dataplane has counted: frames, reasons, types.") { prometheus, control, json };
+        var command = new Command("counters", "Say what a running dataplane has counted: frames, reasons, types.")
+        {
+            prometheus, control, json,
+        };
         command.SetAction((parsed, cancellationToken) =>
         {
             if (parsed.GetValue(prometheus) && parsed.GetValue(json))

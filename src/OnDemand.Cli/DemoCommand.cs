@@ -77,6 +77,7 @@ internal static class DemoCommand
 
             try
             {
+                await LabPrivileges.EnterAsync(DemoRun.Name, create: true, cancellationToken).ConfigureAwait(false);
                 LabPrivileges.Check();
             }
             catch (HostException problem)
@@ -86,7 +87,8 @@ internal static class DemoCommand
             }
 
             using TextWriter text = streams.OpenText();
-            using TextWriter output = TextWriter.Synchronized(new FlushingWriter(text));
+            using var flushing = new FlushingWriter(text);
+            using TextWriter output = TextWriter.Synchronized(flushing);
             bool well = await new DemoRun(output, record: null).RunAsync(cancellationToken).ConfigureAwait(false);
             return well ? ExitStatus.Done : ExitStatus.VerificationFailed;
         }

@@ -16,8 +16,16 @@ internal static class FlowsCommand
     /// <returns>The command.</returns>
     public static Command Create(CommandStreams streams)
     {
-        var type = new Option<string?>("--type") { Description = "Only flows of this address type; 'untyped' for those without.", HelpName = "T" };
-        var protocol = new Option<string?>("--protocol") { Description = "Only flows of this protocol, by name or number.", HelpName = "P" };
+        var type = new Option<string?>("--type")
+        {
+            Description = "Only flows of this address type; 'untyped' for those without.",
+            HelpName = "T",
+        };
+        var protocol = new Option<string?>("--protocol")
+        {
+            Description = "Only flows of this protocol, by name or number.",
+            HelpName = "P",
+        };
         var limit = new Option<int>("--limit")
         {
             Description = $"List at most so many; {DefaultLimit} unless given.",
@@ -42,7 +50,8 @@ internal static class FlowsCommand
         return command;
     }
 
-    private static async Task<int> RunAsync(CommandStreams streams, string? control, bool json, Func<ControlClient, Task<FlowsResource>> list)
+    private static async Task<int> RunAsync(
+        CommandStreams streams, string? control, bool json, Func<ControlClient, Task<FlowsResource>> list)
     {
         using ControlClient client = ControlAccess.Open(control);
         FlowsResource flows = await list(client).ConfigureAwait(false);
@@ -74,7 +83,7 @@ internal static class FlowsCommand
 
     private static UsageException Unknown(string option, string word, string[] known)
     {
-        string near = NearestName.Of(word, known) is { } name ? $"'{name}', the nearest of {string.Join(", ", known)}" : $"one of {string.Join(", ", known)}";
-        return new UsageException($"Found {option} {ScalarNode.Quote(word)}, expected {near}.");
+        string near = NearestName.Of(word, known) is { } name ? $"'{name}', the nearest of" : "one of";
+        return new UsageException($"Found {option} {ScalarNode.Quote(word)}, expected {near} {string.Join(", ", known)}.");
     }
 }

@@ -23,7 +23,9 @@ internal static partial class LabCommand
         var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.") { name, point, window, gap };
         command.SetAction(async (parsed, cancellationToken) =>
         {
-            Lab lab = Lab.Open(parsed.GetRequiredValue(name));
+            string called = parsed.GetRequiredValue(name);
+            await LabPrivileges.EnterAsync(called, create: false, cancellationToken).ConfigureAwait(false);
+            Lab lab = Lab.Open(called);
             string target = parsed.GetRequiredValue(point);
             long began = Stopwatch.GetTimestamp();
             if (target == "nowhere")
@@ -80,6 +82,7 @@ internal static partial class LabCommand
         LabOptions options, string[] program, bool keep, CommandStreams streams, CancellationToken cancellationToken)
     {
         LabScript.Check(ScenarioReader.Load(options.ScenarioFile!));
+        await LabPrivileges.EnterAsync(options.Name, create: true, cancellationToken).ConfigureAwait(false);
         bool built = new LabDirectory(options.Name).Load() is null;
         Lab lab = built ? await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false) : Lab.Open(options.Name);
         if (!built)

@@ -1,8 +1,6 @@
 using System.CommandLine;
 using System.Globalization;
 using System.Text.Json;
-using OnDemand.Linux;
-using OnDemand.Linux.Interop;
 using OnDemand.Linux.Lab;
 
 namespace OnDemand.Cli;
@@ -35,6 +33,7 @@ internal static partial class LabCommand
                 Plain = parsed.GetValue(plain),
                 Record = parsed.GetValue(record),
             };
+            await LabPrivileges.EnterAsync(options.Name, create: true, cancellationToken).ConfigureAwait(false);
             Lab lab = await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false);
             WriteLab(streams, lab, json: false);
             return ExitStatus.Done;
@@ -49,6 +48,7 @@ internal static partial class LabCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             string lab = parsed.GetRequiredValue(name);
+            await LabPrivileges.EnterAsync(lab, create: false, cancellationToken).ConfigureAwait(false);
             bool any = await Lab.DownAsync(lab, cancellationToken).ConfigureAwait(false);
             using TextWriter text = streams.OpenText();
             await text.WriteLineAsync(any ? $"The lab '{lab}' is gone." : $"There was no lab '{lab}'.").ConfigureAwait(false);
@@ -62,9 +62,11 @@ internal static partial class LabCommand
         Option<string> name = Name();
         var json = new Option<bool>("--json") { Description = "Write what the network knows as JSON instead of a drawing." };
         var command = new Command("show", "Draw a lab: where the host is and where its prefixes are routed.") { name, json };
-        command.SetAction(parsed =>
+        command.SetAction(async (parsed, cancellationToken) =>
         {
-            Lab lab = Lab.Open(parsed.GetRequiredValue(name));
+            string called = parsed.GetRequiredValue(name);
+            await LabPrivileges.EnterAsync(called, create: false, cancellationToken).ConfigureAwait(false);
+            Lab lab = Lab.Open(called);
             WriteLab(streams, lab, parsed.GetValue(json));
             return ExitStatus.Done;
         });
@@ -76,8 +78,9 @@ internal static partial class LabCommand
         Option<string> name = Name();
         Argument<string> node = Node();
         var command = new Command("shell", "Open a shell on a node.") { name, node };
-        command.SetAction(parsed => Become(
-            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), [Environment.GetEnvironmentVariable("SHELL") ?? "/bin/sh"]));
+        command.SetAction((parsed, cancellationToken) => BecomeAsync(
+            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), [Environment.GetEnvironmentVariable("SHELL") ?? "/bin/sh"],
+            cancellationToken));
         return command;
     }
 
@@ -87,24 +90,21 @@ internal static partial class LabCommand
         Argument<string> node = Node();
         var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
         var command = new Command("exec", "Run a program on a node: ondemand lab exec host -- ping 2001:db8:c::1") { name, node, program };
-        command.SetAction(parsed => Become(
-            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), parsed.GetRequiredValue(program)));
+        command.SetAction((parsed, cancellationToken) => BecomeAsync(
+            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), parsed.GetRequiredValue(program), cancellationToken));
         return command;
     }
 
     // This process becomes the program: signals, terminal and exit status are the program's own.
-    private static int Become(string name, string node, string[] program)
+    private static async Task<int> BecomeAsync(string name, string node, string[] program, CancellationToken cancellationToken)
     {
+        await LabPrivileges.EnterAsync(name, create: false, cancellationToken).ConfigureAwait(false);
         LabNodes.CheckNode(node);
         Lab lab = Lab.Open(name);
-        string ip = CommandRunner.Find("ip");
-        Environment.SetEnvironmentVariable("ONDEMAND_CONTROL", lab.Directory.Control);
-
-        // The runtime ignores it, and what is ignored stays ignored in the next program.
-        Libc.Signal(Libc.SignalPipe, 0);
-        string?[] line = [ip, "netns", "exec", LabNodes.Namespace(name, node), .. program, null];
-        Libc.Execute(ip, line);
-        throw new LinuxException($"execvp {ip}", Libc.LastError);
+        LabPrivileges.Become(
+            [CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program],
+            ("ONDEMAND_CONTROL", lab.Directory.Control));
+        return ExitStatus.Internal;
     }
 
     private static void WriteLab(CommandStreams streams, Lab lab, bool json)

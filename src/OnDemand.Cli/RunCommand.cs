@@ -96,6 +96,11 @@ internal static class RunCommand
                 await loop.ConfigureAwait(false);
             }
         }
+        catch (Exception problem) when (
+            problem is OperationCanceledException or InvalidOperationException && (host.IsStopping || cancellationToken.IsCancellationRequested))
+        {
+            // The end was asked for before the control server was there.
+        }
         finally
         {
             // What ended the loop is the reason, whatever became of the server because of it.

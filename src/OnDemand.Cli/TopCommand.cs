@@ -29,7 +29,10 @@ internal static class TopCommand
             DefaultValueFactory = _ => "1s",
         };
         Option<string?> control = ControlAccess.PathOption();
-        var command = new Command("top", "Watch a running dataplane: flows by type, rates, windows counting down, drops.") { once, interval, control };
+        var command = new Command("top", "Watch a running dataplane: flows by type, rates, windows counting down, drops.")
+        {
+            once, interval, control,
+        };
         command.SetAction((parsed, cancellationToken) =>
         {
             TimeSpan pause = PauseOf(parsed.GetRequiredValue(interval));
@@ -71,7 +74,9 @@ internal static class TopCommand
     {
         using ControlClient client = ControlAccess.Open(control);
         var model = new TopModel();
-        await SampleAsync(client, model, cancellationToken).ConfigureAwait(false);   // whoever cannot be reached says so on the usual screen
+
+        // Before the screen changes: that nobody answers is said on the usual one.
+        await SampleAsync(client, model, cancellationToken).ConfigureAwait(false);
         IAnsiConsole console = AnsiConsole.Console;
         await Console.Out.WriteAsync(Enter).ConfigureAwait(false);
         try

@@ -45,7 +45,8 @@ internal sealed class TopModel
     public void Add(StatusResource status, CountersResource counters)
     {
         double seconds = _counters is null ? 0 : (double)counters.Time.Since(_counters.Time).Nanoseconds / Timestamp.NanosecondsPerSecond;
-        Types = [.. counters.Types.Where(type => type.FlowsOpened > 0 || type.Refused > 0 || type.Packets > 0).Select(type => Rate(type, seconds))];
+        IEnumerable<TypeResource> used = counters.Types.Where(type => type.FlowsOpened > 0 || type.Refused > 0 || type.Packets > 0);
+        Types = [.. used.Select(type => Rate(type, seconds))];
         Drops =
         [
             .. counters.Dropped.Select(drop => new DropRate(
@@ -93,7 +94,9 @@ internal sealed class TopModel
             }
             else if (then.State != prefix.State)
             {
-                Tell(now.Time, prefix.WindowLeft is { } window ? $"{name} closes in {ControlTables.Short(window)}" : $"{name} is {prefix.State}");
+                Tell(
+                    now.Time,
+                    prefix.WindowLeft is { } window ? $"{name} closes in {ControlTables.Short(window)}" : $"{name} is {prefix.State}");
             }
         }
 

@@ -24,7 +24,8 @@ internal static class TopView
         List<IRenderable> rows =
         [
             new Text(
-                $"{ReportText.Printable(status.Configuration)}: {ControlTables.Attachment(status.Attachment, status.Since, status.Time)}, " +
+                $"{ReportText.Printable(status.Configuration)}: " +
+                $"{ControlTables.Attachment(status.Attachment, status.Since, status.Time)}, " +
                 $"{ReportText.Count(status.Moves, "move")}; uplink {(status.UplinkUp ? "up" : "down")}; " +
                 $"{ReportText.Count(status.Flows, "flow")} of {ReportText.Count(status.FlowCapacity)}",
                 new Style(decoration: Decoration.Bold)),
@@ -43,12 +44,14 @@ internal static class TopView
 
     private static Table Types(TopModel model)
     {
-        Table table = Framed("Flows by type", ["type"], "flows", "packets/s", "octets/s", "packets", "size", "went over", "stranded", "refused");
+        Table table = Framed(
+            "Flows by type", ["type"], "flows", "packets/s", "octets/s", "packets", "size", "went over", "stranded", "refused");
         foreach (TypeRate type in model.Types)
         {
             table.AddRow(
-                Cell(AddressTypes.ToName(type.Now.Type)), Cell(ReportText.Count(type.Now.Flows)), Cell(Rate(type.Packets)), Cell(Size(type.Octets)),
-                Cell(ReportText.Count(type.Now.Packets)), Cell(ReportText.Size(type.Now.Octets)), Cell(ReportText.Count(type.Now.WentOver)),
+                Cell(AddressTypes.ToName(type.Now.Type)), Cell(ReportText.Count(type.Now.Flows)), Cell(Rate(type.Packets)),
+                Cell(Size(type.Octets)), Cell(ReportText.Count(type.Now.Packets)),
+                Cell(ReportText.Size(type.Now.Octets)), Cell(ReportText.Count(type.Now.WentOver)),
                 Cell(ReportText.Count(type.Now.Stranded), type.Now.Stranded > 0 ? Color.Red : null),
                 Cell(ReportText.Count(type.Now.Refused), type.Now.Refused > 0 ? Color.Red : null));
         }
@@ -67,7 +70,8 @@ internal static class TopView
             Color? color = prefix.State switch { "preferred" => Color.Green, "ended" => Color.Grey, _ => Color.Yellow };
             table.AddRow(
                 Cell(prefix.Prefix.ToString()), Cell(AddressTypes.ToName(prefix.Type)), Cell(prefix.State, color),
-                Cell(prefix.WindowLeft is { } window ? ControlTables.Short(window) : "-", color), Cell(prefix.State == "ended" ? "-" : ControlTables.Short(prefix.ValidLeft)),
+                Cell(prefix.WindowLeft is { } window ? ControlTables.Short(window) : "-", color),
+                Cell(prefix.State == "ended" ? "-" : ControlTables.Short(prefix.ValidLeft)),
                 Cell(ReportText.Count(prefix.Users)));
         }
 

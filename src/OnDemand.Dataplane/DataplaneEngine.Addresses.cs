@@ -166,6 +166,13 @@ public sealed partial class DataplaneEngine
         ref PrefixEntry entry = ref _prefixes[prefix];
         entry.Addresses++;
         entry.OnlyAddress = entry.Prefix.IsSingleAddress ? id : -1;
+        if (_flows.Count > 0 && (exact || entry.Type == AddressType.Fixed))
+        {
+            // It may have been ours before, or somebody else's: flows that go to it stay on this host from now on.
+            _sweepsRemotes = true;
+            StartSweep();
+        }
+
         ReportAddress(EngineEventKind.AddressMade, id, now);
         return id;
     }

@@ -51,15 +51,24 @@ public sealed partial class DataplaneEngine
     private Verdict FirstFragment(Span<byte> frame, ref Prepared prepared, in FrameInfo info, bool outbound, int id, Timestamp now)
     {
         ref FragmentedDatagram datagram = ref _fragments[id];
-        if (datagram.State == DatagramState.Dropped)
+        bool duplicate = datagram.State == DatagramState.Held && !_isReleasing;
+        if (datagram.State is DatagramState.Dropped or DatagramState.Untouched || duplicate)
         {
-            return Verdict.Dropped(DropReason.FragmentOfDropped);
+            // Of what was dropped nothing passes; of what has passed as it was nothing may get another address, or it would meet none of
+            // the others again; and behind one that waits its duplicate waits too.
+            return LaterFragment(frame, ref prepared, info, outbound, id, now);
+        }
+
+        bool again = datagram.State == DatagramState.Known;
+        if (again && HasEnded(datagram))
+        {
+            return Verdict.Dropped(DropReason.AddressEnded);
         }
 
         Verdict verdict = outbound ? OutboundWhole(frame, ref prepared, info, now) : InboundWhole(frame, ref prepared, info, now);
-        if (datagram.State == DatagramState.Held && verdict.Drop == DropReason.HoldFull)
+        if (again)
         {
-            return verdict;   // a duplicate that found no room; the one that waits decides
+            return verdict;   // whatever becomes of a duplicate, the others follow the first
         }
 
         datagram.Flow = verdict.Flow;
@@ -109,7 +118,7 @@ public sealed partial class DataplaneEngine
         Span<byte> frame, in Prepared prepared, in FrameInfo info, bool outbound, in FragmentedDatagram datagram, Timestamp now)
     {
         ref TypedAddress address = ref _addresses.Typed(datagram.Address);
-        if (address.Prefix < 0 || address.External != datagram.External || _prefixes[address.Prefix].State == PrefixState.Ended)
+        if (HasEnded(datagram))
         {
             return Verdict.Dropped(DropReason.AddressEnded);
         }
@@ -140,6 +149,12 @@ public sealed partial class DataplaneEngine
         }
 
         return datagram.Reason == ForwardReason.Hairpin ? Hairpin(frame, info, datagram.Flow, now) : Verdict.Sent(datagram.Reason, datagram.Flow);
+    }
+
+    private bool HasEnded(in FragmentedDatagram datagram)
+    {
+        ref TypedAddress address = ref _addresses.Typed(datagram.Address);
+        return address.Prefix < 0 || address.External != datagram.External || _prefixes[address.Prefix].State == PrefixState.Ended;
     }
 
     private void ExpireFragments(Timestamp now)

@@ -51,9 +51,14 @@ public sealed partial class DataplaneEngine
             return InboundError(frame, ref prepared, info, now);
         }
 
-        return shape is FrameShape.Transport or FrameShape.OpaqueTransport && !prepared.Layout.Has(FrameMarks.SegmentsLeft)
-            ? InboundFlow(frame, ref prepared, info, now)
-            : Untranslatable(shape);
+        if (shape is not (FrameShape.Transport or FrameShape.OpaqueTransport))
+        {
+            return Untranslatable(shape);
+        }
+
+        // With segments left it is not for the host yet, whatever its transport.
+        return prepared.Layout.Has(FrameMarks.SegmentsLeft)
+            ? Untranslatable(FrameShape.Transport) : InboundFlow(frame, ref prepared, info, now);
     }
 
     private Verdict InboundFlow(Span<byte> frame, ref Prepared prepared, in FrameInfo info, Timestamp now)

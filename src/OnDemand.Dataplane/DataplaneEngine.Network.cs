@@ -76,8 +76,21 @@ public sealed partial class DataplaneEngine
         return -1;
     }
 
+    // The open question that was asked first after another, or -1.
+    private int NextQuestion(int after)
+    {
+        int next = -1;
+        for (int at = 0; at < _questions.Length; at++)
+        {
+            bool later = IsOpen(_questions[at]) && _questions[at].Id > after;
+            next = later && (next < 0 || _questions[at].Id < _questions[next].Id) ? at : next;
+        }
+
+        return next;
+    }
+
     // Returns the question's place, or -1 if the network is remembered to say no, or too much is being asked.
-    private int Ask(AddressType type, bool onNet, int request, Timestamp now)
+    private int Ask(AddressType type, bool onNet, int request, int host, Timestamp now)
     {
         int free = -1;
         for (int at = 0; at < _questions.Length; at++)
@@ -85,6 +98,7 @@ public sealed partial class DataplaneEngine
             ref Question question = ref _questions[at];
             if (IsOpen(question) && question.Type == type && question.OnNet == onNet && question.Request == request)
             {
+                question.Hosts |= BitOf(host);
                 return at;
             }
 
@@ -110,6 +124,9 @@ public sealed partial class DataplaneEngine
             Request = request,
             Deadline = now.Add(_options.NetworkAnswerTimeout),
             Queue = HeldQueue.Empty,
+            Hosts = BitOf(host),
+            FirstWaiting = -1,
+            LastWaiting = -1,
         };
         Counters.NetworkRequests++;
         ReportAnswer(EngineEventKind.NetworkAsked, _questions[free], default, now);
@@ -131,54 +148,120 @@ public sealed partial class DataplaneEngine
         _refusedUntil.AsSpan().Clear();
     }
 
-    // Whatever the answer was: the sockets that waited are served, and the frames go through the engine once more, as outputs.
+    // Whatever the answer was: the sockets that waited are served in the order in which they asked, and the frames go through the engine
+    // once more, as outputs.
     private void Settle(int at, Timestamp now)
     {
-        int question = _questions[at].Id;
         _hold.Move(ref _questions[at].Queue, ref _released);
+        int id = _questions[at].FirstWaiting;
         _questions[at] = default;
-        for (int id = 0; id < _requests.Length && _requestIndex.Count > 0; id++)
+        while (id >= 0)
         {
-            if (_requests[id].InUse && _requests[id].Waiting && _requests[id].Question == question)
-            {
-                Serve(id, now);
-            }
+            int next = _requests[id].NextWaiting;
+            Serve(id, now);
+            id = next;
+        }
+    }
+
+    private void Wait(int id, int at)
+    {
+        ref Question question = ref _questions[at];
+        _requests[id].Question = question.Id;
+        _requests[id].NextWaiting = -1;
+        if (question.LastWaiting < 0)
+        {
+            question.FirstWaiting = id;
+        }
+        else
+        {
+            _requests[question.LastWaiting].NextWaiting = id;
+        }
+
+        question.LastWaiting = id;
+    }
+
+    private void StopWaiting(int id)
+    {
+        ref Question question = ref _questions[FindQuestion(_requests[id].Question)];
+        int before = -1;
+        for (int other = question.FirstWaiting; other != id; other = _requests[other].NextWaiting)
+        {
+            before = other;
+        }
+
+        int next = _requests[id].NextWaiting;
+        question.LastWaiting = question.LastWaiting == id ? before : question.LastWaiting;
+        if (before < 0)
+        {
+            question.FirstWaiting = next;
+        }
+        else
+        {
+            _requests[before].NextWaiting = next;
         }
     }
 
     // The network gave unasked what it was asked for: nobody need wait for the answer, which will find no question.
     private void SettleFulfilled(Timestamp now)
     {
-        for (int at = 0; at < _questions.Length; at++)
+        for (int at = NextQuestion(0); at >= 0;)
         {
-            if (!IsOpen(_questions[at]) || _questions[at].OnNet)
+            int id = _questions[at].Id;
+            if (!_questions[at].OnNet && IsFulfilled(_questions[at]))
             {
-                continue;
+                Settle(at, now);
             }
 
-            foreach (int id in _prefixes.InOrder)
+            at = NextQuestion(id);
+        }
+    }
+
+    // A single address serves only the host that has it.
+    private bool IsFulfilled(in Question question)
+    {
+        foreach (int id in _prefixes.InOrder)
+        {
+            ref PrefixEntry prefix = ref _prefixes[id];
+            if (prefix.Type == question.Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated
+                && (prefix.OnlyAddress < 0 || (question.Hosts & BitOf(_addresses.Typed(prefix.OnlyAddress).Host)) != 0))
             {
-                ref PrefixEntry prefix = ref _prefixes[id];
-                if (prefix.Type == _questions[at].Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated)
-                {
-                    Settle(at, now);
-                    break;
-                }
+                return true;
             }
         }
+
+        return false;
+    }
+
+    // Hosts past the last bit share it: at worst a question among so many is asked once more.
+    private static ulong BitOf(int host) => 1UL << Math.Min(host, 63);
+
+    private bool IsAskedFor(int request)
+    {
+        foreach (ref readonly Question question in _questions.AsSpan())
+        {
+            if (IsOpen(question) && question.Request == request)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     private void RunQuestions(Timestamp now)
     {
-        for (int at = 0; at < _questions.Length; at++)
+        for (int at = NextQuestion(0); at >= 0;)
         {
             ref Question question = ref _questions[at];
-            if (IsOpen(question) && question.Deadline <= now)
+            int id = question.Id;
+            if (question.Deadline <= now)
             {
                 Refuse(question.Type, unsupported: false, now);
                 ReportAnswer(EngineEventKind.NetworkSilent, question, default, now);
                 Settle(at, now);
             }
+
+            at = NextQuestion(id);
         }
     }
 
@@ -194,5 +277,8 @@ public sealed partial class DataplaneEngine
         public int Request;          // the socket request it is for alone, or -1
         public Timestamp Deadline;
         public HeldQueue Queue;
+        public ulong Hosts;          // internal addresses that need the answer
+        public int FirstWaiting;     // socket requests, in the order in which they asked
+        public int LastWaiting;
     }
 }

@@ -11,6 +11,7 @@ public sealed partial class DataplaneEngine
 {
     private readonly ReplyQueue _replies;
     private HeldQueue _released = HeldQueue.Empty;
+    private bool _isReleasing;          // a frame that waited goes through the engine once more
     private double _errorBudget;
     private Timestamp _errorBudgetAt;
 
@@ -37,7 +38,10 @@ public sealed partial class DataplaneEngine
             HeldFrame held = _hold.Take(ref _released, destination);
             Span<byte> frame = destination[..held.Length];
             var again = new FrameInfo(held.NetworkOffset, held.Partial, held.Tag);
-            Verdict verdict = held.Outbound ? HandleOutbound(frame, again, now) : HandleInbound(frame, again, now);
+            _isReleasing = true;
+            Verdict verdict = HasEnded(frame, held) ? Count(Verdict.Dropped(DropReason.AddressEnded))
+                : held.Outbound ? HandleOutbound(frame, again, now) : HandleInbound(frame, again, now);
+            _isReleasing = false;
             if (verdict.Kind == VerdictKind.Forward)
             {
                 OutputDirection direction = held.Outbound && verdict.Forward != ForwardReason.Hairpin ? OutputDirection.Network : OutputDirection.Host;
@@ -56,6 +60,13 @@ public sealed partial class DataplaneEngine
 
         length = _replies.Take(destination, out info);
         return true;
+    }
+
+    // What waited was from or to an address of ours; if that has ended meanwhile, it must not pass, not even as somebody else's.
+    private bool HasEnded(ReadOnlySpan<byte> frame, in HeldFrame held)
+    {
+        AddressName name = _addresses.Find(IpAddress.Read(frame[(held.NetworkOffset + (held.Outbound ? 8 : 24))..]));
+        return !name.IsInternal && (!name.IsTyped || _prefixes[_addresses.Typed(name.Number).Prefix].State == PrefixState.Ended);
     }
 
     // A packet of the host on a stranded flow, a challenge ACK among them: the exact RST (RFC 5961 §3.2), its sequence number taken from the

@@ -114,11 +114,12 @@ public sealed partial class DataplaneEngine
             return -1;
         }
 
-        // A number is not used again while a socket is still bound by it: its outcome is what that socket's flows go over by.
+        // A number is not used again while a socket is still bound by it, or the network asked for it: its outcome is what that socket's
+        // flows go over by.
         for (int i = 0; i < _requests.Length; i++)
         {
             int id = (_nextRequest + i) % _requests.Length;
-            if (!_requests[id].InUse && _requests[id].Bindings == 0)
+            if (!_requests[id].InUse && _requests[id].Bindings == 0 && !IsAskedFor(id))
             {
                 _nextRequest = (id + 1) % _requests.Length;
                 return id;
@@ -152,9 +153,9 @@ public sealed partial class DataplaneEngine
         var decision = new Decision(DecisionOrigin.SocketRequest, request.Outcome.Type, default, -1, default);
         SourceChoice choice = AcquireFor((ushort)(RequestOutcomes + id), decision, default, host, tail, mayAsk: true, now);
         request.Waiting = choice.Result == ChoiceResult.Ask;
-        request.Question = choice.Result == ChoiceResult.Ask ? _questions[choice.Question].Id : 0;
         if (request.Waiting)
         {
+            Wait(id, choice.Question);
             return;
         }
 
@@ -206,7 +207,12 @@ public sealed partial class DataplaneEngine
         ref SocketRequest request = ref _requests[id];
         _requestIndex.Remove(_requestHash.Of(key), id);
         request.InUse = false;   // the outcome stays: flows bound by it may still have to go over
-        request.Waiting = false;
+        if (request.Waiting)
+        {
+            StopWaiting(id);
+            request.Waiting = false;
+        }
+
         if (!request.Holds)
         {
             return;
@@ -245,7 +251,8 @@ public sealed partial class DataplaneEngine
         public int Binding;
         public int Bindings;         // that have its outcome, also after it was closed
         public int Prefix;           // whose user it is, while it holds
-        public int Question;
+        public int Question;         // that it waits for, while it waits
+        public int NextWaiting;      // for the same question, or -1
     }
 
     private readonly struct RequestKey(SocketRequest[] requests, ulong key) : IEntryKey

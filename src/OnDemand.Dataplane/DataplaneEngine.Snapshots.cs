@@ -52,7 +52,8 @@ public sealed partial class DataplaneEngine
         return written;
     }
 
-    /// <summary>Copies the next prefixes, in the order in which they were advertised first. One that goes between two calls may hide another.</summary>
+    /// <summary>Copies the next prefixes, in the order in which they were advertised first. One that goes between two calls may hide
+    /// another.</summary>
     /// <param name="cursor">Where to go on: 0 at the start; negative when all have been seen.</param>
     /// <param name="destination">Where they are written.</param>
     /// <returns>How many were written.</returns>

@@ -189,7 +189,7 @@ public sealed partial class DataplaneEngine
 
         if (count == 0)
         {
-            return WithoutCandidate(outcome, number, decision, full, mayAsk, now);
+            return WithoutCandidate(outcome, number, decision, host, full, mayAsk, now);
         }
 
         bool nextHop = outcome.IsLegacy || _options.PreferRoute || (serving && _options.OnNet == OnNetReading.PreferServing);
@@ -198,7 +198,7 @@ public sealed partial class DataplaneEngine
             _candidates.AsSpan(0, count), new SelectionQuery(destination, 1, preferences, nextHop), out SelectionRule rule);
         if (winner < 0)
         {
-            return WithoutCandidate(outcome, number, decision, full, mayAsk, now);
+            return WithoutCandidate(outcome, number, decision, host, full, mayAsk, now);
         }
 
         int chosen = _candidateAddresses[winner];
@@ -229,7 +229,7 @@ public sealed partial class DataplaneEngine
 
     // RFC 8653 §3.4: a type that is not there is asked for; §4.2: without a type nothing is asked for.
     private SourceChoice WithoutCandidate(
-        in PolicyOutcome outcome, ushort number, Decision decision, bool full, bool mayAsk, Timestamp now)
+        in PolicyOutcome outcome, ushort number, Decision decision, int host, bool full, bool mayAsk, Timestamp now)
     {
         var choice = new SourceChoice { Decision = decision, Binding = -1, Question = -1 };
         if (full)
@@ -243,7 +243,7 @@ public sealed partial class DataplaneEngine
         else
         {
             int request = number >= RequestOutcomes && outcome.OnNet ? number - RequestOutcomes : -1;
-            choice.Question = Ask(outcome.Type, outcome.OnNet, request, now);
+            choice.Question = Ask(outcome.Type, outcome.OnNet, request, host, now);
             choice.Result = choice.Question >= 0 ? ChoiceResult.Ask : ChoiceResult.Refused;
         }
 

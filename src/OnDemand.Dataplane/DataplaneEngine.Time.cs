@@ -17,6 +17,7 @@ public sealed partial class DataplaneEngine
     private Timestamp _wheelDue;
     private int _sweepCursor = -1;      // next flow to look at; -1 when nothing is to be swept
     private int _addressCursor;
+    private bool _sweepsRemotes;        // flows whose remote has become one of our addresses are to be found, too
 
     /// <summary>When <see cref="Advance"/> is to be called at the latest; <see cref="Timestamp.Never"/> if nothing is due by itself.</summary>
     public Timestamp NextDeadline => _sweepCursor >= 0 && !_replies.IsFull ? default : _nextDeadline;
@@ -128,6 +129,11 @@ public sealed partial class DataplaneEngine
         for (; _sweepCursor < end; _sweepCursor++)
         {
             ref FlowEntry entry = ref _flows.Entry(_sweepCursor);
+            if (_sweepsRemotes && entry.State != FlowState.Free)
+            {
+                entry.Marks |= HairpinMark(entry.Remote);
+            }
+
             if (entry.State is not (FlowState.Established or FlowState.HostFin or FlowState.RemoteFin or FlowState.OpeningIn)
                 || _prefixes[_addresses.Typed(entry.Address).Prefix].State != PrefixState.Ended
                 || IsIdle(entry, Ticks.At(now, _origin)))
@@ -153,6 +159,7 @@ public sealed partial class DataplaneEngine
             return;
         }
 
+        _sweepsRemotes = false;
         int last = Math.Min(_addresses.TypedHighWater, _addressCursor + SweepSlice);
         for (; _addressCursor < last; _addressCursor++)
         {

@@ -28,7 +28,8 @@ public readonly record struct FlowSnapshot
     /// <summary>The prefix of <see cref="Address"/>.</summary>
     public IpPrefix Prefix { get; init; }
 
-    /// <summary>The state of that prefix: <see cref="PrefixState.Closing"/> means that a replacement window is open over the flow.</summary>
+    /// <summary>The state of that prefix: <see cref="PrefixState.Closing"/> means that a replacement window is open over the
+    /// flow.</summary>
     public PrefixState PrefixState { get; init; }
 
     /// <summary>Where it is in its life.</summary>

@@ -146,6 +146,20 @@ public sealed class EngineTests
     }
 
     [Theory]
+    [InlineData(IpProtocol.Gre)]
+    [InlineData(IpProtocol.Esp)]
+    public void A_packet_that_still_has_segments_to_visit_is_dropped_for_that_whatever_its_transport(byte protocol)
+    {
+        HostScene scene = new HostScene(AddressType.Nonpersistent).Attach(Nonpersistent);
+        TestFrame frame = Frames.Other(Frames.Server, scene.SendUdp().Source, protocol) with
+        {
+            Extensions = [Frames.Routing(Frames.OtherServer, 1)],
+        };
+
+        Assert.Equal(DropReason.SegmentsLeft, scene.Receive(frame).Dropped);
+    }
+
+    [Theory]
     [InlineData(IpProtocol.Esp)]
     [InlineData(253)]
     [InlineData(IpProtocol.Udp)]
@@ -383,6 +397,36 @@ public sealed class EngineTests
 
         Assert.Equal(DropReason.BindingTableFull, scene.SendUdp(port: 2).Answered);
         Assert.Equal(ForwardReason.Rewritten, scene.SendUdp(port: 1, to: Frames.OtherServer).Forwarded);
+    }
+
+    [Fact]
+    public void Where_there_is_no_room_for_a_prefix_or_an_address_what_is_there_goes_on_and_the_rest_is_refused()
+    {
+        HostScene prefixes = new HostScene(AddressType.Nonpersistent, options => options with { MaximumPrefixes = 1 })
+            .Attach(Nonpersistent, HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting));
+        prefixes.Request(AddressType.SessionLasting);
+        Assert.Equal(AddressType.SessionLasting, prefixes.Question().Type);
+        Assert.Equal(ForwardReason.Rewritten, prefixes.SendUdp().Forwarded);
+
+        HostScene addresses = new HostScene(AddressType.Nonpersistent, options => options with
+        {
+            MaximumTypedAddresses = 1,
+            Internal = [new IpPrefix(Frames.Host, 128), new IpPrefix(Frames.OtherHost, 128)],
+        }).Attach(Nonpersistent);
+        Assert.Equal(ForwardReason.Rewritten, addresses.SendUdp().Forwarded);
+        Assert.Equal(DropReason.AddressTableFull, addresses.Send(Frames.Udp(Frames.OtherHost, 5000, Frames.Server, 53)).Dropped);
+    }
+
+    [Fact]
+    public void An_answer_for_which_the_queue_has_no_room_is_not_given_and_its_packet_counted()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { MaximumReplies = 1 }).Attach(Nonpersistent);
+        Assert.True(scene.SendUdp().Held);
+        scene.Refuse(scene.Question());
+        _ = scene.Outputs();
+
+        Assert.Equal(DropReason.Refused, scene.SendUdp(port: 5001).Answered);
+        Assert.Equal(DropReason.ReplyQueueFull, scene.SendUdp(port: 5002).Dropped);
     }
 
     [Fact]

@@ -88,6 +88,26 @@ public sealed class FragmentTests
 
         Assert.Equal(fragments[1], scene.OnlyOutput().Octets);
         Assert.Equal(0, scene.Engine.Counters.Of(DropReason.HoldTimeout));
+        Handled first = scene.SendOctets(Datagram, [.. fragments[0]]);
+        Assert.Equal((ForwardReason.Untranslatable, Frames.Host), (first.Forwarded, first.Source));   // so that it still meets the other
+    }
+
+    [Fact]
+    public void A_fragment_that_waits_in_vain_does_not_pass_to_or_from_an_address_that_has_ended_meanwhile()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        IpAddress typed = scene.SendUdp().Source;
+        TestFrame toHost = Frames.Udp(Frames.Server, 53, typed, 5000, 3000);
+        TestFrame native = Frames.Udp(typed, 2000, Frames.Server, 53, 3000);
+        Assert.True(scene.ReceiveOctets(toHost, toHost.BuildFragments(8, 1200)[1]).Held);
+        Assert.True(scene.SendOctets(native, native.BuildFragments(9, 1200)[1]).Held);
+
+        scene.Attach();
+        _ = scene.SendTcp(TcpControl.Ack, 1, 1);
+        scene.Pass(400);   // nothing remembers the address any more
+
+        Assert.Empty(scene.Outputs());
+        Assert.Equal(2, scene.Engine.Counters.Of(DropReason.AddressEnded));
     }
 
     [Fact]
@@ -181,6 +201,51 @@ public sealed class FragmentTests
         scene.Attach(HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent));
 
         Assert.Equal(DropReason.AddressEnded, scene.SendOctets(Datagram, fragments[1]).Dropped);
+    }
+
+    [Fact]
+    public void A_first_fragment_that_comes_once_more_gets_no_other_address_than_the_first_time()
+    {
+        HostScene scene = Scene();
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        scene.SendOctets(Datagram, [.. fragments[0]]);
+
+        scene.Attach(HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent));
+
+        Assert.Equal(DropReason.AddressEnded, scene.SendOctets(Datagram, fragments[0]).Dropped);
+    }
+
+    [Fact]
+    public void What_becomes_of_the_duplicate_of_a_first_fragment_that_waits_does_not_lose_the_datagram()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting).Attach(Nonpersistent);
+        byte[][] fragments = Datagram.BuildFragments(7, 1200);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[0]]).Held);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[1]]).Held);
+
+        scene.Engine.Detach(scene.Now);
+        Assert.True(scene.SendOctets(Datagram, [.. fragments[0]]).Held);
+        scene.Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting));
+
+        List<Output> released = scene.Outputs();
+        Assert.Equal(3, released.Count);
+        Assert.All(released, output => Assert.True(HostScene.SessionOne.Contains(IpAddress.Read(output.Octets.AsSpan(8)))));
+    }
+
+    [Fact]
+    public void A_native_sockets_fragment_that_waits_in_vain_does_not_leave_from_an_address_that_has_ended_but_is_still_known()
+    {
+        HostScene scene = Scene(options => options with { Untranslatable = UntranslatablePolicy.Pass });
+        IpAddress typed = scene.SendUdp().Source;
+        Assert.Equal(ForwardReason.Native, scene.Send(Frames.Udp(typed, 2001, Frames.Server, 53)).Forwarded);
+        TestFrame native = Frames.Udp(typed, 2000, Frames.Server, 53, 3000);
+        Assert.True(scene.SendOctets(native, native.BuildFragments(9, 1200)[1]).Held);
+
+        scene.Attach();
+        scene.Pass(5.1);
+
+        Assert.Empty(scene.Outputs());
+        Assert.Equal(1, scene.Engine.Counters.Of(DropReason.AddressEnded));
     }
 
     [Fact]

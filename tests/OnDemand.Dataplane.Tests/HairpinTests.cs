@@ -56,6 +56,21 @@ public sealed class HairpinTests
         Assert.Equal((syn.Source, Frames.OtherHost), (ack.Source, ack.Destination));
     }
 
+    [Fact]
+    public void A_flow_to_an_address_that_becomes_one_of_the_hosts_own_no_longer_leaves_it()
+    {
+        var served = IpAddress.Parse("2001:db8:f1::7");
+        HostScene scene =
+            new HostScene(AddressType.Nonpersistent, options => options with { Internal = [Of(Frames.OtherHost), Of(Frames.Host)] })
+            .Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent));
+        Assert.Equal(ForwardReason.Rewritten, scene.SendUdp(to: served).Forwarded);
+
+        scene.Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent), HostScene.Of(Of(served), AddressType.Fixed));
+
+        Handled sent = scene.SendUdp(to: served);
+        Assert.Equal((ForwardReason.Hairpin, Frames.OtherHost), (sent.Forwarded, sent.Destination));
+    }
+
     private static IpPrefix Of(IpAddress address) => new(address, 128);
 
     // Two internal addresses; the second serves at a Fixed one.

@@ -426,6 +426,89 @@ public sealed class RequestTests
     }
 
     [Fact]
+    public void What_is_advertised_for_another_host_answers_nobodys_question()
+    {
+        // The only Fixed prefix is a single address, and the other host's; an advertisement of something else must not settle the question.
+        var only = IpPrefix.Parse("2001:db8:f1::7/128");
+        HostScene scene = new HostScene(AddressType.Fixed, options => options with
+        {
+            Internal = [new IpPrefix(Frames.OtherHost, 128), new IpPrefix(Frames.Host, 128)],
+        }).Attach(HostScene.Of(only, AddressType.Fixed));
+        Assert.True(scene.SendUdp().Held);
+        PrefixRequest question = scene.Question();
+
+        scene.Engine.Advertise([Nonpersistent, HostScene.Of(only, AddressType.Fixed)], authenticated: true, scene.Now);
+
+        Assert.Empty(scene.Outputs());
+        scene.AssertNothingAsked();
+        scene.Grant(question, HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+        Assert.True(HostScene.FixedTwo.Contains(IpAddress.Read(scene.OnlyOutput().Octets.AsSpan(8))));
+    }
+
+    [Fact]
+    public void Who_asked_first_is_answered_first_whatever_became_of_those_before()
+    {
+        HostScene scene = new HostScene(change: options => options with { MaximumSocketRequests = 3 }).Attach(Nonpersistent);
+        for (ulong token = 1; token <= 21; token++)
+        {
+            scene.Request(AddressType.SessionLasting, port: (ushort)token, token: token);   // so many that places are used again
+            if (token < 20)
+            {
+                scene.Engine.CloseSocket(IpProtocol.Tcp, Frames.Host, (ushort)token, scene.Now);
+            }
+        }
+
+        scene.Engine.CloseSocket(IpProtocol.Tcp, Frames.Host, 20, scene.Now);
+        scene.Request(AddressType.SessionLasting, port: 22, token: 22);
+        scene.Request(AddressType.SessionLasting, port: 23, token: 23);
+        scene.Grant(scene.Question(), SessionOne);
+
+        List<ulong> answered = [];
+        while (scene.Engine.TryTakeReply(out SetscReply reply))
+        {
+            answered.Add(reply.Token);
+        }
+
+        Assert.Equal([21UL, 22UL, 23UL], answered);
+    }
+
+    [Fact]
+    public void Of_several_questions_that_are_settled_at_once_the_one_asked_first_comes_first()
+    {
+        HostScene scene = new HostScene().Attach(Nonpersistent);
+        scene.Request(AddressType.Fixed, port: 1, token: 1);
+        PrefixRequest first = scene.Question();
+        scene.Request(AddressType.GracefulReplacement, port: 2, token: 2);
+        scene.Refuse(first);
+        Assert.Equal(1UL, scene.Reply().Token);
+        scene.Request(AddressType.SessionLasting, port: 3, token: 3);   // its question takes the place of the one that was refused
+
+        scene.Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting),
+            HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement));
+
+        Assert.True(scene.Engine.TryTakeReply(out SetscReply second));
+        Assert.True(scene.Engine.TryTakeReply(out SetscReply third));
+        Assert.Equal((2UL, 3UL), (second.Token, third.Token));
+    }
+
+    [Fact]
+    public void A_socket_that_was_closed_while_the_network_was_asked_for_it_leaves_its_grant_to_no_other()
+    {
+        HostScene scene = new HostScene(change: options => options with { MaximumSocketRequests = 1 }).Attach(Nonpersistent);
+        scene.Request(AddressType.SessionLasting, port: 1, onNet: true, token: 1);
+        _ = scene.Question();
+
+        for (ulong token = 2; token <= 19; token++)
+        {
+            scene.Engine.CloseSocket(IpProtocol.Tcp, Frames.Host, (ushort)(token - 1), scene.Now);
+            bool last = token == 19;   // whose turn it is to have the place of the first
+            scene.Request(last ? AddressType.SessionLasting : AddressType.Nonpersistent, port: (ushort)token, onNet: last, token: token);
+        }
+
+        Assert.True(scene.Question().OnNet);
+    }
+
+    [Fact]
     public void While_detached_nobody_is_asked_and_nothing_waits()
     {
         HostScene scene = new HostScene(AddressType.SessionLasting);

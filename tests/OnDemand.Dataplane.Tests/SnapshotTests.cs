@@ -95,7 +95,11 @@ public sealed class SnapshotTests
     [Fact]
     public void Places_that_flows_have_left_cost_a_bounded_look()
     {
-        var rig = new EngineRig(EngineRig.Options(AddressType.GracefulReplacement) with { MaximumFlows = 1 << 14, MaximumBindings = 1 << 14 });
+        var rig = new EngineRig(EngineRig.Options(AddressType.GracefulReplacement) with
+        {
+            MaximumFlows = 1 << 14,
+            MaximumBindings = 1 << 14
+        });
         rig.Attach(EngineRig.GracefulPrefix);
         for (int port = 1; port <= 10_000; port++)
         {

@@ -19,9 +19,9 @@ internal sealed class Bulk(Socket from, Socket to)
     public SocketError? ReceiverError { get; private set; }
 
     /// <summary>Sends until told to stop, then says that it was all; receives until that arrives, or until an error.</summary>
-    public async Task RunAsync(CancellationToken stop, TimeSpan? pace = null) => await Task.WhenAll(SendAsync(stop, pace), ReceiveAsync());
+    public async Task RunAsync(CancellationToken stop, TimeSpan? pace = null) => await Task.WhenAll(SendAsync(pace, stop), ReceiveAsync());
 
-    private async Task SendAsync(CancellationToken stop, TimeSpan? pace)
+    private async Task SendAsync(TimeSpan? pace, CancellationToken stop)
     {
         byte[] piece = new byte[1 << 16];
         try

@@ -193,9 +193,14 @@ public sealed class MoveTests
             await rig.MoveAsync(move % 2 == 0 ? LabNodes.SecondRouter : LabNodes.FirstRouter, windowSeconds: 1);
         }
 
-        long[] before = [.. pairs.Select(pair => pair.Up.Received + pair.Down.Received)];
-        Assert.True(await LabRig.BecomesAsync(
-            () => Task.FromResult(pairs.Select((pair, i) => pair.Up.Received + pair.Down.Received > before[i] + 1_000_000).All(on => on)), Never));
+        Bulk[] directions = [.. pairs.SelectMany(pair => new[] { pair.Up, pair.Down })];
+        long[] before = [.. directions.Select(direction => direction.Received)];
+        bool goesOn = await LabRig.BecomesAsync(
+            () => Task.FromResult(directions.Zip(before).All(each => each.First.Received > each.Second + 500_000)), Never);
+        Assert.True(
+            goesOn,
+            $"before {string.Join(' ', before)}, then {string.Join(' ', directions.Select(direction => direction.Received))}\n" +
+            await rig.RunAsync(LabNodes.Host, "ss", "-6tino") + await rig.RunAsync(LabNodes.Peer, "ss", "-6tino"));
         await stop.CancelAsync();
         await all.WaitAsync(Never, Cancellation);
         foreach ((Bulk up, Bulk down, Socket host, Socket peer) in pairs)

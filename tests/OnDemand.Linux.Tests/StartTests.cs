@@ -18,7 +18,11 @@ public sealed class StartTests
         string trace = Path.Combine(Path.GetTempPath(), $"ondemand-{Guid.NewGuid():N}.nettrace");
         try
         {
-            var start = new ProcessStartInfo("dotnet", [assembly, .. arguments]) { RedirectStandardOutput = true, RedirectStandardError = true };
+            var start = new ProcessStartInfo("dotnet", [assembly, .. arguments])
+            {
+                RedirectStandardOutput = true,
+                RedirectStandardError = true
+            };
             start.Environment["DOTNET_EnableEventPipe"] = "1";
             start.Environment["DOTNET_EventPipeConfig"] = "Microsoft-Windows-DotNETRuntime:0x8:4";   // the loader's events
             start.Environment["DOTNET_EventPipeOutputPath"] = trace;

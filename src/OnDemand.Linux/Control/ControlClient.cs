@@ -195,7 +195,8 @@ internal sealed class ControlClient : IDisposable
             // Not one of ours.
         }
 
-        return new ControlProblem(ProblemTypes.Internal, "A strange answer", status, $"The answer was HTTP status {status} without a reason.");
+        return new ControlProblem(
+            ProblemTypes.Internal, "A strange answer", status, $"The answer was HTTP status {status} without a reason.");
     }
 
     private NoAnswerException NoAnswer(HttpRequestException failed) => new(

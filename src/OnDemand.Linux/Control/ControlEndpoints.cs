@@ -58,7 +58,8 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
     {
         WithdrawEvent move = new MoveReader(RequestName, scenario.Internal).ReadWithdraw(await ReadBodyAsync(http).ConfigureAwait(false));
         DataplaneReading? reading = await gate.RunAsync(
-            context => context.Network.Withdraw(move.Prefix, move.Window ?? Duration.Zero, context.Now) ? DataplaneReading.Take(context) : null,
+            context => context.Network.Withdraw(move.Prefix, move.Window ?? Duration.Zero, context.Now)
+                ? DataplaneReading.Take(context) : null,
             http.RequestAborted).ConfigureAwait(false);
         if (reading is null)
         {
@@ -108,7 +109,8 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
         http.Response.ContentType = PrometheusText.MediaType;
-        await http.Response.BodyWriter.WriteAsync(Encoding.UTF8.GetBytes(PrometheusText.Write(reading)), http.RequestAborted).ConfigureAwait(false);
+        byte[] text = Encoding.UTF8.GetBytes(PrometheusText.Write(reading));
+        await http.Response.BodyWriter.WriteAsync(text, http.RequestAborted).ConfigureAwait(false);
     }
 
     // As long as the list may be, no more than a slice of it is ever in memory, and packets go on between two slices.
@@ -119,7 +121,8 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         byte? protocol = QueryValues.Protocol(http, "protocol");
         int left = QueryValues.Number(http, "limit", MostFlows) ?? DefaultLimit;
         int total = await gate.RunAsync(context => context.Engine.FlowCount, http.RequestAborted).ConfigureAwait(false);
-        var json = new Utf8JsonWriter(http.Response.BodyWriter, new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping });
+        var readable = new JsonWriterOptions { Encoder = JavaScriptEncoder.UnsafeRelaxedJsonEscaping };
+        var json = new Utf8JsonWriter(http.Response.BodyWriter, readable);
         await using (json.ConfigureAwait(false))
         {
             await gate.ReadAsync<FlowSnapshot>(
@@ -165,7 +168,8 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         if (http.Request.ContentType is { } type && !type.StartsWith("application/json", StringComparison.OrdinalIgnoreCase))
         {
             throw new ControlException(
-                ProblemTypes.Invalid, 415, $"The request is {ScalarNode.Quote(type)}; it must be application/json (curl: -H 'Content-Type: application/json').");
+                ProblemTypes.Invalid, 415,
+                $"The request is {ScalarNode.Quote(type)}; it must be application/json (with curl: -H 'Content-Type: application/json').");
         }
 
         using var body = new MemoryStream();

@@ -5,7 +5,8 @@ using OnDemand.Linux.Interop;
 
 namespace OnDemand.Linux.Control;
 
-/// <summary>The Unix socket of a server: made so that nobody but its owner can ever reach it, in the place of one that a dead process left.</summary>
+/// <summary>The Unix socket of a server: made so that nobody but its owner can ever reach it, in the place of one that a dead process
+/// left.</summary>
 internal static class ControlSocket
 {
     /// <summary>Where the socket of a TAP is unless the user says otherwise.</summary>
@@ -17,7 +18,8 @@ internal static class ControlSocket
 
     /// <summary>Makes sure that a socket can be bound at a path: its directory is there, and what a dead process left is gone.</summary>
     /// <param name="path">The path.</param>
-    /// <exception cref="HostException">It cannot: another server is alive there, something else is there, or the path cannot be used.</exception>
+    /// <exception cref="HostException">It cannot: another server is alive there, something else is there, or the path cannot be
+    /// used.</exception>
     public static void Prepare(string path)
     {
         if (OperatingSystem.IsWindows())
@@ -44,7 +46,8 @@ internal static class ControlSocket
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)
         {
-            throw new HostException($"The control socket '{path}' cannot be made: {refused.Message.TrimEnd('.')}; choose another path.", refused);
+            throw new HostException(
+                $"The control socket '{path}' cannot be made: {refused.Message.TrimEnd('.')}; choose another path.", refused);
         }
     }
 
@@ -61,7 +64,8 @@ internal static class ControlSocket
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
-            // The mode of the socket itself becomes that of its file, so there is no moment at which the file is open to others (unix_bind).
+            // The mode of the socket itself becomes that of its file, so there is no moment at which the file is open to others
+            // (unix_bind).
             using (var handle = new SafeFileHandle(socket.Handle, ownsHandle: false))
             {
                 File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
@@ -89,7 +93,8 @@ internal static class ControlSocket
         int mode = BitConverter.ToUInt16(status[Libc.StatusModeOffset..]);
         if ((mode & TypeMask) != SocketFile)
         {
-            throw new HostException($"'{path}' is there and is not a socket, so it is left alone; choose another path for the control socket.");
+            throw new HostException(
+                $"'{path}' is there and is not a socket, so it is left alone; choose another path for the control socket.");
         }
 
         if (IsAlive(path))

@@ -59,7 +59,8 @@ internal sealed class EngineGate(IDataplaneControl control) : IDisposable
     /// <param name="take">Takes the rows of a slice; says whether to go on.</param>
     /// <param name="cancellationToken">Gives up.</param>
     /// <returns>When all is read.</returns>
-    public async Task ReadAsync<T>(CopySlice<T> copy, Func<ReadOnlyMemory<T>, Timestamp, Task<bool>> take, CancellationToken cancellationToken)
+    public async Task ReadAsync<T>(
+        CopySlice<T> copy, Func<ReadOnlyMemory<T>, Timestamp, Task<bool>> take, CancellationToken cancellationToken)
     {
         T[] rows = ArrayPool<T>.Shared.Rent(SliceLength);
         int cursor = 0;

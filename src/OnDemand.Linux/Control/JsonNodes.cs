@@ -45,7 +45,8 @@ internal ref struct JsonNodes
         catch (JsonException broken)
         {
             throw new ScenarioException(
-                name, (int)(broken.LineNumber ?? 0) + 1, (int)(broken.BytePositionInLine ?? 0) + 1, "found broken JSON, expected one JSON value");
+                name, (int)(broken.LineNumber ?? 0) + 1, (int)(broken.BytePositionInLine ?? 0) + 1,
+                "found broken JSON, expected one JSON value");
         }
         catch (Exception broken) when (broken is InvalidOperationException or DecoderFallbackException)
         {

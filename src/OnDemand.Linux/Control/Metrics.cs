@@ -10,7 +10,8 @@ namespace OnDemand.Linux.Control;
 internal readonly record struct MetricSample(long Value, string? Label);
 
 /// <summary>A metric: what it is called, what it means, and how it is read.</summary>
-/// <param name="Name">The name of the instrument, words with dots; with underscores, and <c>_total</c> for counters, it is Prometheus's.</param>
+/// <param name="Name">The name of the instrument, words with dots; with underscores, and <c>_total</c> for counters, it is
+/// Prometheus's.</param>
 /// <param name="IsCounter">Whether it only ever grows.</param>
 /// <param name="Unit">What is counted, in the braces of UCUM annotations.</param>
 /// <param name="Help">One sentence.</param>
@@ -27,14 +28,16 @@ internal static class Metrics
     [
         Counter("ondemand.frames", "{frame}", "Frames by what became of them.", "verdict", r => Each<VerdictKind>(r.Verdicts)),
         Counter("ondemand.forwarded", "{frame}", "Frames sent on, by reason.", "reason", r => Each<ForwardReason>(r.Forwards)),
-        Counter("ondemand.dropped", "{frame}", "Frames dropped or answered instead, by reason.", "reason", r => Each<DropReason>(r.Drops, first: 1)),
+        Counter("ondemand.dropped", "{frame}", "Frames dropped or answered instead, by reason.", "reason",
+            r => Each<DropReason>(r.Drops, first: 1)),
         Gauge("ondemand.flows", "{flow}", "Flows that are not closed, by address type.", "type", r => Types(r, one => one.Flows)),
         Counter("ondemand.flows.opened", "{flow}", "Flows opened, by address type.", "type", r => Types(r, one => one.FlowsOpened)),
         Counter("ondemand.flows.went_over", "{flow}", "Flows that went over to another address, by address type.", "type",
             r => Types(r, one => one.WentOver)),
         Counter("ondemand.flows.stranded", "{flow}", "Live TCP flows whose address ended, by address type.", "type",
             r => Types(r, one => one.Stranded)),
-        Counter("ondemand.flows.refused", "{flow}", "Flows refused an address, by address type.", "type", r => Types(r, one => one.Refused)),
+        Counter("ondemand.flows.refused", "{flow}", "Flows refused an address, by address type.", "type",
+            r => Types(r, one => one.Refused)),
         Counter("ondemand.packets", "{packet}", "Packets in both directions, by address type.", "type", r => Types(r, one => one.Packets)),
         Counter("ondemand.octets", "{octet}", "Octets of those packets, IPv6 headers included.", "type", r => Types(r, one => one.Octets)),
         Gauge("ondemand.flow_table.flows", "{flow}", "Flows in the table, closed ones included.", r => r.Flows),
@@ -47,7 +50,8 @@ internal static class Metrics
         Counter("ondemand.moves", "{move}", "Moves, the first attachment included.", r => r.Moves),
         Counter("ondemand.resets", "{packet}", "RST packets made for stranded flows.", r => r.ResetsSent),
         Counter("ondemand.icmp_errors", "{packet}", "ICMPv6 errors made.", r => r.IcmpErrorsSent),
-        Counter("ondemand.icmp_errors.suppressed", "{packet}", "ICMPv6 errors not made because of the rate limit.", r => r.IcmpErrorsSuppressed),
+        Counter("ondemand.icmp_errors.suppressed", "{packet}", "ICMPv6 errors not made because of the rate limit.",
+            r => r.IcmpErrorsSuppressed),
         Counter("ondemand.network.requests", "{request}", "Questions put to the network.", r => r.NetworkRequests),
         Counter("ondemand.addresses.renewed", "{address}", "Typed addresses renewed by age or octets.", r => r.AddressesRenewed),
         Counter("ondemand.events.lost", "{event}", "Events that found no room.", r => r.EventsLost),

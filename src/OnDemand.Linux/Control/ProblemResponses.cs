@@ -4,7 +4,8 @@ using OnDemand.Captures.Scenarios;
 
 namespace OnDemand.Linux.Control;
 
-/// <summary>Whatever goes wrong with a request becomes a problem document (RFC 9457) with one sentence; nothing else of it is told.</summary>
+/// <summary>Whatever goes wrong with a request becomes a problem document (RFC 9457) with one sentence; nothing else of it is
+/// told.</summary>
 internal static class ProblemResponses
 {
     /// <summary>The media type of resources.</summary>
@@ -60,7 +61,8 @@ internal static class ProblemResponses
     private static ControlException LeftOpen(HttpContext http) => http.Response.StatusCode switch
     {
         405 => new ControlException(
-            ProblemTypes.Resource, 405, $"{http.Request.Path} takes {http.Response.Headers.Allow}, not {ScalarNode.Quote(http.Request.Method)}."),
+            ProblemTypes.Resource, 405,
+            $"{http.Request.Path} takes {http.Response.Headers.Allow}, not {ScalarNode.Quote(http.Request.Method)}."),
         404 => new ControlException(ProblemTypes.Resource, 404, $"There is no resource {ScalarNode.Quote(http.Request.Path.ToString())}."),
         _ => new ControlException(ProblemTypes.Invalid, http.Response.StatusCode, "The request cannot be answered."),
     };

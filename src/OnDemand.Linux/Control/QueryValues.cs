@@ -37,7 +37,7 @@ internal static class QueryValues
 
         return AddressTypes.TryParse(text, out AddressType type) || text == AddressTypes.ToName(AddressType.None)
             ? type
-            : throw Wrong($"Found {name} {ScalarNode.Quote(text)}, expected one of {string.Join(", ", ScenarioFields.TypeNames)}, untyped.");
+            : throw NotAmong(name, text, $"one of {string.Join(", ", ScenarioFields.TypeNames)}, untyped");
     }
 
     /// <summary>A protocol, by name or number.</summary>
@@ -50,7 +50,7 @@ internal static class QueryValues
 
         return ScenarioText.TryProtocol(text, out byte protocol)
             ? protocol
-            : throw Wrong($"Found {name} {ScalarNode.Quote(text)}, expected one of {string.Join(", ", ScenarioText.Protocols)} or a number.");
+            : throw NotAmong(name, text, $"one of {string.Join(", ", ScenarioText.Protocols)} or a number");
     }
 
     /// <summary>A number above zero.</summary>
@@ -63,10 +63,14 @@ internal static class QueryValues
 
         return int.TryParse(text, NumberStyles.None, CultureInfo.InvariantCulture, out int number) && number > 0 && number <= most
             ? number
-            : throw Wrong($"Found {name} {ScalarNode.Quote(text)}, expected a number from 1 to {most}.");
+            : throw NotAmong(name, text, $"a number from 1 to {most}");
     }
 
-    private static string? Text(HttpContext http, string name) => http.Request.Query.TryGetValue(name, out StringValues values) ? values[0] : null;
+    private static string? Text(HttpContext http, string name) =>
+        http.Request.Query.TryGetValue(name, out StringValues values) ? values[0] : null;
+
+    private static ControlException NotAmong(string name, string text, string expected) =>
+        Wrong($"Found {name} {ScalarNode.Quote(text)}, expected {expected}.");
 
     private static ControlException Wrong(string sentence) => new(ProblemTypes.Invalid, 400, sentence);
 }

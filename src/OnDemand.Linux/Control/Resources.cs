@@ -210,7 +210,8 @@ internal sealed record TypeResource(
 [JsonSerializable(typeof(ControlProblem))]
 internal sealed partial class ControlJson : JsonSerializerContext;
 
-/// <summary>How resources are written. Nothing of it is ever put into a web page, so quotation marks and all letters stay readable.</summary>
+/// <summary>How resources are written. Nothing of it is ever put into a web page, so quotation marks and all letters stay
+/// readable.</summary>
 internal static class JsonStyles
 {
     /// <summary>As they are sent.</summary>

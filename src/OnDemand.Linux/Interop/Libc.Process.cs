@@ -40,6 +40,14 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "signal", SetLastError = true)]
     public static partial nint Signal(int signal, nint handler);
 
+    /// <summary>setenv(3): what the runtime calls its environment is a copy that execvp(3) knows nothing of.</summary>
+    /// <param name="name">The variable.</param>
+    /// <param name="value">Its value.</param>
+    /// <param name="overwrite">Whether an old value gives way.</param>
+    /// <returns>0, or -1 with <see cref="LastError"/>.</returns>
+    [LibraryImport(Library, EntryPoint = "setenv", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int SetEnvironment(string name, string value, [MarshalAs(UnmanagedType.Bool)] bool overwrite);
+
     /// <summary>execvp(3): this process becomes another program.</summary>
     /// <param name="file">The program, looked up in PATH.</param>
     /// <param name="arguments">Its arguments from its own name on, with a null at the end.</param>

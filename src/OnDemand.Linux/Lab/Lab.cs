@@ -248,8 +248,7 @@ internal sealed class Lab
 
     private static string Others(string name)
     {
-        IEnumerable<string> others = LabDirectory.List().Where(other => other != name && !other.EndsWith(".lock", StringComparison.Ordinal));
-        string list = string.Join(", ", others);
+        string list = string.Join(", ", LabDirectory.List().Where(other => other != name));
         return list.Length > 0 ? $" (there is {list})" : string.Empty;
     }
 

@@ -105,6 +105,7 @@ internal sealed class LabDirectory(string name)
         }
 
         File.Delete(Place + ".lock");
+        File.Delete(Place + ".holder");
         if (Directory.Exists(Parent) && !Directory.EnumerateFileSystemEntries(Parent).Any() && Parent == RootPlace)
         {
             Directory.Delete(Parent);

@@ -6,17 +6,21 @@ namespace OnDemand.Linux.Lab;
 /// <param name="lab">The lab's name.</param>
 internal sealed class LabTopology(string lab)
 {
+    // For every interface by itself: what is said for 'all' does not reach those that are there.
+    // 'accept_redirects' off: in the middle of a move a router may send a packet back where it came from, and the kernel redirects its
+    // source, wherever that is; the correspondent would believe for minutes that the other router is on its link.
     // 'accept_dad' off and 'nodad': an address is there at once. 'icmp/ratelimit' 0: a lab answers every probe.
     private const string SysctlScript =
         """
         set -e
         cd /proc/sys/net/ipv6
-        for interface in all default; do
-            echo 0 > conf/$interface/accept_ra
-            echo 0 > conf/$interface/accept_dad
-            echo 0 > conf/$interface/autoconf
-            echo 1 > conf/$interface/keep_addr_on_down
-            echo "$1" > conf/$interface/forwarding
+        echo "$1" > conf/all/forwarding
+        for interface in conf/*; do
+            echo 0 > $interface/accept_ra
+            echo 0 > $interface/accept_dad
+            echo 0 > $interface/autoconf
+            echo 0 > $interface/accept_redirects
+            echo 1 > $interface/keep_addr_on_down
         done
         echo 0 > icmp/ratelimit
         """;
@@ -78,25 +82,22 @@ internal sealed class LabTopology(string lab)
             $"The network namespace {Namespace(left[0])} could not be deleted; see 'ip netns list' and 'ls /run/netns'.");
     }
 
-    /// <summary>Carries out route changes, every node's at the same time.</summary>
+    /// <summary>Carries out route changes, every node's at the same time: first everywhere what is new, then what is to go, so that no
+    /// packet is sent back by a router that does not know the way any more.</summary>
     /// <param name="changes">Node and <c>ip</c> command.</param>
     /// <param name="cancellationToken">Stops.</param>
     /// <returns>Completes when the routes are there.</returns>
-    public Task ApplyAsync(IEnumerable<(string Node, string Command)> changes, CancellationToken cancellationToken) => Task.WhenAll(
-        changes.GroupBy(change => change.Node).Select(
-            async group =>
-            {
-                // A route that expires may be gone before it is deleted: then there is nothing to complain about.
-                string[] deletes = [.. group.Select(change => change.Command).Where(IsDelete)];
-                await BatchAsync(group.Key, group.Select(change => change.Command).Where(command => !IsDelete(command)), cancellationToken)
-                    .ConfigureAwait(false);
-                if (deletes.Length > 0)
-                {
-                    await CommandRunner.RunAsync(
-                        "ip", ["-n", Namespace(group.Key), "-force", "-batch", "-"], Lines(deletes), cancellationToken)
-                        .ConfigureAwait(false);
-                }
-            }));
+    public async Task ApplyAsync(IReadOnlyList<(string Node, string Command)> changes, CancellationToken cancellationToken)
+    {
+        await Task.WhenAll(changes.Where(change => !IsDelete(change.Command)).GroupBy(change => change.Node).Select(
+            node => BatchAsync(node.Key, node.Select(change => change.Command), cancellationToken))).ConfigureAwait(false);
+
+        // A route that expires may be gone before it is deleted: then there is nothing to complain about.
+        await Task.WhenAll(changes.Where(change => IsDelete(change.Command)).GroupBy(change => change.Node).Select(
+            node => CommandRunner.RunAsync(
+                "ip", ["-n", Namespace(node.Key), "-force", "-batch", "-"], Lines(node.Select(change => change.Command)),
+                cancellationToken))).ConfigureAwait(false);
+    }
 
     /// <summary>Switches the host's link to an access router on, and sends everything there that has no other route.</summary>
     /// <param name="router">The router.</param>

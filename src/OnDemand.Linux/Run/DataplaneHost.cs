@@ -109,6 +109,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     /// <summary>What was taken over from the last run.</summary>
     public Restored Restored { get; }
 
+    /// <summary>Whether the loop was asked to end.</summary>
+    public bool IsStopping => _stopping;
+
     /// <summary>What the loop counts; to be read in a command.</summary>
     public ShellCounters Counters => _pump.Counters;
 

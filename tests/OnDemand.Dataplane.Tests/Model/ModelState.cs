@@ -104,6 +104,9 @@ internal sealed class ModelFlow
 
     public bool IsNative { get; init; }
 
+    /// <summary>Its remote was one of our own addresses when time was last advanced.</summary>
+    public bool IsHairpin { get; set; }
+
     public FlowState State { get; set; }
 
     public Timestamp LastSeen { get; set; }
@@ -141,6 +144,9 @@ internal sealed class ModelQuestion
     public int? Id { get; set; }
 
     public List<ModelRequest> Waiting { get; } = [];
+
+    /// <summary>The internal addresses that need the answer.</summary>
+    public HashSet<IpAddress> Hosts { get; } = [];
 }
 
 /// <summary>A socket's request.</summary>
@@ -159,9 +165,6 @@ internal sealed class ModelRequest
     public required PolicyOutcome Outcome { get; init; }
 
     public ModelBinding? Binding { get; set; }
-
-    /// <summary>The prefix that was granted to it alone.</summary>
-    public ModelPrefix? Granted { get; set; }
 
     public ModelBindingKey Key => new(Protocol, Internal, LocalPort, new ModelDecision(Outcome, Token));
 

@@ -34,7 +34,7 @@ internal sealed partial class ReferenceDataplane
 
         foreach (ModelPrefix prefix in _prefixes.Where(prefix => prefix.IsUsable && !renewed.Contains(prefix)))
         {
-            bool otherType = prefixes.Any(advertisement => IsUsable(advertisement) && advertisement.Prefix == prefix.Prefix);
+            bool otherType = prefixes.Any(advertisement => advertisement.IsAcceptable && advertisement.Prefix == prefix.Prefix);
             Leave(prefix, open, otherType, now);
         }
 
@@ -270,9 +270,9 @@ internal sealed partial class ReferenceDataplane
     {
         _questions.Remove(question);
         ModelPrefix prefix = Add(advertisement, onDemand: true, now);
-        if (_requests.Find(request => request.Token == question.Owner) is ModelRequest owner)
+        if (question.Owner is ulong owner)
         {
-            owner.Granted = prefix;
+            _grantedTo[owner] = prefix;
         }
 
         foreach (ModelRequest request in question.Waiting.Where(_requests.Contains))
@@ -301,15 +301,16 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        foreach (ModelQuestion question in _questions.Where(question =>
-            !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type)).ToList())
-        {
-            _questions.Remove(question);
-            Serve(question, now);
-        }
+        List<ModelQuestion> answered = [.. _questions.Where(question =>
+            !question.OnNet && _prefixes.Any(prefix => prefix.IsForNewSockets && prefix.Type == question.Type
+                && question.Hosts.Any(host => MayHaveAddress(prefix, host))))];
+        _questions.RemoveAll(answered.Contains);
+        Serve(answered, now);
     }
 
-    private void Serve(ModelQuestion question, Timestamp now) => Serve([question], now);
+    // A single address is that of the first that needed it.
+    private static bool MayHaveAddress(ModelPrefix prefix, IpAddress internalAddress) =>
+        !prefix.Prefix.IsSingleAddress || prefix.Current.Count == 0 || prefix.Current.ContainsKey(internalAddress);
 
     private void Serve(List<ModelQuestion> questions, Timestamp now)
     {
@@ -324,7 +325,12 @@ internal sealed partial class ReferenceDataplane
 
     private void ReleaseHeld(List<ModelQuestion> questions, Timestamp now)
     {
-        foreach (ModelHeldFrame held in _held.Where(held => held.Question is not null && questions.Contains(held.Question)).ToList())
+        // They come out with the caller's next call, and what is due by then has happened.
+        Settle(now);
+        ElapsePrefixes(now);
+
+        // Of several questions, those who waited for the one that was asked first come first.
+        foreach (ModelHeldFrame held in questions.SelectMany(question => _held.Where(held => held.Question == question)).ToList())
         {
             _held.Remove(held);
             Release(held, now);
@@ -374,13 +380,13 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
-        if (!_attached && !_unsupported.Contains(request.Outcome.Type))
+        if (!_attached)
         {
-            Replies.Add(Failed(SetscStatus.Failed));
+            Replies.Add(Failed(_unsupported.Contains(request.Outcome.Type) ? SetscStatus.NotSupported : SetscStatus.Failed));
             return;
         }
 
-        switch (Ask(request.Key.Decision, out ModelQuestion? question, now))
+        switch (Ask(request.Key.Decision, request.Internal, out ModelQuestion? question, now))
         {
             case DropReason.None:
                 request.IsWaiting = true;

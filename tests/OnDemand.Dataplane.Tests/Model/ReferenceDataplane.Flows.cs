@@ -7,6 +7,8 @@ namespace OnDemand.Dataplane.Tests.Model;
 // TCP's states (RFC 7857 §2, RFC 6146 §3.5.2), answers to the host, frames that wait, and fragments (RFC 5722, RFC 6946, RFC 6146 §3.4).
 internal sealed partial class ReferenceDataplane
 {
+    private const int LargestWindow = 1 << 20;
+
     // A datagram whose first fragment has just been decided: those that wait behind it follow once its own word is out.
     private ModelDatagram? _resolved;
 
@@ -42,6 +44,9 @@ internal sealed partial class ReferenceDataplane
             return;
         }
 
+        // RFC 5961 §3.2: a RST that is not in the window does not end the connection.
+        bool stray = reset && inbound && flow.HostAcknowledged is uint next
+            && (int)(packet.Sequence - next) is < 0 or > LargestWindow;
         if (inbound)
         {
             flow.RemoteEnd = packet.SequenceEnd;
@@ -54,9 +59,9 @@ internal sealed partial class ReferenceDataplane
                 : flow.HostAcknowledged;
         }
 
-        FlowState next = Next(flow.State, packet.Control, inbound);
-        flow.LastSeen = next == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
-        flow.State = next;
+        FlowState then = stray ? flow.State : Next(flow.State, packet.Control, inbound);
+        flow.LastSeen = then == flow.State ? flow.LastSeen : now;   // four minutes from the RST (RFC 7857 §2.2)
+        flow.State = then;
     }
 
     private static FlowState Next(FlowState state, TcpControl control, bool inbound)
@@ -72,9 +77,9 @@ internal sealed partial class ReferenceDataplane
         {
             FlowState.OpeningOut when inbound && syn => FlowState.Established,
             FlowState.OpeningIn when !inbound && syn => FlowState.Established,
-            FlowState.Reset when !syn => FlowState.Established,
-            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established when fin => inbound ? FlowState.RemoteFin
-                : FlowState.HostFin,
+            FlowState.Reset when !syn && !fin => FlowState.Established,   // it was not the end, and a FIN after it still is one
+            FlowState.OpeningOut or FlowState.OpeningIn or FlowState.Established or FlowState.Reset when fin =>
+                inbound ? FlowState.RemoteFin : FlowState.HostFin,
             FlowState.HostFin when fin && inbound => FlowState.Closed,
             FlowState.RemoteFin when fin && !inbound => FlowState.Closed,
             _ => state,
@@ -141,6 +146,12 @@ internal sealed partial class ReferenceDataplane
     private void Release(ModelHeldFrame held, Timestamp now)
     {
         byte[]? shown = ShownFrames.GetValueOrDefault(held.Info.Tag);
+        IpAddress source = new NaivePacket(held.Frame, held.Info.NetworkOffset).Source;
+        if (!held.Inbound && !IsInternal(source) && !IsUsable(source))
+        {
+            return;   // of a native socket whose address has ended meanwhile
+        }
+
         if (held is { Question: not null, Datagram: { First: ModelFirst.Held } datagram })
         {
             datagram.First = ModelFirst.Unseen;
@@ -225,19 +236,24 @@ internal sealed partial class ReferenceDataplane
         }
 
         datagram.Ranges.Add(range);
-        return packet.FragmentOffset == 0 && datagram.First == ModelFirst.Unseen ? null : Follow(frame, info, packet, datagram, inbound);
+        bool goesAgain = datagram switch
+        {
+            { First: ModelFirst.Rewritten } => datagram.Address!.IsUsable && _attached,
+            { First: ModelFirst.Untouched, Untouched: ForwardReason.Native } => datagram.Address!.IsUsable,
+            _ => datagram.First == ModelFirst.Unseen,
+        };
+        return packet.FragmentOffset == 0 && goesAgain ? null : Follow(frame, info, packet, datagram, inbound);
     }
 
     private ModelVerdict Follow(byte[] frame, FrameInfo info, NaivePacket packet, ModelDatagram datagram, bool inbound) =>
         datagram.First switch
         {
-            ModelFirst.Held when packet.FragmentOffset == 0 =>
-                Hold(frame, info, inbound, _held.Find(held => held.Datagram == datagram && held.Question is not null)?.Question, datagram),
             ModelFirst.Unseen or ModelFirst.Held => Hold(frame, info, inbound, null, datagram),
             ModelFirst.Dropped => ModelVerdict.Dropped(DropReason.FragmentOfDropped),
-            ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
+            ModelFirst.Untouched when datagram.Untouched != ForwardReason.Native => ModelVerdict.Sent(datagram.Untouched, frame),
             _ when !datagram.Address!.IsUsable => ModelVerdict.Dropped(DropReason.AddressEnded),
             _ when !_attached => ModelVerdict.Dropped(DropReason.Detached),
+            ModelFirst.Untouched => ModelVerdict.Sent(datagram.Untouched, frame),
             _ when inbound => ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Destination(frame, info, datagram.Address!.Internal)),
             _ => FollowOutbound(frame, info, packet, datagram.Address!),
         };
@@ -254,8 +270,7 @@ internal sealed partial class ReferenceDataplane
         List<ModelHeldFrame> orphans = [.. _held.Where(held => held.Datagram == datagram && held.Question is null)];
         _held.RemoveAll(orphans.Contains);
         if (datagram.First != ModelFirst.Unseen || datagram.IsOverlapped || _options.Untranslatable == UntranslatablePolicy.Drop
-            || orphans.Count == 0
-            || (orphans[0].Inbound && !(_attached && IsUsable(orphans[0]))))
+            || orphans.Count == 0)
         {
             _datagrams.Remove(key);
             return;
@@ -266,25 +281,17 @@ internal sealed partial class ReferenceDataplane
         datagram.Untouched = ForwardReason.Untranslatable;
         foreach (ModelHeldFrame held in orphans)
         {
-            OutputDirection direction = held.Inbound ? OutputDirection.Host : OutputDirection.Network;
-            Outputs.Add(new ModelOutput(OutputKind.Released, direction, held.Info.Tag)
-            {
-                Frame = held.Frame,
-                NetworkOffset = held.Info.NetworkOffset
-            });
+            Release(held, now);
         }
     }
-
-    private bool IsUsable(ModelHeldFrame held) =>
-        Known(new NaivePacket(held.Frame, held.Info.NetworkOffset).Destination) is { IsUsable: true };
 
     // Remembers what became of a first fragment and lets the others follow.
     private void Note(NaivePacket packet, bool inbound, ModelVerdict verdict)
     {
         if (!packet.IsFragment || !_datagrams.TryGetValue((inbound, packet.Source, packet.Destination, packet.Identification),
-            out ModelDatagram? datagram))
+            out ModelDatagram? datagram) || datagram.First is ModelFirst.Rewritten or ModelFirst.Untouched)
         {
-            return;
+            return;   // a duplicate changes nothing
         }
 
         datagram.First = verdict switch

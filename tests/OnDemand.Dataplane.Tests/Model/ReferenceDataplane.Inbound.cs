@@ -45,24 +45,16 @@ internal sealed partial class ReferenceDataplane
             return ModelVerdict.Dropped(DropReason.Detached);
         }
 
-        if (Unsafe(packet) is DropReason reason)
-        {
-            return Untranslatable(frame, reason);
-        }
-
-        if (packet.HasSegmentsLeft)
-        {
-            return Untranslatable(frame, DropReason.SegmentsLeft);
-        }
-
         if (Fragmented(frame, info, packet, inbound: true, now) is ModelVerdict fragment)
         {
             return fragment;
         }
 
         _used = typed;
-        ModelVerdict verdict = packet.Shape == NaiveShape.Error
+        ModelVerdict verdict = Unsafe(packet) is DropReason reason ? Untranslatable(frame, reason)
+            : packet.Shape == NaiveShape.Error
             ? InboundError(frame, info, packet, typed, now)
+            : packet.HasSegmentsLeft ? Untranslatable(frame, DropReason.SegmentsLeft)
             : InboundFlow(frame, info, packet, typed, now);
         Note(packet, inbound: true, verdict);
         return verdict;
@@ -161,7 +153,8 @@ internal sealed partial class ReferenceDataplane
             : ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Error(frame, info, outbound: false, typed.Internal));
     }
 
-    private ModelVerdict OutboundError(byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
+    private ModelVerdict OutboundError(
+        byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
     {
         if (BadError(frame, info, packet, out NaivePacket quoted) is DropReason bad)
         {
@@ -173,16 +166,17 @@ internal sealed partial class ReferenceDataplane
             return ModelVerdict.Dropped(DropReason.BadQuote);
         }
 
-        ModelFlowKey key = InboundKey(quoted, packet.Source);
+        ModelFlowKey key = InboundKey(quoted, packet.Source) with { Native = native };
         ModelFlow? flow = _flows.GetValueOrDefault(key);
         if (flow is not null)
         {
             return !flow.Address.IsUsable ? ModelVerdict.Dropped(DropReason.AddressEnded)
                 : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+                : native is not null ? ModelVerdict.Sent(ForwardReason.Native, frame)
                 : Rewritten(flow.Address, frame, info, packet, shown, now);
         }
 
-        if (!_options.PickUpMidFlow || !_attached)
+        if (!_options.PickUpMidFlow || !_attached || native is not null)
         {
             return ModelVerdict.Dropped(DropReason.ErrorWithoutFlow) with
             {

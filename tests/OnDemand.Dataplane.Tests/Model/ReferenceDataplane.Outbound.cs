@@ -35,9 +35,8 @@ internal sealed partial class ReferenceDataplane
 
             if (!native.IsUsable && !_flows.Values.Any(flow => flow.Address == native))
             {
-                return OutboundOfOurs(frame, info, packet, native, shown,
-                    now) with
-                { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) };
+                ModelVerdict remembered = OutboundOfOurs(frame, info, packet, native, shown, now);
+                return remembered with { Or = ModelVerdict.Sent(ForwardReason.NotOurs, frame) with { Or = remembered.Or } };
             }
         }
         else if (!_internals.Contains(packet.Source))
@@ -56,6 +55,7 @@ internal sealed partial class ReferenceDataplane
     private ModelVerdict OutboundOfOurs(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown,
         Timestamp now)
     {
+        _used = native;
         if (IsOutOfReach(packet.Destination))
         {
             return ModelVerdict.Sent(ForwardReason.LinkScope, frame);
@@ -71,26 +71,25 @@ internal sealed partial class ReferenceDataplane
             return ModelVerdict.Sent(ForwardReason.Internal, frame);
         }
 
-        if (Unsafe(packet) is DropReason reason)
-        {
-            // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
-            return native is null ? Untranslatable(frame, reason)
-                : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
-                : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
-                : ModelVerdict.Sent(ForwardReason.Native, frame);
-        }
-
         return Fragmented(frame, info, packet, inbound: false, now) ?? Whole(frame, info, packet, native, shown, now);
     }
 
     private ModelVerdict Whole(byte[] frame, FrameInfo info, NaivePacket packet, ModelAddress? native, byte[]? shown, Timestamp now)
     {
-        ModelVerdict verdict = packet.Shape == NaiveShape.Error ? OutboundError(frame, info, packet, shown, now)
+        ModelVerdict verdict = Unsafe(packet) is DropReason reason ? OutboundUnsafe(frame, info, native, reason)
+            : packet.Shape == NaiveShape.Error ? OutboundError(frame, info, packet, native, shown, now)
             : native is not null ? Native(frame, info, packet, native, now)
             : OutboundFlow(frame, info, packet, shown, now);
         Note(packet, inbound: false, verdict);
         return verdict;
     }
+
+    // Nothing is written into a native socket's packets, so there is nothing unsafe about those of a usable address.
+    private ModelVerdict OutboundUnsafe(byte[] frame, FrameInfo info, ModelAddress? native, DropReason reason) =>
+        native is null ? Untranslatable(frame, reason)
+        : !native.IsUsable ? Answer(frame, info, SourcePolicy, DropReason.AddressEnded)
+        : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+        : ModelVerdict.Sent(ForwardReason.Native, frame);
 
     private ModelVerdict OutboundFlow(byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
@@ -137,14 +136,14 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            if (GoOver(flow, frame, info, now) is ModelVerdict ended)
+            if (GoOver(flow, frame, info, packet, shown, now) is ModelVerdict ended)
             {
                 return ended;
             }
         }
         else if (_options.GracefulDatagramsAtOnce && !flow.IsTcp && flow.Address.Prefix.State == PrefixState.Closing)
         {
-            GoOverAtOnce(flow, now);
+            GoOverAtOnce(flow, info, packet, shown, now);
         }
 
         return _attached ? Leave(flow, frame, info, packet, shown, now) : ModelVerdict.Dropped(DropReason.Detached);
@@ -163,7 +162,7 @@ internal sealed partial class ReferenceDataplane
             return without;
         }
 
-        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address))
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
         {
             Forget(binding);
             return Untranslatable(frame, DropReason.OpaqueTransport);
@@ -205,7 +204,7 @@ internal sealed partial class ReferenceDataplane
                 return ModelVerdict.Dropped(DropReason.Detached);
             }
 
-            DropReason reason = Ask(decision, out ModelQuestion? question, now);
+            DropReason reason = Ask(decision, flow.Internal, out ModelQuestion? question, now);
             return reason switch
             {
                 DropReason.None => Hold(frame, info, inbound: false, question, DatagramOf(frame, info, inbound: false)),
@@ -232,13 +231,13 @@ internal sealed partial class ReferenceDataplane
             return Choose(decision.Outcome, flow.Internal, flow.Remote, now);
         }
 
-        ModelPrefix? own = _requests.Find(request => request.Token == token)?.Granted;
+        ModelPrefix? own = _grantedTo.GetValueOrDefault(token);
         return own is { IsForNewSockets: true } && own.Attachment == _attachment ? AddressOf(own, flow.Internal, now) : null;
     }
 
     private ModelVerdict Leave(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
-        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(flow.Address))
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(flow.Address, shown, info))
         {
             return Untranslatable(frame, DropReason.OpaqueTransport);
         }
@@ -251,9 +250,9 @@ internal sealed partial class ReferenceDataplane
     {
         _used = address;
         address.OctetsOut += packet.Shape == NaiveShape.Error ? 0 : (ulong)packet.PacketLength;   // errors are about a flow, not of it
-        if (shown is not null)
+        if (shown is not null && IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)) is IpAddress source && source != packet.Source)
         {
-            Adopt(address, IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8)));
+            Adopt(address, source);
         }
 
         IpAddress external = address.External ?? Stand(address.Prefix);
@@ -278,12 +277,19 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>A datagram flow whose address has ended: selected anew through its socket's binding.</summary>
-    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, Timestamp now)
+    private ModelVerdict? GoOver(ModelFlow flow, byte[] frame, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         ModelDecision decision = DecisionOf(flow);
         if (Source(decision, flow.Key, frame, info, now, out ModelBinding? binding) is ModelVerdict without)
         {
             return without;
+        }
+
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
+        {
+            Remove(flow);
+            Forget(binding);
+            return Untranslatable(frame, DropReason.OpaqueTransport);
         }
 
         Rebind(flow, binding!);
@@ -292,7 +298,7 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>The same inside a replacement window, if there is something to go over to.</summary>
-    private void GoOverAtOnce(ModelFlow flow, Timestamp now)
+    private void GoOverAtOnce(ModelFlow flow, FrameInfo info, NaivePacket packet, byte[]? shown, Timestamp now)
     {
         ModelDecision decision = DecisionOf(flow);
         bool there = ChooseFor(decision, flow.Key, now) is not null;
@@ -303,11 +309,19 @@ internal sealed partial class ReferenceDataplane
         }
 
         ModelAddress old = flow.Address;
-        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is null)
+        if (Source(decision, flow.Key, [], default, now, out ModelBinding? binding) is not null)
         {
-            Rebind(flow, binding!);
-            flow.OldAddress = old;
+            return;
         }
+
+        if (packet.Shape == NaiveShape.Opaque && !IsNeutral(binding!.Address, shown, info))
+        {
+            Forget(binding);   // it has an address that still serves
+            return;
+        }
+
+        Rebind(flow, binding!);
+        flow.OldAddress = old;
     }
 
     // A flow that the remote opened has no socket's outcome; what it goes on with is of the type it began with.

@@ -115,7 +115,7 @@ internal sealed partial class ReferenceDataplane
     }
 
     /// <summary>Asks the network, or says why not. A socket that asks with ON_NET has a question of its own; others join.</summary>
-    private DropReason Ask(ModelDecision decision, out ModelQuestion? question, Timestamp now)
+    private DropReason Ask(ModelDecision decision, IpAddress internalAddress, out ModelQuestion? question, Timestamp now)
     {
         question = null;
         PolicyOutcome outcome = decision.Outcome;
@@ -128,10 +128,12 @@ internal sealed partial class ReferenceDataplane
         question = _questions.Find(question => question.Type == outcome.Type && question.OnNet == outcome.OnNet && question.Owner == owner);
         if (question is not null)
         {
+            question.Hosts.Add(internalAddress);
             return DropReason.None;
         }
 
-        if (_unsupported.Contains(outcome.Type) || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
+        if (_questions.Count >= _options.MaximumNetworkRequests || _unsupported.Contains(outcome.Type)
+            || (_refusedUntil.TryGetValue(outcome.Type, out Timestamp until) && now < until))
         {
             return DropReason.Refused;
         }
@@ -143,6 +145,7 @@ internal sealed partial class ReferenceDataplane
             Deadline = now.Add(_options.NetworkAnswerTimeout),
             Owner = owner
         };
+        question.Hosts.Add(internalAddress);
         _questions.Add(question);
         Questions.Add(new PrefixRequest(-1, outcome.Type, outcome.OnNet));
         return DropReason.None;
@@ -163,18 +166,27 @@ internal sealed partial class ReferenceDataplane
         // RFC 7217: the same again
         bool again = taken is not null && address.Type == AddressType.Fixed && taken.Internal == address.Internal;
         ModelMismatchException.If(taken is not null && !again, $"{shown} was already the address of another");
-        if (IsNeutral(address))
-        {
-            ModelMismatchException.If(
-                Support.NaiveChecksum.Sum(Octets(shown)) % 0xffff != Support.NaiveChecksum.Sum(Octets(address.Internal)) % 0xffff,
-                $"{shown} is not neutral to {address.Internal}");
-        }
-
+        ModelMismatchException.If(MustBeNeutral(address) && !AreNeutral(shown, address.Internal),
+            $"{shown} is not neutral to {address.Internal}");
         address.External = shown;
     }
 
-    private bool IsNeutral(ModelAddress address) =>
-        (_options.NeutralTypes & (1 << (int)address.Type)) != 0 && !address.IsExact;
+    private bool MustBeNeutral(ModelAddress address) => (_options.NeutralTypes & (1 << (int)address.Type)) != 0 && !address.IsExact;
+
+    // One address in 65,536 is neutral by chance.
+    private bool IsNeutral(ModelAddress address, byte[]? shown = null, FrameInfo info = default)
+    {
+        if (address.External is IpAddress known)
+        {
+            return AreNeutral(known, address.Internal);
+        }
+
+        IpAddress source = shown is null ? default : IpAddress.Read(shown.AsSpan(info.NetworkOffset + 8));
+        return address.Prefix.Prefix.Contains(source) ? AreNeutral(source, address.Internal) : MustBeNeutral(address);
+    }
+
+    private static bool AreNeutral(IpAddress one, IpAddress other) =>
+        Support.NaiveChecksum.Sum(Octets(one)) % 0xffff == Support.NaiveChecksum.Sum(Octets(other)) % 0xffff;
 
     private static byte[] Octets(IpAddress address)
     {

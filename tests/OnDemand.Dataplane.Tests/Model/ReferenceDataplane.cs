@@ -29,6 +29,7 @@ internal sealed partial class ReferenceDataplane
     private readonly HashSet<IpAddress> _internals = [];
     private readonly Dictionary<AddressType, Timestamp> _refusedUntil = [];
     private readonly HashSet<AddressType> _unsupported = [];
+    private readonly Dictionary<ulong, ModelPrefix> _grantedTo = [];   // to the flows of a request alone, also after it was closed
     private ServicePolicy _policy;
     private int _attachment;
     private bool _attached;
@@ -66,19 +67,18 @@ internal sealed partial class ReferenceDataplane
 
     public IReadOnlyList<ModelRequest> Requests => _requests;
 
-    /// <summary>Whether a binding outlives, or would outlive, the request that made it, if the socket asks again.</summary>
-    public bool WouldOrphanBinding(byte protocol, IpAddress named, ushort localPort) => _bindings.Values.Any(binding =>
-        binding.Key.Decision.Request is ulong token && binding.Flows > 0
-        && _requests.All(request => request.Token != token || (request.Protocol, request.Named, request.LocalPort) == (protocol, named,
-            localPort)));
-
     private bool IsBindingTableFull => _bindings.Count >= _options.MaximumBindings;
+
+    /// <summary>Whether a flow's remote has become one of our own addresses since time was last advanced.</summary>
+    public bool HasNewHairpin => _flows.Values.Any(flow => !flow.IsHairpin && IsUsable(flow.Key.Remote));
 
     public int HeldCount => _held.Count;
 
     public bool IsAttached => _attached;
 
     public bool IsInternal(IpAddress address) => _options.Internal.Any(prefix => prefix.Contains(address));
+
+    public bool IsUsable(IpAddress address) => Known(address) is { IsUsable: true };
 
     public void SetPolicy(ServicePolicy policy) => _policy = policy;
 
@@ -105,6 +105,11 @@ internal sealed partial class ReferenceDataplane
             }
         }
 
+        foreach (ModelFlow flow in _flows.Values)
+        {
+            flow.IsHairpin = IsUsable(flow.Key.Remote);
+        }
+
         Settle(now);
     }
 
@@ -116,7 +121,7 @@ internal sealed partial class ReferenceDataplane
             yield return (prefix.ValidUntil, false);
             yield return (prefix.State == PrefixState.Preferred ? prefix.PreferredUntil : Timestamp.Never, false);
             yield return (prefix.State == PrefixState.Closing ? prefix.ClosesAt : Timestamp.Never, false);
-            if (IsReleasable(prefix))
+            if (IsUnused(prefix))   // also one that is given, and may be so no longer at just that time
             {
                 yield return (prefix.UnusedSince.Add(_options.Linger), true);
             }
@@ -159,12 +164,29 @@ internal sealed partial class ReferenceDataplane
     // All that changes by time does so before anything else.
     private void Elapse(Timestamp now)
     {
-        foreach (ModelFlow flow in _flows.Values.Where(flow => flow.LastSeen.Add(IdleTimeOf(flow)) <= now).ToList())
+        foreach (ModelFlow flow in _flows.Values.Where(flow => flow.LastSeen.Add(IdleTimeOf(flow)) <= now)
+            .OrderBy(flow => flow.LastSeen.Add(IdleTimeOf(flow)).Nanoseconds).ToList())
         {
             Remove(flow);
+            Settle(flow.LastSeen.Add(IdleTimeOf(flow)));   // it went when its idle time was over, not when it was found
         }
 
-        Settle(now);
+        ElapsePrefixes(now);
+        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry =>
+            entry.Value.Deadline <= now).ToList())
+        {
+            ExpireDatagram(datagram.Key, datagram.Value, now);
+        }
+
+        List<ModelQuestion> silent = [.. _questions.Where(question => question.Deadline <= now)];
+        if (silent.Count > 0)
+        {
+            Refuse(silent, unsupported: false, now);
+        }
+    }
+
+    private void ElapsePrefixes(Timestamp now)
+    {
         foreach (ModelPrefix prefix in _prefixes)
         {
             if (prefix.IsUsable && (prefix.ValidUntil <= now || (prefix.State == PrefixState.Closing && prefix.ClosesAt <= now)))
@@ -180,18 +202,6 @@ internal sealed partial class ReferenceDataplane
             {
                 prefix.State = PrefixState.Ended;
             }
-        }
-
-        foreach (KeyValuePair<(bool, IpAddress, IpAddress, uint), ModelDatagram> datagram in _datagrams.Where(entry =>
-            entry.Value.Deadline <= now).ToList())
-        {
-            ExpireDatagram(datagram.Key, datagram.Value, now);
-        }
-
-        List<ModelQuestion> silent = [.. _questions.Where(question => question.Deadline <= now)];
-        if (silent.Count > 0)
-        {
-            Refuse(silent, unsupported: false, now);
         }
     }
 
@@ -211,8 +221,10 @@ internal sealed partial class ReferenceDataplane
         }
     }
 
-    private bool IsReleasable(ModelPrefix prefix) =>
-        prefix.Type == AddressType.SessionLasting && prefix.IsForNewSockets && !prefix.WasUsed
+    private static bool IsUnused(ModelPrefix prefix) =>
+        prefix.Type == AddressType.SessionLasting && prefix.IsForNewSockets && !prefix.WasUsed;
+
+    private bool IsReleasable(ModelPrefix prefix) => IsUnused(prefix)
         && !(_attached && prefix.Attachment == _attachment && !prefix.OnDemand);
 
     private void Remove(ModelFlow flow)

@@ -49,7 +49,7 @@ internal static class TwinComparison
     {
         ModelMismatchException.If(actual.Count != expected.Count,
             $"{actual.Count} replies, not {expected.Count}: {string.Join("; ", expected)}");
-        foreach ((SetscReply reply, SetscReply should) in actual.OrderBy(reply => reply.Token).Zip(expected.OrderBy(reply => reply.Token)))
+        foreach ((SetscReply reply, SetscReply should) in actual.Zip(expected))
         {
             bool granted = should.Status == SetscStatus.Granted;
             bool same = granted ? reply == should : (reply.Token, reply.Status) == (should.Token, should.Status);

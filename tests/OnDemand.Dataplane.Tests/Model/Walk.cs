@@ -23,6 +23,7 @@ public enum StepKind
     Pass,
     Until,
     Advance,
+    Policy,
 }
 
 /// <summary>One step of a random walk; what its numbers mean depends on the kind and on what is there when it is walked.</summary>
@@ -44,7 +45,7 @@ internal static class Walks
         (30, StepKind.Outbound), (8, StepKind.Inbound), (24, StepKind.Mirror), (3, StepKind.Native), (6, StepKind.Errors),
         (6, StepKind.Fragments), (2, StepKind.Hairpin), (5, StepKind.Request), (2, StepKind.CloseSocket), (7, StepKind.Answer),
         (5, StepKind.Attach), (2, StepKind.Advertise), (2, StepKind.Withdraw), (1, StepKind.Detach), (5, StepKind.Pass),
-        (3, StepKind.Until), (5, StepKind.Advance),
+        (3, StepKind.Until), (5, StepKind.Advance), (1, StepKind.Policy),
     ];
 
     public static Arbitrary<Walk> Arbitrary(int length, params StepKind[] without) => Arb.From(Generator(length, without), Shrink);

@@ -47,6 +47,7 @@ internal static class World
         MaximumTypedAddresses = 4096,
         MaximumPrefixes = 256,
         MaximumSocketRequests = Bit(world, 3) ? 3 : 64,
+        MaximumNetworkRequests = Bit(world, 13) ? 2 : 64,
         MaximumFragmentedDatagrams = Bit(world, 4) ? 2 : 64,
         MaximumHeldFrames = Bit(world, 5) ? 3 : 256,
         MaximumHeldOctets = 1 << 20,
@@ -96,7 +97,8 @@ internal static class World
         return string.Join(", ", new[]
         {
             $"{options.MaximumFlows} flows", $"{options.MaximumBindings} bindings", $"{options.MaximumInternalAddresses} internal",
-            $"{options.MaximumSocketRequests} requests", $"{options.MaximumFragmentedDatagrams} datagrams",
+            $"{options.MaximumSocketRequests} requests", $"{options.MaximumNetworkRequests} questions",
+            $"{options.MaximumFragmentedDatagrams} datagrams",
                 $"{options.MaximumHeldFrames} held",
             options.PickUpMidFlow ? "pick up" : "no pick up", options.GracefulDatagramsAtOnce ? "graceful at once" : "graceful later",
             $"untranslatable {options.Untranslatable}", $"on-net {options.OnNet}", options.PreferRoute ? "prefer route" : "prefer held",

@@ -6,7 +6,8 @@ namespace OnDemand.Linux.Tests.Control;
 /// <summary>One run of the command in this process.</summary>
 internal sealed record CommandRun(int Status, string Output, string Error)
 {
-    public static Task<CommandRun> OnAsync(ControlScene scene, params string[] arguments) => OfAsync([.. arguments, "--control", scene.Path]);
+    public static Task<CommandRun> OnAsync(ControlScene scene, params string[] arguments) =>
+        OfAsync([.. arguments, "--control", scene.Path]);
 
     public static Task<CommandRun> OfAsync(params string[] arguments) => OfAsync(string.Empty, arguments);
 

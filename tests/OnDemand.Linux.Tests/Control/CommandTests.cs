@@ -24,7 +24,8 @@ public sealed class CommandTests
         Assert.Equal("Attached to ar2 (move 2).", lines[0]);
         Assert.Equal(
             ["prefix", "type", "state", "window", "preferred", "valid", "users", "addresses", "from"], Words(lines[1]));
-        Assert.Contains(lines, line => Words(line) is ["2001:db8:a2:1::/64", "nonpersistent", "preferred", "-", "30m00s", "60m00s" or "1h00m", "0", "1", ..]);
+        Assert.Contains(lines, line => Words(line) is ["2001:db8:a2:1::/64", "nonpersistent", "preferred", "-", "30m00s",
+            "60m00s" or "1h00m", "0", "1", ..]);
         Assert.Contains(lines, line => Words(line) is ["2001:db8:61:1::/64", "graceful-replacement", "closing", "10s", ..]);
         Assert.Contains(lines, line => Words(line) is ["2001:db8:f1::7/128", "fixed", "preferred", "-", "infinite", "infinite", ..]);
     }
@@ -106,10 +107,12 @@ public sealed class CommandTests
         string[] lines = all.Output.Split('\n');
         Assert.Equal(
             ["proto", "internal", "remote", "type", "typed", "address", "prefix", "state", "packets", "size", "idle"], Words(lines[0]));
-        Assert.Contains(lines, line => Words(line) is ["tcp", "fd00:db8::1.9", "->", "2001:db8:c::1.443", "session-lasting", _, "preferred", "opening-out", "1", "60B", _]);
+        Assert.Contains(lines, line => Words(line) is ["tcp", "fd00:db8::1.9", "->", "2001:db8:c::1.443", "session-lasting", _,
+            "preferred", "opening-out", "1", "60B", _]);
         Assert.Equal("6 flows.", lines[^2]);
         Assert.EndsWith("\n6 flows, 2 shown.\n", some.Output, StringComparison.Ordinal);
-        Assert.Equal(9, Assert.Single(JsonDocument.Parse(json.Output).RootElement.GetProperty("flows").EnumerateArray()).GetProperty("localPort").GetInt32());
+        Assert.Equal(9, Assert.Single(JsonDocument.Parse(json.Output).RootElement.GetProperty("flows").EnumerateArray())
+            .GetProperty("localPort").GetInt32());
     }
 
     [Fact]
@@ -127,7 +130,8 @@ public sealed class CommandTests
 
         Assert.Contains(
             prefixes.Output.Split('\n'),
-            line => Words(line) is ["2001:db8:61:1::/64", "graceful-replacement", "preferred", "-", "infinite", "infinite", "5", "1", "this", "network"]);
+            line => Words(line) is ["2001:db8:61:1::/64", "graceful-replacement", "preferred", "-", "infinite", "infinite", "5", "1",
+                "this", "network"]);
         Assert.Equal(3, JsonDocument.Parse(prefixesJson.Output).RootElement.GetProperty("prefixes").GetArrayLength());
         Assert.Contains(counters.Output.Split('\n'), line => Words(line) is ["graceful-replacement", "5", "5", "5", "240B", "0", "0", "0"]);
         Assert.Contains(counters.Output.Split('\n'), line => Words(line) is ["5", "rewritten"]);
@@ -137,7 +141,8 @@ public sealed class CommandTests
 
     [Theory]
     [InlineData("attach", "An attachment needs the name of the point of attachment")]
-    [InlineData("attach ar2 --prefix 2001:db8::/32,type=sesion-lasting", "Found the unknown type 'sesion-lasting', expected 'session-lasting'")]
+    [InlineData("attach ar2 --prefix 2001:db8::/32,type=sesion-lasting",
+        "Found the unknown type 'sesion-lasting', expected 'session-lasting'")]
     [InlineData("attach ar2 --prefix 2001:db8::/129,type=fixed", "Found the prefix length '129', expected a length from 0 to 128")]
     [InlineData("attach ar2 --prefix fe80::/64,type=fixed", "neither link-local nor loopback")]
     [InlineData("attach ar2 --prefix 2001:db8::/32,kind=fixed", "Found 'kind=fixed' in --prefix")]

@@ -15,7 +15,11 @@ internal sealed class ControlScene : IAsyncDisposable
 
     private readonly SocketsHttpHandler _handler = new();
 
-    private ControlScene() => Http = new HttpClient(_handler) { BaseAddress = new Uri("http://localhost"), Timeout = TimeSpan.FromSeconds(30) };
+    private ControlScene() => Http = new HttpClient(_handler)
+    {
+        BaseAddress = new Uri("http://localhost"),
+        Timeout = TimeSpan.FromSeconds(30)
+    };
 
     public FakeDataplane Dataplane { get; private init; } = null!;
 

@@ -102,7 +102,8 @@ public sealed class ControlServerTests
         Assert.Equal(HttpStatusCode.OK, status);
         Assert.Equal(5000, body.GetProperty("total").GetInt32());
         Assert.Equal(
-            Enumerable.Range(1, 5000), body.GetProperty("flows").EnumerateArray().Select(flow => flow.GetProperty("localPort").GetInt32()).Order());
+            Enumerable.Range(1, 5000), body.GetProperty("flows").EnumerateArray().Select(flow => flow.GetProperty("localPort").GetInt32())
+                .Order());
         Assert.InRange(scene.Dataplane.Commands - before, 1 + 5, 1 + 6);   // the total, and slices of 1024
     }
 
@@ -163,7 +164,8 @@ public sealed class ControlServerTests
         await using ControlScene scene = await ControlScene.StartAsync();
 
         string attached = await RunAsync(
-            "/usr/bin/curl", "-sS", "--unix-socket", scene.Path, "-H", "Content-Type: application/json", "-d", Move, "http://localhost/v1/attach");
+            "/usr/bin/curl", "-sS", "--unix-socket", scene.Path, "-H", "Content-Type: application/json", "-d", Move,
+                "http://localhost/v1/attach");
         string metrics = await RunAsync("/usr/bin/curl", "-sS", "--unix-socket", scene.Path, "http://localhost/metrics");
 
         Assert.Equal("ar2", JsonDocument.Parse(attached).RootElement.GetProperty("attachment").GetString());
@@ -225,7 +227,8 @@ public sealed class ControlServerTests
             File.Move(path, path + "2");   // so that closing does not remove it
         }
 
-        await using ControlServer server = await ControlServer.StartAsync(scene.Dataplane, path + "2", TestContext.Current.CancellationToken);
+        await using ControlServer server = await ControlServer.StartAsync(scene.Dataplane, path + "2",
+            TestContext.Current.CancellationToken);
         using var client = new ControlClient(path + "2");
 
         Assert.Equal("test.yaml", (await client.StatusAsync(TestContext.Current.CancellationToken)).Configuration);
@@ -265,7 +268,11 @@ public sealed class ControlServerTests
 
     private static async Task<string> RunAsync(string program, params string[] arguments)
     {
-        using Process process = Process.Start(new ProcessStartInfo(program, arguments) { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process process = Process.Start(new ProcessStartInfo(program, arguments)
+        {
+            RedirectStandardOutput = true,
+            RedirectStandardError = true
+        })!;
         Task<string> error = process.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         string output = await process.StandardOutput.ReadToEndAsync(TestContext.Current.CancellationToken);
         await process.WaitForExitAsync(TestContext.Current.CancellationToken);

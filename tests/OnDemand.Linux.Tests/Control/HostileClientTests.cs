@@ -7,7 +7,8 @@ using Xunit;
 
 namespace OnDemand.Linux.Tests.Control;
 
-/// <summary>Garbage, silence, floods and haste: each client costs its own connection only, and no request that is wrong reaches the engine.</summary>
+/// <summary>Garbage, silence, floods and haste: each client costs its own connection only, and no request that is wrong reaches the
+/// engine.</summary>
 public sealed class HostileClientTests
 {
     [Theory]
@@ -35,7 +36,8 @@ public sealed class HostileClientTests
     [InlineData("/v1/withdraw", "{}", "without 'prefix'")]
     [InlineData("/v1/withdraw", """{"prefix": "2001:db8::1/32"}""", "bits set past its length")]
     [InlineData("/v1/detach", """{"now": true}""", "nothing, or an empty object")]
-    public async Task A_request_that_makes_no_sense_gets_a_problem_and_never_reaches_the_engine(string resource, string body, string sentence)
+    public async Task A_request_that_makes_no_sense_gets_a_problem_and_never_reaches_the_engine(string resource, string body,
+        string sentence)
     {
         await using ControlScene scene = await ControlScene.StartAsync();
         int before = scene.Dataplane.Commands;
@@ -189,7 +191,8 @@ public sealed class HostileClientTests
         }
 
         // All of them are still waited for: what answered above did not wait until they were given up.
-        Assert.All(others, stream => Assert.True(stream.Socket.Connected && !(stream.Socket.Poll(0, SelectMode.SelectRead) && stream.Socket.Available == 0)));
+        Assert.All(others, stream => Assert.True(stream.Socket.Connected
+            && !(stream.Socket.Poll(0, SelectMode.SelectRead) && stream.Socket.Available == 0)));
         Assert.Equal(0, scene.Dataplane.Moves);
         foreach (NetworkStream stream in others)
         {
@@ -220,7 +223,8 @@ public sealed class HostileClientTests
         await scene.AttachAsync();
         await scene.Dataplane.SendAsync(Dataplane.Wire.IpProtocol.Udp, 1, 20_000, 1000);
         await using NetworkStream stream = await scene.OpenAsync(TestContext.Current.CancellationToken);
-        await stream.WriteAsync("GET /v1/flows?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        await stream.WriteAsync("GET /v1/flows?limit=100000 HTTP/1.1\r\nHost: x\r\n\r\n"u8.ToArray(),
+            TestContext.Current.CancellationToken);
 
         for (int i = 0; i < 10; i++)
         {

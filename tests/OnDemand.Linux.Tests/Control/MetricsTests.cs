@@ -15,7 +15,8 @@ public sealed class MetricsTests
         await using ControlScene scene = await ControlScene.StartAsync();
         await scene.AttachAsync();
         await scene.Dataplane.SendAsync(IpProtocol.Udp, 1, 7, 1000);
-        using HttpResponseMessage response = await scene.Http.GetAsync(new Uri("/metrics", UriKind.Relative), TestContext.Current.CancellationToken);
+        using HttpResponseMessage response = await scene.Http.GetAsync(new Uri("/metrics", UriKind.Relative),
+            TestContext.Current.CancellationToken);
 
         Assert.Equal("text/plain; version=0.0.4; charset=utf-8", response.Content.Headers.ContentType!.ToString());
         List<PrometheusSample> samples = PrometheusParser.Parse(await response.Content.ReadAsStringAsync(TestContext.Current.CancellationToken));

@@ -8,7 +8,8 @@ namespace OnDemand.Linux.Tests.Control;
 /// <summary>One sample of an exposition.</summary>
 internal sealed record PrometheusSample(string Name, IReadOnlyDictionary<string, string> Labels, double Value);
 
-/// <summary>A small parser of Prometheus's text format that lets nothing pass: HELP, TYPE, then the samples of that metric, each once.</summary>
+/// <summary>A small parser of Prometheus's text format that lets nothing pass: HELP, TYPE, then the samples of that metric, each
+/// once.</summary>
 internal static partial class PrometheusParser
 {
     public static List<PrometheusSample> Parse(string text)
@@ -40,7 +41,8 @@ internal static partial class PrometheusParser
                 Assert.True(sample.Success, $"Not a sample: {line}");
                 Assert.Equal(type, sample.Groups["name"].Value);
                 Assert.True(seen.Add(sample.Groups["name"].Value + sample.Groups["labels"].Value), $"Twice: {line}");
-                var labels = Label().Matches(sample.Groups["labels"].Value).ToDictionary(one => one.Groups[1].Value, one => Unescape(one.Groups[2].Value));
+                var labels = Label().Matches(sample.Groups["labels"].Value).ToDictionary(one => one.Groups[1].Value, one =>
+                    Unescape(one.Groups[2].Value));
                 samples.Add(new(type!, labels, double.Parse(sample.Groups["value"].Value, CultureInfo.InvariantCulture)));
             }
         }

@@ -16,6 +16,9 @@ internal sealed class DemoRun(TextWriter output, string? record)
     private static readonly TimeSpan AfterWindow = TimeSpan.FromSeconds(2);
     private static readonly TimeSpan StartPatience = TimeSpan.FromSeconds(10);
 
+    /// <summary>The name of the lab of this process's demo.</summary>
+    public static string Name { get; } = NamePrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+
     /// <summary>The host's configuration of the demo, for the timeline; null before the lab was there.</summary>
     public string? HostFile { get; private set; }
 
@@ -25,7 +28,7 @@ internal sealed class DemoRun(TextWriter output, string? record)
     public async Task<bool> RunAsync(CancellationToken cancellationToken)
     {
         await RemoveForsakenAsync(cancellationToken).ConfigureAwait(false);
-        string name = NamePrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
+        string name = Name;
         try
         {
             Lab lab = await Lab.UpAsync(new LabOptions { Name = name, Record = record }, cancellationToken).ConfigureAwait(false);
