@@ -19,10 +19,7 @@ internal sealed class Bulk(Socket from, Socket to)
     public SocketError? ReceiverError { get; private set; }
 
     /// <summary>Sends until told to stop, then says that it was all; receives until that arrives, or until an error.</summary>
-    public Task RunAsync(CancellationToken stop) => RunAsync(null, stop);
-
-    /// <summary>The same with a pause after each 64 KiB.</summary>
-    public async Task RunAsync(TimeSpan? pace, CancellationToken stop) => await Task.WhenAll(SendAsync(pace, stop), ReceiveAsync());
+    public async Task RunAsync(CancellationToken stop, TimeSpan? pace = null) => await Task.WhenAll(SendAsync(pace, stop), ReceiveAsync());
 
     private async Task SendAsync(TimeSpan? pace, CancellationToken stop)
     {

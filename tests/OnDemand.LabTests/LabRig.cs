@@ -14,7 +14,6 @@ internal sealed class LabRig : IAsyncDisposable
     private static int _count;
 
     private readonly List<Process> _programs = [];
-    private readonly List<Socket> _servers = [];
 
     private LabRig(Lab lab) => Lab = lab;
 
@@ -53,11 +52,10 @@ internal sealed class LabRig : IAsyncDisposable
     public Socket Socket(string node, SocketType type) => LabSockets.On(Name, node, () => new Socket(
         AddressFamily.InterNetworkV6, type, type == SocketType.Stream ? ProtocolType.Tcp : ProtocolType.Udp));
 
-    /// <summary>A socket on a node that listens, or waits for datagrams; closed with the lab at the latest.</summary>
+    /// <summary>A socket on a node that listens, or waits for datagrams.</summary>
     public Socket Server(string node, SocketType type, int port)
     {
         Socket socket = Socket(node, type);
-        _servers.Add(socket);
         socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
         if (type == SocketType.Stream)
         {
@@ -125,7 +123,6 @@ internal sealed class LabRig : IAsyncDisposable
     public async ValueTask DisposeAsync()
     {
         await Lab.DownAsync(Name, CancellationToken.None);
-        _servers.ForEach(server => server.Dispose());
         foreach (Process program in _programs)
         {
             program.Dispose();

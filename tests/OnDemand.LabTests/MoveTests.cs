@@ -36,7 +36,7 @@ public sealed class MoveTests
             using var stop = new CancellationTokenSource();
             var up = new Bulk(host, peer);
             var down = new Bulk(peer, host);
-            Task both = Task.WhenAll(up.RunAsync(TimeSpan.FromMilliseconds(5), stop.Token), down.RunAsync(TimeSpan.FromMilliseconds(5), stop.Token));
+            Task both = Task.WhenAll(up.RunAsync(stop.Token, TimeSpan.FromMilliseconds(5)), down.RunAsync(stop.Token, TimeSpan.FromMilliseconds(5)));
             await Task.Delay(700, Cancellation);
             EndPoint seen = peer.RemoteEndPoint!;
             await rig.MoveAsync(LabNodes.SecondRouter);
@@ -227,7 +227,7 @@ public sealed class MoveTests
         {
             using var stop = new CancellationTokenSource();
             var up = new Bulk(host, peer);
-            Task running = up.RunAsync(TimeSpan.FromMilliseconds(5), stop.Token);
+            Task running = up.RunAsync(stop.Token, TimeSpan.FromMilliseconds(5));
             await Task.Delay(300, Cancellation);
             await rig.MoveAsync(LabNodes.SecondRouter, gap: TimeSpan.FromSeconds(1));
             long before = up.Received;

@@ -20,7 +20,7 @@ public sealed class ProgramTests
         LabRig.Need("curl");
         await using LabRig rig = await LabRig.UpAsync();
         byte[] content = RandomNumberGenerator.GetBytes(12 << 20);
-        Task serving = ServeOnceAsync(rig, 7002, content);
+        Task serving = ServeOnceAsync(rig.Server(LabNodes.Peer, SocketType.Stream, 7002), content);
         string file = Path.Combine(rig.Place, "download");
         Task<string> curl = rig.RunAsync(
             LabNodes.Host, "curl", "-sS", "--max-time", "60", "--limit-rate", "4M", "-o", file, $"http://[{Peer}]:7002/file");
@@ -123,10 +123,10 @@ public sealed class ProgramTests
         Assert.True(received > 10_000_000, $"Only {received} octets arrived.");
     }
 
-    // As small as an HTTP/1.0 server can be.
-    private static async Task ServeOnceAsync(LabRig rig, int port, byte[] content)
+    // As small as an HTTP/1.0 server can be; the listener is its own.
+    private static async Task ServeOnceAsync(Socket server, byte[] content)
     {
-        using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
+        using Socket listener = server;
         using Socket connection = await listener.AcceptAsync(Cancellation);
         byte[] request = new byte[4096];
         await connection.ReceiveAsync(request, Cancellation);

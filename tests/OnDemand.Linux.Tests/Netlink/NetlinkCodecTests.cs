@@ -194,7 +194,7 @@ public sealed class NetlinkCodecTests
             }
 
             return ReadAll(octets) && ReadAll(octets[..(cut % octets.Length)]) && ReadPayload(octets);
-        }).Check(Config.QuickThrowOnFailure.WithMaxTest(5000));
+        }).Check(FsCheck.Config.QuickThrowOnFailure.WithMaxTest(5000));
     }
 
     private static bool ReadAll(byte[] octets)

@@ -27,7 +27,7 @@ internal sealed class HostRig : IDisposable
     {
         Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
-        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, Time);
+        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, time: Time);
         Settle();                                    // what the configuration does at the start
     }
 
