@@ -13,6 +13,8 @@ namespace OnDemand.Cli;
 internal static class DemoCommand
 {
     private const string UsualPlace = "ondemand-demo";
+    private const string Recording = "recording.pcapng";
+    private const string Timeline = "timeline.html";
     private const string ShippedCapture = "four-types.pcapng";
     private const string ShippedScenario = "four-types.yaml";
 
@@ -66,56 +68,99 @@ internal static class DemoCommand
     private static async Task<int> RunAsync(
         string place, bool replayOnly, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
     {
+        string? reason = replayOnly ? string.Empty : await EnterAsync(cancellationToken).ConfigureAwait(false);
         bool made = !Directory.Exists(place);
         Directory.CreateDirectory(place);
+        bool whole = false;
         try
         {
-            if (replayOnly)
+            int status = ExitStatus.Done;
+            if (reason is null)
             {
-                return await ReplayAsync(place, streams, replay, cancellationToken).ConfigureAwait(false);
+                (status, reason) = await RunLiveAsync(place, streams, replay, cancellationToken).ConfigureAwait(false);
             }
 
-            try
+            if (reason is not null)
             {
-                await LabPrivileges.EnterAsync(DemoRun.Name, create: true, cancellationToken).ConfigureAwait(false);
-                LabPrivileges.Check();
-            }
-            catch (HostException problem)
-            {
-                await streams.Error.WriteAsync($"ondemand: {problem.Message} Here is a recording instead.\n").ConfigureAwait(false);
-                return await ReplayAsync(place, streams, replay, cancellationToken).ConfigureAwait(false);
+                if (reason.Length > 0)
+                {
+                    await streams.Error.WriteAsync($"ondemand: {reason} Here is a recording instead.\n").ConfigureAwait(false);
+                }
+
+                status = await ReplayAsync(place, streams, replay, cancellationToken).ConfigureAwait(false);
             }
 
-            using TextWriter text = streams.OpenText();
-            using var flushing = new FlushingWriter(text);
-            using TextWriter output = TextWriter.Synchronized(flushing);
-            bool well = await new DemoRun(output, record: null).RunAsync(cancellationToken).ConfigureAwait(false);
-            return well ? ExitStatus.Done : ExitStatus.VerificationFailed;
-        }
-        catch when (made)
-        {
-            Directory.Delete(place, recursive: true);
-            throw;
+            whole = true;
+            return status;
         }
         finally
         {
-            if (made && Directory.Exists(place) && !Directory.EnumerateFileSystemEntries(place).Any())
+            // Nothing stays of a demo that was stopped, or that wrote nothing.
+            if (made && (!whole || !Directory.EnumerateFileSystemEntries(place).Any()))
             {
-                Directory.Delete(place);
+                Directory.Delete(place, recursive: true);
             }
         }
     }
 
+    // Why there can be no lab here; null if there can.
+    private static async Task<string?> EnterAsync(CancellationToken cancellationToken)
+    {
+        try
+        {
+            await LabPrivileges.EnterAsync(DemoRun.Name, create: true, cancellationToken).ConfigureAwait(false);
+            LabPrivileges.Check();
+            return null;
+        }
+        catch (HostException problem)
+        {
+            return problem.Message;
+        }
+    }
+
+    private static async Task<(int Status, string? Reason)> RunLiveAsync(
+        string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
+    {
+        string? recording = RunCommand.Create(streams).Options.Any(option => option.Name == "--record") ? Path.Combine(place, Recording) : null;
+        string timeline = Path.Combine(place, Timeline);
+        using TextWriter text = streams.OpenText();
+        using var flushing = new FlushingWriter(text);
+        using TextWriter output = TextWriter.Synchronized(flushing);
+        var demo = new DemoRun(output, recording);
+        bool well;
+        try
+        {
+            well = await demo.RunAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (HostException problem) when (!demo.IsBuilt)
+        {
+            return (ExitStatus.Done, problem.Message);
+        }
+
+        if (recording is null || !File.Exists(recording))
+        {
+            return (well ? ExitStatus.Done : ExitStatus.VerificationFailed, null);
+        }
+
+        // The recording has everything in it that a replay needs; it must come out as it was, octet for octet.
+        string again = Path.Combine(place, "replayed.pcapng");
+        var options = new ReplayOptions { Input = recording, Scenario = string.Empty, Output = again, Timeline = timeline, Quiet = true };
+        int status = await replay(options, streams, cancellationToken).ConfigureAwait(false);
+        File.Delete(again);
+        await output.WriteLineAsync($"\nRecording  {recording}\nTimeline   {timeline}").ConfigureAwait(false);
+        return (well ? status : ExitStatus.VerificationFailed, null);
+    }
+
     private static async Task<int> ReplayAsync(string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
     {
-        string input = Unpack(ShippedCapture, Path.Combine(place, "recording.pcapng"));
+        string input = Unpack(ShippedCapture, Path.Combine(place, Recording));
         string scenario = Unpack(ShippedScenario, Path.Combine(place, "scenario.yaml"));
         var options = new ReplayOptions
         {
             Input = input,
             Scenario = scenario,
             Output = Path.Combine(place, "network.pcapng"),
-            Timeline = Path.Combine(place, "timeline.html"),
+            Timeline = Path.Combine(place, Timeline),
         };
         int status = await replay(options, streams, cancellationToken).ConfigureAwait(false);
         using TextWriter text = streams.OpenText();

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Replay;
 
 namespace OnDemand.Cli;
@@ -16,7 +17,7 @@ internal static class ReplayCommand
         Option<string?> scenario = File(
             "--scenario",
             "S.yaml",
-            "What the network does and what programs ask for; 'ondemand inspect IN --write-scenario S.yaml' writes one.");
+            "What the network does and what programs ask for; 'ondemand inspect IN --write-scenario S.yaml' writes one. A recording needs none.");
         Option<string?> output = File(
             "--output", "OUT", "The capture as the network would have seen it, in the format of IN; - for standard output.");
         Option<string?> hostOutput = File("--host-output", "H", "The capture as the host would have seen it.");
@@ -51,8 +52,8 @@ internal static class ReplayCommand
             var options = new ReplayOptions
             {
                 Input = path,
-                Scenario = parsed.GetValue(scenario) ?? throw new UsageException(
-                    $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from."),
+                Scenario = parsed.GetValue(scenario) ?? (RecordingRun.IsRecording(path) ? string.Empty : throw new UsageException(
+                    $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from.")),
                 Output = parsed.GetValue(output) ?? throw new UsageException(
                     "A replay needs --output, the capture to write; - is standard output."),
                 HostOutput = parsed.GetValue(hostOutput),
@@ -64,6 +65,7 @@ internal static class ReplayCommand
                 Json = parsed.GetValue(json),
                 Quiet = parsed.GetValue(quiet),
             };
+            CheckRecording(options);
             return replay(WithFreeOutput(options), streams, cancellationToken);
         });
         return command;
@@ -71,6 +73,22 @@ internal static class ReplayCommand
 
     private static Option<string?> File(string name, string helpName, string description) =>
         new(name) { HelpName = helpName, Description = description };
+
+    // A recording has both sides in it and its own configuration; it is made anew as it is or not at all.
+    private static void CheckRecording(ReplayOptions options)
+    {
+        if (options.Scenario.Length > 0)
+        {
+            return;
+        }
+
+        string? useless = options.HostOutput is not null ? "--host-output" : options.Translations is not null ? "--translations"
+            : options.TakenOutside ? "--taken outside" : null;
+        if (useless is not null)
+        {
+            throw new UsageException($"{options.Input} is a recording and shows both sides already: leave {useless} out, or name a --scenario to replay it as a capture.");
+        }
+    }
 
     // No two of them may be the same file: the second would overwrite the first, or the input while it is being read.
     private static ReplayOptions WithFreeOutput(ReplayOptions options)
@@ -83,7 +101,7 @@ internal static class ReplayCommand
         Dictionary<string, string> users = new(StringComparer.Ordinal);
         foreach ((string name, string? path) in files)
         {
-            if (path is null)
+            if (string.IsNullOrEmpty(path))
             {
                 continue;
             }

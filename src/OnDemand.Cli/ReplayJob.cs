@@ -1,4 +1,5 @@
 using System.Globalization;
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
@@ -15,11 +16,17 @@ internal static class ReplayJob
     /// <returns>The exit status.</returns>
     public static async Task<int> RunAsync(ReplayOptions options, CommandStreams streams, CancellationToken cancellationToken)
     {
-        Scenario scenario = options.Scenario == ReplayOptions.StandardStream
-            ? ScenarioReader.Load("standard input", streams.Input) : ScenarioReader.Load(options.Scenario);
+        Scenario? scenario = options.Scenario switch
+        {
+            "" => null,                              // a recording brings its own
+            ReplayOptions.StandardStream => ScenarioReader.Load("standard input", streams.Input),
+            { } file => ScenarioReader.Load(file),
+        };
         using var progress = new ProgressLine(streams.Error, LengthOf(options.Input));
-        ReplayResult result = await ReplayRun.RunAsync(
-            options, scenario, streams.OpenInput, streams.CreateOutput, progress.Show, cancellationToken).ConfigureAwait(false);
+        ReplayResult result = scenario is null
+            ? await RecordingRun.RunAsync(options, streams.OpenInput, streams.CreateOutput, progress.Show, cancellationToken).ConfigureAwait(false)
+            : await ReplayRun.RunAsync(
+                options, scenario, streams.OpenInput, streams.CreateOutput, progress.Show, cancellationToken).ConfigureAwait(false);
         progress.Clear();
         WriteReports(options, streams, result.Report);
         return await ExplainAsync(options, streams, result).ConfigureAwait(false);

@@ -5,6 +5,7 @@ using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
@@ -26,11 +27,14 @@ internal static class RunCommand
             Description = "The configuration: a scenario with a map 'host'.",
         };
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
-        var command = new Command("run", "Run the dataplane on this host.") { config, dryRun };
+        var record = new Option<string?>("--record") { HelpName = "REC.pcapng", Description = "Record both sides; 'ondemand replay REC.pcapng --output X' replays it." };
+        var limit = new Option<string?>("--record-limit") { HelpName = "SIZE", Description = "How long the recording may become; 256MiB unless said." };
+        var command = new Command("run", "Run the dataplane on this host.") { config, dryRun, record, limit };
         command.SetAction((parsed, cancellationToken) =>
         {
             HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
-            return parsed.GetValue(dryRun) ? DryRunAsync(host, streams) : RunAsync(host, streams, cancellationToken);
+            return parsed.GetValue(dryRun) ? DryRunAsync(host, streams)
+                : RunAsync(host, RecordingOptions.Read(parsed.GetValue(record), parsed.GetValue(limit)), streams, cancellationToken);
         });
         return command;
     }
@@ -55,16 +59,18 @@ internal static class RunCommand
             .SelectMany(attach => attach.Prefixes).Select(prefix => prefix.Prefix).Distinct(),
     ];
 
-    private static async Task<int> RunAsync(HostConfig config, CommandStreams streams, CancellationToken cancellationToken)
+    private static async Task<int> RunAsync(
+        HostConfig config, RecordingOptions? record, CommandStreams streams, CancellationToken cancellationToken)
     {
         HostSettings settings = config.Host;
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
+        using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         var keeper = new StateKeeper(stateFile, Say);
-        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, keeper: keeper, saved: saved);
+        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, recorder, keeper: keeper, saved: saved);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);

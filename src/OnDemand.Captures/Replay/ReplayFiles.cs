@@ -4,8 +4,6 @@ using OnDemand.Captures.Files;
 using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
-using OnDemand.Dataplane.Mobility;
-using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Replay;
 
@@ -101,40 +99,9 @@ internal sealed class ReplayFiles : IAsyncDisposable
             return report;
         }
 
-        FlowLedger ledger = session.Ledger;
         Timestamp to = session.LastOutput > _last ? session.LastOutput : _last;
-        IReadOnlyList<ReportFlow> flows = ledger.Flows(to);
-        IReadOnlyList<NamedCount> drops = session.Counts.DropReasons(session.Engine);
-        return report with
-        {
-            From = _first,
-            To = to,
-            Totals = new ReportTotals
-            {
-                PacketsRead = session.Counts.PacketsRead,
-                OctetsRead = session.Counts.OctetsRead,
-                PacketsWritten = _networkOrder.Packets,
-                PacketsToHost = _hostOrder?.Packets ?? 0,
-                Rewritten = session.Counts.Rewritten,
-                Untouched = session.Counts.Untouched,
-                Dropped = drops.Sum(drop => drop.Count),
-                Held = session.Counts.Held,
-                Replies = session.Counts.Replies,
-                Flows = ledger.Opened,
-                Stranded = Sum(session, counters => counters.Stranded),
-                WentOver = Sum(session, counters => counters.WentOver),
-                Refused = ledger.Refused,
-            },
-            Verdicts = session.Counts.Verdicts(session.Engine),
-            DropReasons = drops,
-            Types = Types(session),
-            Verification = session.Counts.Verification,
-            Windows = ledger.Moves.Windows,
-            Prefixes = ledger.Moves.Prefixes,
-            Flows = flows,
-            Moves = ledger.Moves.Moves(),
-            FlowsLeftOut = ledger.LeftOut,
-        };
+        return ReplayFindings.Add(
+            report with { From = _first, To = to }, session.Counts, session.Ledger, session.Engine, _networkOrder.Packets, _hostOrder?.Packets ?? 0);
     }
 
     public async ValueTask DisposeAsync()
@@ -151,19 +118,6 @@ internal sealed class ReplayFiles : IAsyncDisposable
             await _translationsFile.DisposeAsync().ConfigureAwait(false);
         }
     }
-
-    private static IReadOnlyList<ReportType> Types(ReplaySession session) =>
-    [
-        .. Enum.GetValues<AddressType>()
-            .Select(type => (Type: type, Counters: session.Engine.Of(type)))
-            .Where(one => one.Counters.FlowsOpened + one.Counters.Refused > 0)
-            .Select(one => new ReportType(
-                one.Type, one.Counters.FlowsOpened, one.Counters.Packets, one.Counters.Octets, one.Counters.WentOver, one.Counters.Stranded,
-                one.Counters.Refused)),
-    ];
-
-    private static long Sum(ReplaySession session, Func<TypeCounters, long> count) =>
-        Enum.GetValues<AddressType>().Sum(type => count(session.Engine.Of(type)));
 
     private CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths)
     {

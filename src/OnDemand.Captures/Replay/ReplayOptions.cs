@@ -9,7 +9,7 @@ public sealed record ReplayOptions
     /// <summary>The capture to read.</summary>
     public required string Input { get; init; }
 
-    /// <summary>The scenario file.</summary>
+    /// <summary>The scenario file; empty for a recording, which brings its own.</summary>
     public required string Scenario { get; init; }
 
     /// <summary>Where the capture goes as the network would have seen it.</summary>

@@ -1,3 +1,4 @@
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
@@ -8,11 +9,11 @@ using OnDemand.Linux.State;
 namespace OnDemand.Linux.Run;
 
 /// <summary>Every move of the host, by command or by configuration, goes through here. Only for the engine's thread.</summary>
-/// <param name="engine">The engine.</param>
+/// <param name="engine">The way to the engine.</param>
 /// <param name="network">The host's network.</param>
 /// <param name="start">When the run began.</param>
 /// <param name="observer">Watches; null for nobody.</param>
-internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork network, Timestamp start, IDataplaneObserver? observer)
+internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network, Timestamp start, IDataplaneObserver? observer)
     : IAttachmentControl
 {
     private readonly Dictionary<string, ulong> _numbers = new(StringComparer.Ordinal);
@@ -34,6 +35,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     {
         ArgumentException.ThrowIfNullOrEmpty(name);
         ulong number = NumberOf(name);
+        engine.Settle();                             // of a step before in the same command
         observer?.OnNetworkEvent(new AttachEvent(At(now), default, name, prefixes.ToArray(), window), now);
         engine.Attach(number, prefixes, window, now);
         Current = name;
@@ -44,6 +46,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <inheritdoc/>
     public void Detach(Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new DetachEvent(At(now), default), now);
         engine.Detach(now);
         Current = null;
@@ -53,6 +56,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <inheritdoc/>
     public bool Withdraw(IpPrefix prefix, Duration window, Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new WithdrawEvent(At(now), default, prefix, window), now);
         return engine.Withdraw(prefix, window, now);
     }
@@ -63,6 +67,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     /// <param name="now">The time.</param>
     public void Advertise(ReadOnlySpan<PrefixAdvertisement> prefixes, bool authenticated, Timestamp now)
     {
+        engine.Settle();
         observer?.OnNetworkEvent(new AdvertiseEvent(At(now), default, prefixes.ToArray(), authenticated), now);
         engine.Advertise(prefixes, authenticated, now);
     }
@@ -75,7 +80,7 @@ internal sealed class AttachmentControl(DataplaneEngine engine, IHostNetwork net
     {
         ulong number = saved.Attachment is { } name ? NumberOf(name) : 0;
         observer?.OnRestored(saved, number, now);
-        Restored restored = saved.RestoreTo(engine, number, now);
+        Restored restored = engine.Restore(fresh => saved.RestoreTo(fresh, number, now), now);
         Current = saved.Attachment;
         Since = now;
         return restored;

@@ -1,4 +1,5 @@
 using System.Globalization;
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
@@ -27,7 +28,7 @@ namespace OnDemand.Linux.Run;
 /// After each step the engine's outputs are written, its questions put, its events followed: a prefix that is added is routed into the
 /// TAP, one that has ended no more.
 /// </remarks>
-internal sealed class DataplaneHost : IDataplaneControl, IDisposable
+internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposable
 {
     private const int CommandsInTurn = 8;
     private const int TurnsBetweenLooks = 64;        // under load nobody waits, and changes on the host must be seen all the same
@@ -37,6 +38,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
     private static readonly Duration RepairDelay = Duration.FromMilliseconds(100);
 
     private readonly DataplaneEngine _engine;
+    private readonly EngineDrive _drive;
     private readonly IHostNetwork _network;
     private readonly IDataplaneObserver? _observer;
     private readonly StateKeeper? _keeper;
@@ -80,18 +82,19 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         _settings = config.Host;
         Scenario = config.Scenario;
         _engine = new DataplaneEngine(options, Start);
+        _drive = new EngineDrive(_engine, this);
         observer?.OnStart(options, Start);
         _device = device;
         _network = network;
         _say = say;
         _observer = observer;
         _keeper = keeper;
-        _attachments = new AttachmentControl(_engine, network, Start, observer);
+        _attachments = new AttachmentControl(_drive, network, Start, observer);
         bool goesOn = saved is { HasNetwork: true };
         Restored = goesOn ? _attachments.Restore(saved!, Start) : default;
         Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
-        _timetable = new HostTimetable(ahead, _engine, _attachments, Start, observer);
-        _pump = new FramePump(_engine, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
+        _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
+        _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[2] = new PollEntry { Descriptor = -1, Wanted = Libc.PollIn };
@@ -195,7 +198,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         if (_engine.NextDeadline <= now)
         {
             _observer?.OnAdvance(now);
-            _engine.Advance(now);
+            _drive.Advance(now);
             Drain(now);
             worked = true;
         }
@@ -220,57 +223,48 @@ internal sealed class DataplaneHost : IDataplaneControl, IDisposable
         }
     }
 
+    /// <inheritdoc/>
+    bool IEngineShell.TakeOutput(Timestamp now) => _pump.TurnOutput(now);
+
+    /// <inheritdoc/>
+    void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _timetable.Ask(question, now);
+
+    /// <inheritdoc/>
+    void IEngineShell.Reply(in SetscReply reply)
+    {
+        // The configuration's own requests have nobody who could read the answer; what they got shows in their flows.
+    }
+
+    /// <inheritdoc/>
+    void IEngineShell.Follow(in EngineEvent happened)
+    {
+        if (happened.Kind == EngineEventKind.PrefixAdded && _routed.Add(happened.Prefix))
+        {
+            AddRoute(happened.Prefix);
+        }
+        else if (happened.Kind == EngineEventKind.PrefixEnded && _routed.Remove(happened.Prefix))
+        {
+            _network.RemovePrefixRoute(happened.Prefix);
+        }
+
+        _observer?.OnEvent(happened);
+        _keeper?.Note(happened);
+    }
+
     private void PerformDue(Timestamp now)
     {
         while (_timetable.Next <= now)
         {
             _timetable.PerformNext(now);
-            Drain(now);
+            _drive.Settle();
         }
     }
 
     // Everything that the engine has to say. An answer without delay is there before anything else happens.
     private void Drain(Timestamp now)
     {
-        FollowEvents();
-        while (_engine.TryTakePrefixRequest(out PrefixRequest question))
-        {
-            _timetable.Ask(question, now);
-            while (_timetable.Next <= now)
-            {
-                _timetable.PerformNext(now);
-                FollowEvents();
-            }
-        }
-
-        while (_pump.TurnOutput(now))
-        {
-            FollowEvents();
-        }
-
-        FollowEvents();
-        while (_engine.TryTakeReply(out _))
-        {
-            // The configuration's own requests have nobody who could read the answer; what they got shows in their flows.
-        }
-    }
-
-    private void FollowEvents()
-    {
-        while (_engine.TryTakeEvent(out EngineEvent happened))
-        {
-            if (happened.Kind == EngineEventKind.PrefixAdded && _routed.Add(happened.Prefix))
-            {
-                AddRoute(happened.Prefix);
-            }
-            else if (happened.Kind == EngineEventKind.PrefixEnded && _routed.Remove(happened.Prefix))
-            {
-                _network.RemovePrefixRoute(happened.Prefix);
-            }
-
-            _observer?.OnEvent(happened);
-            _keeper?.Note(happened);
-        }
+        _drive.Settle();
+        PerformDue(now);
     }
 
     private void AddRoute(IpPrefix prefix)

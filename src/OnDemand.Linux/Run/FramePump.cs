@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using OnDemand.Captures.Recording;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
@@ -29,6 +30,7 @@ internal sealed class FramePump
     private const int MakeRoom = VirtioNetHeader.Length + EthernetFrame.HeaderLength;
 
     private readonly DataplaneEngine _engine;
+    private readonly EngineDrive _drive;
     private readonly IFrameDevice _device;
     private readonly RoutedPrefixes _routed;
     private readonly HostClock _clock;
@@ -41,16 +43,18 @@ internal sealed class FramePump
 
     /// <summary>Makes a pump.</summary>
     /// <param name="engine">The engine; the pump belongs to its thread.</param>
+    /// <param name="drive">The way to the engine.</param>
     /// <param name="device">The TAP.</param>
     /// <param name="routed">What the kernel routes into the TAP.</param>
     /// <param name="clock">The clock.</param>
     /// <param name="answersNeighbors">Whether solicitations are answered.</param>
     /// <param name="observer">Watches; null for nobody.</param>
     public FramePump(
-        DataplaneEngine engine, IFrameDevice device, RoutedPrefixes routed, HostClock clock, bool answersNeighbors,
+        DataplaneEngine engine, EngineDrive drive, IFrameDevice device, RoutedPrefixes routed, HostClock clock, bool answersNeighbors,
         IDataplaneObserver? observer)
     {
         _engine = engine;
+        _drive = drive;
         _device = device;
         _routed = routed;
         _clock = clock;
@@ -214,7 +218,7 @@ internal sealed class FramePump
             ShowArrivals(slots, now);
         }
 
-        _engine.HandleBatch(_buffer, slots, now);
+        _drive.HandleBatch(_buffer, slots, now);
         for (int place = 0; place < slots.Length; place++)
         {
             ref FrameSlot slot = ref slots[place];

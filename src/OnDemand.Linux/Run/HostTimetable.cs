@@ -1,3 +1,4 @@
+using OnDemand.Captures.Recording;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
@@ -11,12 +12,12 @@ namespace OnDemand.Linux.Run;
 /// It is the replay's timetable, with the run's start for the first packet.
 /// </summary>
 /// <param name="scenario">The configuration.</param>
-/// <param name="engine">The engine.</param>
+/// <param name="engine">The way to the engine.</param>
 /// <param name="attachments">Where moves go.</param>
 /// <param name="start">When the run began.</param>
 /// <param name="observer">Watches; null for nobody.</param>
 internal sealed class HostTimetable(
-    Scenario scenario, DataplaneEngine engine, AttachmentControl attachments, Timestamp start, IDataplaneObserver? observer)
+    Scenario scenario, EngineDrive engine, AttachmentControl attachments, Timestamp start, IDataplaneObserver? observer)
 {
     private readonly ReplaySchedule _schedule = new(scenario, start);
 

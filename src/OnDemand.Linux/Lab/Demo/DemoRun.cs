@@ -19,8 +19,8 @@ internal sealed class DemoRun(TextWriter output, string? record)
     /// <summary>The name of the lab of this process's demo.</summary>
     public static string Name { get; } = NamePrefix + Environment.ProcessId.ToString(CultureInfo.InvariantCulture);
 
-    /// <summary>The host's configuration of the demo, for the timeline; null before the lab was there.</summary>
-    public string? HostFile { get; private set; }
+    /// <summary>Whether the lab could be built.</summary>
+    public bool IsBuilt { get; private set; }
 
     /// <summary>Runs it.</summary>
     /// <param name="cancellationToken">Stops it; the lab is removed even so.</param>
@@ -55,7 +55,7 @@ internal sealed class DemoRun(TextWriter output, string? record)
 
     private async Task<bool> PlayAsync(Lab lab, CancellationToken cancellationToken)
     {
-        HostFile = lab.Directory.HostFile;
+        IsBuilt = true;
         LabDrawing.Write(output, lab.State, "dataplane running", DateTimeOffset.UtcNow);
         await output.WriteLineAsync().ConfigureAwait(false);
         var story = new DemoStory(output, DateTimeOffset.UtcNow);
