@@ -78,7 +78,7 @@ internal static class CommandLine
     private static RootCommand Create(CommandStreams streams, ReplayRunner? replay)
     {
         var root = new RootCommand(
-            "On-demand mobility (RFC 8653) for captures: what is in them, and what moves would have done to their flows.");
+            "On-demand mobility (RFC 8653): typed source addresses for every program, live on this host, in a lab, or in a capture.");
         root.Subcommands.Add(InspectCommand.Create(streams));
         if (replay is not null)
         {
