@@ -45,8 +45,8 @@ internal static class DemoCommand
     /// <returns>The commands.</returns>
     public static IEnumerable<Command> CreatePrograms(CommandStreams streams) =>
     [
-        Program("demo-peer", "The demo's correspondent.", streams, (output, cancellationToken) => new DemoPeer(output).RunAsync(cancellationToken)),
-        Program("demo-client", "The demo's programs.", streams, (output, cancellationToken) => new DemoClient(output).RunAsync(cancellationToken)),
+        Program("demo-peer", "The demo's correspondent.", streams, (output, stop) => new DemoPeer(output).RunAsync(stop)),
+        Program("demo-client", "The demo's programs.", streams, (output, stop) => new DemoClient(output).RunAsync(stop)),
     ];
 
     private static Command Program(string name, string description, CommandStreams streams, Func<TextWriter, CancellationToken, Task> run)
@@ -121,7 +121,7 @@ internal static class DemoCommand
     private static async Task<(int Status, string? Reason)> RunLiveAsync(
         string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
     {
-        string? recording = RunCommand.Create(streams).Options.Any(option => option.Name == "--record") ? Path.Combine(place, Recording) : null;
+        string recording = Path.Combine(place, Recording);
         string timeline = Path.Combine(place, Timeline);
         using TextWriter text = streams.OpenText();
         using var flushing = new FlushingWriter(text);
@@ -137,11 +137,6 @@ internal static class DemoCommand
             return (ExitStatus.Done, problem.Message);
         }
 
-        if (recording is null || !File.Exists(recording))
-        {
-            return (well ? ExitStatus.Done : ExitStatus.VerificationFailed, null);
-        }
-
         // The recording has everything in it that a replay needs; it must come out as it was, octet for octet.
         string again = Path.Combine(place, "replayed.pcapng");
         var options = new ReplayOptions { Input = recording, Scenario = string.Empty, Output = again, Timeline = timeline, Quiet = true };
@@ -151,7 +146,8 @@ internal static class DemoCommand
         return (well ? status : ExitStatus.VerificationFailed, null);
     }
 
-    private static async Task<int> ReplayAsync(string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
+    private static async Task<int> ReplayAsync(
+        string place, CommandStreams streams, ReplayRunner replay, CancellationToken cancellationToken)
     {
         string input = Unpack(ShippedCapture, Path.Combine(place, Recording));
         string scenario = Unpack(ShippedScenario, Path.Combine(place, "scenario.yaml"));

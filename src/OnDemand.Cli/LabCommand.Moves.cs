@@ -19,7 +19,7 @@ internal static partial class LabCommand
             Description = "Where to: ar1, ar2, a point of attachment of the lab's scenario, or nowhere.",
         };
         Option<Duration?> window = Span("--window", "How long gracefully replaced prefixes stay; as the scenario says, or 10s.");
-        Option<Duration?> gap = Span("--gap", "Cut the old link this long before the new one is there, instead of making the new one first.");
+        Option<Duration?> gap = Span("--gap", "Cut the old link this long before the new one is there; else the new one is there first.");
         var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.") { name, point, window, gap };
         command.SetAction(async (parsed, cancellationToken) =>
         {

@@ -22,7 +22,11 @@ internal static partial class LabCommand
         Option<string> name = Name();
         Option<string?> scenario = Scenario();
         Option<bool> plain = Plain();
-        var record = new Option<string?>("--record") { Description = "Record what the dataplane sees on both sides.", HelpName = "OUT.pcapng" };
+        var record = new Option<string?>("--record")
+        {
+            Description = "Record what the dataplane sees on both sides.",
+            HelpName = "REC.pcapng",
+        };
         var command = new Command("up", "Build a lab, start its dataplane and attach its host.") { name, scenario, plain, record };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -119,7 +123,8 @@ internal static partial class LabCommand
         string dataplane = lab.State switch
         {
             { Plain: true } => "ordinary addresses, no dataplane",
-            { Dataplane: { IsAlive: true } process } => string.Create(CultureInfo.InvariantCulture, $"dataplane running, process {process.Id}"),
+            { Dataplane: { IsAlive: true } process } =>
+                string.Create(CultureInfo.InvariantCulture, $"dataplane running, process {process.Id}"),
             _ => $"no dataplane is running, see {lab.Directory.Log}",
         };
         using TextWriter text = streams.OpenText();

@@ -3,7 +3,7 @@ using OnDemand.Linux.Lab.Demo;
 
 namespace OnDemand.LabTests;
 
-/// <summary>One direction of a connection: octets that say their own position, and a check that nothing is lost, doubled or changed.</summary>
+/// <summary>One direction of a connection: octets that say their own position, and a check that nothing is lost or changed.</summary>
 internal sealed class Bulk(Socket from, Socket to)
 {
     private long _sent;

@@ -50,7 +50,7 @@ public sealed class LifeTests
         LabProcess otherDataplane = other.Lab.State.Dataplane!;
         await other.DisposeAsync();
         Assert.False(otherDataplane.IsAlive);
-        Assert.DoesNotContain($"od-{other.Name}-", await CommandRunner.MustAsync("ip", ["netns", "list"], null, Cancellation), StringComparison.Ordinal);
+        Assert.DoesNotContain($"od-{other.Name}-", await NamespacesAsync(), StringComparison.Ordinal);
         Assert.False(Directory.Exists(other.Lab.Directory.Place));
         Assert.True(one.Lab.State.Dataplane!.IsAlive);
         await one.RunAsync(LabNodes.Host, "ping", "-c", "1", "-W", "5", LabLinks.PeerAddress);
@@ -68,7 +68,7 @@ public sealed class LifeTests
 
         Assert.True(await Lab.DownAsync(rig.Name, Cancellation));
 
-        Assert.DoesNotContain($"od-{rig.Name}-", await CommandRunner.MustAsync("ip", ["netns", "list"], null, Cancellation), StringComparison.Ordinal);
+        Assert.DoesNotContain($"od-{rig.Name}-", await NamespacesAsync(), StringComparison.Ordinal);
         Assert.False(stray!.IsAlive);
         Assert.False(await Lab.DownAsync(rig.Name, Cancellation));
     }
@@ -78,7 +78,8 @@ public sealed class LifeTests
     {
         LabRig.Need();
         await using LabRig rig = await LabRig.UpAsync();
-        HostException refused = await Assert.ThrowsAsync<HostException>(() => Lab.UpAsync(new LabOptions { Name = rig.Name }, Cancellation));
+        var options = new LabOptions { Name = rig.Name };
+        HostException refused = await Assert.ThrowsAsync<HostException>(() => Lab.UpAsync(options, Cancellation));
         Assert.StartsWith($"The lab '{rig.Name}' is there already;", refused.Message, StringComparison.Ordinal);
         Assert.True(rig.Lab.State.Dataplane!.IsAlive);
     }
@@ -117,6 +118,8 @@ public sealed class LifeTests
         string[] lines = drawing.Split('\n', StringSplitOptions.RemoveEmptyEntries);
         Assert.Single(lines.Skip(1).Where(line => line[0] is '┌' or '│' or '└').Select(line => line.TrimEnd().Length).Distinct());
     }
+
+    private static Task<string> NamespacesAsync() => CommandRunner.MustAsync("ip", ["netns", "list"], null, Cancellation);
 
     private static async Task<string> HostAsync(LabRig rig) => string.Join('\n', await Task.WhenAll(
         rig.RunAsync(LabNodes.Host, "ip", "link"),

@@ -36,12 +36,14 @@ public sealed class MoveTests
             using var stop = new CancellationTokenSource();
             var up = new Bulk(host, peer);
             var down = new Bulk(peer, host);
-            Task both = Task.WhenAll(up.RunAsync(stop.Token, TimeSpan.FromMilliseconds(5)), down.RunAsync(stop.Token, TimeSpan.FromMilliseconds(5)));
+            var pace = TimeSpan.FromMilliseconds(5);
+            Task both = Task.WhenAll(up.RunAsync(stop.Token, pace), down.RunAsync(stop.Token, pace));
             await Task.Delay(700, Cancellation);
             EndPoint seen = peer.RemoteEndPoint!;
             await rig.MoveAsync(LabNodes.SecondRouter);
             (long upBefore, long downBefore) = (up.Received, down.Received);
-            Assert.True(await LabRig.BecomesAsync(() => Task.FromResult(up.Received > upBefore + 100_000 && down.Received > downBefore + 100_000), Never));
+            Assert.True(await LabRig.BecomesAsync(
+                () => Task.FromResult(up.Received > upBefore + 100_000 && down.Received > downBefore + 100_000), Never));
             await stop.CancelAsync();
             await both.WaitAsync(Never, Cancellation);
 
@@ -133,7 +135,8 @@ public sealed class MoveTests
             (Socket young, Socket youngPeer) = await rig.ConnectAsync(listener, Graceful);
             AssertSource("2001:db8:92:1::/64", youngPeer);
             Task<int> waiting = host.ReceiveAsync(new byte[1], Cancellation).AsTask();
-            SocketException error = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(AtOnce + TimeSpan.FromSeconds(1), Cancellation));
+            TimeSpan rest = AtOnce + TimeSpan.FromSeconds(1);
+            SocketException error = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(rest, Cancellation));
             Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
             await AssertEchoesAsync(young, youngPeer);
             young.Dispose();

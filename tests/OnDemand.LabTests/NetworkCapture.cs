@@ -20,7 +20,8 @@ internal sealed class NetworkCapture
 
             // As root all the way: the directory is root's.
             Process program = rig.Start(
-                router, CommandRunner.Find("tcpdump"), "-i", "host", "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768", "-w", file);
+                router, CommandRunner.Find("tcpdump"), "-i", "host", "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768",
+                "-w", file);
             string? line = await program.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
             Assert.Contains("listening on host", line, StringComparison.Ordinal);
             capture._captures.Add((program, file));

@@ -79,8 +79,8 @@ public sealed class ProgramTests
         await using LabRig rig = await LabRig.UpAsync();
         NetworkCapture capture = await rig.CaptureAsync();
         rig.Start(
-            LabNodes.Peer, CommandRunner.Find("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts", "--pid-file=",
-            "--user=root", "--bind-interfaces", $"--listen-address={Peer}", "--address=/lab.example/2001:db8:c::80");
+            LabNodes.Peer, CommandRunner.Find("dnsmasq"), "--no-daemon", "--conf-file=/dev/null", "--no-resolv", "--no-hosts",
+            "--pid-file=", "--user=root", "--bind-interfaces", $"--listen-address={Peer}", "--address=/lab.example/2001:db8:c::80");
         foreach (string router in LabNodes.Routers)
         {
             await rig.MoveAsync(router);
@@ -108,12 +108,13 @@ public sealed class ProgramTests
     {
         LabRig.Need("iperf3");
         await using LabRig rig = await LabRig.UpAsync();
-        Process server = rig.Start(LabNodes.Peer, CommandRunner.Find("iperf3"), "-s", "-1", "-p", port.ToString(CultureInfo.InvariantCulture), "--forceflush");
+        string number = port.ToString(CultureInfo.InvariantCulture);
+        Process server = rig.Start(LabNodes.Peer, CommandRunner.Find("iperf3"), "-s", "-1", "-p", number, "--forceflush");
         while (!(await server.StandardOutput.ReadLineAsync(Cancellation))!.Contains("listening", StringComparison.Ordinal))
         {
         }
 
-        string[] line = ["iperf3", "-6", "-c", Peer, "-p", port.ToString(CultureInfo.InvariantCulture), "-t", "3", "-J"];
+        string[] line = ["iperf3", "-6", "-c", Peer, "-p", number, "-t", "3", "-J"];
         Task<string> running = rig.RunAsync(LabNodes.Host, direction.Length > 0 ? [.. line, direction] : line);
         await Task.Delay(1500, Cancellation);
         await rig.MoveAsync(LabNodes.SecondRouter);

@@ -101,7 +101,8 @@ internal static class CommandRunner
             return program;
         }
 
-        string[] places = [.. (Environment.GetEnvironmentVariable("PATH") ?? string.Empty).Split(':'), "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
+        string path = Environment.GetEnvironmentVariable("PATH") ?? string.Empty;
+        string[] places = [.. path.Split(':'), "/usr/sbin", "/sbin", "/usr/bin", "/bin"];
         return places.Where(place => place.Length > 0).Select(place => Path.Combine(place, program)).FirstOrDefault(File.Exists) ?? program;
     }
 

@@ -72,7 +72,8 @@ internal sealed class Lab
         if ((await topology.FindNodesAsync(cancellationToken).ConfigureAwait(false)).Count > 0)
         {
             throw new HostException(
-                $"The lab '{options.Name}' is there already; 'ondemand lab down --name {options.Name}' removes it, another --name builds a second one.");
+                $"The lab '{options.Name}' is there already; 'ondemand lab down --name {options.Name}' removes it, " +
+                "another --name builds a second one.");
         }
 
         DateTimeOffset now = DateTimeOffset.UtcNow;
@@ -81,7 +82,7 @@ internal sealed class Lab
             Name = options.Name,
             Built = now,
             ScenarioFile = options.ScenarioFile is null ? string.Empty : Path.GetFullPath(options.ScenarioFile),
-            Internal = [.. scenario.Scenario.Internal.Select(prefix => prefix.IsSingleAddress ? prefix.Address.ToString() : prefix.ToString())],
+            Internal = scenario.Internal,
             Since = now,
             Plain = options.Plain,
             Prefixes = [.. scenario.OnDemand()],
@@ -112,7 +113,8 @@ internal sealed class Lab
         LabPrivileges.Check();
         var directory = new LabDirectory(name);
         LabState state = directory.Load() ?? throw new HostException(
-            $"There is no lab '{name}'{Others(name)}; '{(name == LabOptions.UsualName ? "ondemand lab up" : $"ondemand lab up --name {name}")}' builds it.");
+            $"There is no lab '{name}'{Others(name)}; " +
+            $"'ondemand lab up{(name == LabOptions.UsualName ? string.Empty : $" --name {name}")}' builds it.");
         return new Lab(directory, LabScenario.Load(state.ScenarioFile), state);
     }
 
@@ -224,7 +226,7 @@ internal sealed class Lab
                 Serving = null,
                 Moves = 0,
                 Prefixes = [.. scenario.OnDemand()],
-                Internal = [.. scenario.Scenario.Internal.Select(prefix => prefix.ToString())],
+                Internal = scenario.Internal,
             },
             cancellationToken).ConfigureAwait(false);
         await BeginAsync(record, cancellationToken).ConfigureAwait(false);

@@ -157,9 +157,10 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
 
     private HostException Ended()
     {
-        string last = File.Exists(directory.Log) ? File.ReadLines(directory.Log).LastOrDefault(line => line.Length > 0) ?? string.Empty : string.Empty;
+        IEnumerable<string> said = File.Exists(directory.Log) ? File.ReadLines(directory.Log) : [];
+        string last = said.LastOrDefault(line => line.Length > 0) ?? "It said nothing.";
         const string prefix = "ondemand: ";
         string because = last.StartsWith(prefix, StringComparison.Ordinal) ? last[prefix.Length..] : last;
-        return new HostException(because.Length > 0 ? $"The dataplane did not start: {because}" : "The dataplane did not start and said nothing.");
+        return new HostException($"The dataplane did not start: {because}");
     }
 }

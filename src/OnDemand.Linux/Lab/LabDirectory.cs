@@ -35,8 +35,9 @@ internal sealed class LabDirectory(string name)
 
     /// <summary>The labs that are there, by their directories.</summary>
     /// <returns>Their names.</returns>
-    public static IReadOnlyList<string> List() =>
-        Directory.Exists(Parent) ? [.. Directory.GetDirectories(Parent).Select(place => Path.GetFileName(place)).Order(StringComparer.Ordinal)] : [];
+    public static IReadOnlyList<string> List() => Directory.Exists(Parent)
+        ? [.. Directory.GetDirectories(Parent).Select(place => Path.GetFileName(place)).Order(StringComparer.Ordinal)]
+        : [];
 
     /// <summary>Makes the directory and keeps other commands from this lab as long as the result is not disposed.</summary>
     /// <param name="cancellationToken">Gives up waiting.</param>

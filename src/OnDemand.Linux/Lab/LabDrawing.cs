@@ -53,7 +53,8 @@ internal static class LabDrawing
     [
         $"anchor  {LabLinks.RouterAddress(LabNodes.Anchor)}",
         .. state.Prefixes.Where(prefix => prefix.FollowsHost && !prefix.HasEnded(now)).Select(prefix =>
-            $"{prefix.Prefix,-22} {ShortName(prefix)}{(prefix.OnDemand ? ", on demand" : string.Empty)} → {state.Serving ?? "nowhere"}{Left(prefix, now)}"),
+            $"{prefix.Prefix,-22} {ShortName(prefix)}{(prefix.OnDemand ? ", on demand" : string.Empty)} " +
+            $"→ {state.Serving ?? "nowhere"}{Left(prefix, now)}"),
     ];
 
     private static string[] RouterLines(LabState state, string router, DateTimeOffset now) =>

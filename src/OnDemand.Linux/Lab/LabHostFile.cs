@@ -2,7 +2,9 @@ using OnDemand.Captures.Scenarios;
 
 namespace OnDemand.Linux.Lab;
 
-/// <summary>Writes the configuration of the host's dataplane: the scenario up to its first attachment, and what is this host's own.</summary>
+/// <summary>
+/// Writes the configuration of the host's dataplane: the scenario up to its first attachment, and what is this host's own.
+/// </summary>
 internal static class LabHostFile
 {
     /// <summary>The TAP of a lab's host.</summary>

@@ -38,7 +38,8 @@ internal static class LabPrivileges
 
     /// <summary>The process that holds the user namespace we are in; null if we are not in one of ours.</summary>
     public static LabProcess? Holder =>
-        int.TryParse(Environment.GetEnvironmentVariable(HolderVariable), CultureInfo.InvariantCulture, out int id) ? LabProcess.Find(id) : null;
+        int.TryParse(Environment.GetEnvironmentVariable(HolderVariable), CultureInfo.InvariantCulture, out int id)
+            ? LabProcess.Find(id) : null;
 
     /// <summary>Checks that a lab can be built here.</summary>
     /// <exception cref="HostException">It cannot.</exception>
@@ -59,11 +60,14 @@ internal static class LabPrivileges
 
         if (!File.Exists("/dev/net/tun"))
         {
-            throw new HostException("There is no /dev/net/tun; load the module 'tun', or give it to the container with --device /dev/net/tun.");
+            throw new HostException(
+                "There is no /dev/net/tun; load the module 'tun', or give it to the container with --device /dev/net/tun.");
         }
     }
 
-    /// <summary>Goes where the lab of an ordinary user is: this process becomes the same command in its namespaces. Nothing for root.</summary>
+    /// <summary>
+    /// Goes where the lab of an ordinary user is: this process becomes the same command in its namespaces. Nothing for root.
+    /// </summary>
     /// <param name="lab">The lab's name.</param>
     /// <param name="create">Whether the namespaces are made if they are not there.</param>
     /// <param name="cancellationToken">Gives up.</param>
@@ -81,7 +85,8 @@ internal static class LabPrivileges
         {
             if (!CommandRunner.Has(program))
             {
-                throw new HostException($"A lab without root needs the program '{program}' of the package util-linux; install it, or use sudo.");
+                throw new HostException(
+                    $"A lab without root needs the program '{program}' of the package util-linux; install it, or use sudo.");
             }
         }
 
@@ -96,14 +101,15 @@ internal static class LabPrivileges
             }
 
             holder = await HoldAsync(parent, lab, cancellationToken).ConfigureAwait(false);
-            await File.WriteAllTextAsync(
-                note, string.Create(CultureInfo.InvariantCulture, $"{holder.Id} {holder.Started}\n"), cancellationToken).ConfigureAwait(false);
+            string who = string.Create(CultureInfo.InvariantCulture, $"{holder.Id} {holder.Started}\n");
+            await File.WriteAllTextAsync(note, who, cancellationToken).ConfigureAwait(false);
         }
 
         string id = holder.Id.ToString(CultureInfo.InvariantCulture);
         Become(
             [
-                CommandRunner.Find("nsenter"), "-t", id, "-U", "-m", "-n", "--preserve-credentials", $"--wd={Environment.CurrentDirectory}", "--",
+                CommandRunner.Find("nsenter"), "-t", id, "-U", "-m", "-n", "--preserve-credentials",
+                $"--wd={Environment.CurrentDirectory}", "--",
                 .. LabProgram.Self.Line(Environment.GetCommandLineArgs().Skip(1)),
             ],
             (LabDirectory.Variable, parent),
@@ -181,6 +187,7 @@ internal static class LabPrivileges
         File.Delete(answer);
         holder?.Send(Libc.SignalKill);
         throw new HostException(
-            $"A lab needs root here, for this machine does not let users have namespaces of their own ({said.Split('\n')[0].TrimEnd('.')}); use sudo.");
+            "A lab needs root here, for this machine does not let users have namespaces of their own " +
+            $"({said.Split('\n')[0].TrimEnd('.')}); use sudo.");
     }
 }

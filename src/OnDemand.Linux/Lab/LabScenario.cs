@@ -22,7 +22,7 @@ internal sealed class LabScenario
 
     private const string UsualText =
         """
-        # The lab's usual scenario. Types by the port at the correspondent: 1 Fixed, 2 Session-Lasting, 3 Nonpersistent, 4 Graceful-Replacement.
+        # The lab's usual scenario. The last digit of the correspondent's port is the type's number (RFC 8653 §3.2, in its order).
         seed: 42
         internal: [fd00:db8::1]
         network:
@@ -93,7 +93,12 @@ internal sealed class LabScenario
     public Duration DetachWindow => Scenario.BuildOptions().DefaultWindow;
 
     /// <summary>The first attachment: the one that the lab is built with.</summary>
-    public string FirstRouter => Scenario.Network.OfType<AttachEvent>().FirstOrDefault() is { } first ? RouterOf(first.Name) : LabNodes.FirstRouter;
+    public string FirstRouter =>
+        Scenario.Network.OfType<AttachEvent>().FirstOrDefault() is { } first ? RouterOf(first.Name) : LabNodes.FirstRouter;
+
+    /// <summary>The addresses that programs on the host send from, as text.</summary>
+    public IReadOnlyList<string> Internal =>
+        [.. Scenario.Internal.Select(prefix => prefix.IsSingleAddress ? prefix.Address.ToString() : prefix.ToString())];
 
     /// <summary>Reads a scenario for the lab.</summary>
     /// <param name="path">The file; null for the usual scenario.</param>
@@ -146,7 +151,8 @@ internal sealed class LabScenario
                 own => own!.Value.Contains(given.Prefix.Address) || given.Prefix.Contains(own.Value.Address));
             if (taken is not null)
             {
-                throw new HostException($"The prefix {given.Prefix} lies over {taken}, which the lab's network is made of; take another one.");
+                throw new HostException(
+                    $"The prefix {given.Prefix} lies over {taken}, which the lab's network is made of; take another one.");
             }
         }
     }

@@ -26,7 +26,8 @@ internal sealed class LabScript(Lab lab, Action<string> tell)
         {
             NetworkEvent first = scenario.Network[0];
             throw new ScenarioException(
-                scenario.File, first.Place.Line, first.Place.Column, "found something else first, expected an 'attach': a lab begins with one");
+                scenario.File, first.Place.Line, first.Place.Column,
+                "found something else first, expected an 'attach': a lab begins with one");
         }
     }
 
@@ -58,7 +59,8 @@ internal sealed class LabScript(Lab lab, Action<string> tell)
         }
     }
 
-    private static string Line(TimeSpan at, string what) => string.Create(CultureInfo.InvariantCulture, $"{at.TotalSeconds,7:0.000} s  {what}");
+    private static string Line(TimeSpan at, string what) =>
+        string.Create(CultureInfo.InvariantCulture, $"{at.TotalSeconds,7:0.000} s  {what}");
 
     private async Task<string> DoAsync(NetworkEvent happening, CancellationToken cancellationToken)
     {

@@ -11,7 +11,8 @@ namespace OnDemand.Linux.Lab.Demo;
 /// <param name="Text">An address, an error or nothing.</param>
 /// <param name="Octets">Octets received in order since the connection began, or questions answered.</param>
 /// <param name="Lost">Questions without an answer.</param>
-internal sealed record DemoLine(DateTimeOffset At, string Event, string Protocol, int Port, string Text = "", long Octets = 0, long Lost = 0)
+internal sealed record DemoLine(
+    DateTimeOffset At, string Event, string Protocol, int Port, string Text = "", long Octets = 0, long Lost = 0)
 {
     /// <summary>Writes it.</summary>
     /// <param name="output">Where to; synchronized, for lines come from several flows.</param>
@@ -60,6 +61,7 @@ internal static class DemoEvents
 }
 
 /// <summary>The lines as JSON.</summary>
-[JsonSourceGenerationOptions(PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
+[JsonSourceGenerationOptions(
+    PropertyNamingPolicy = JsonKnownNamingPolicy.CamelCase, DefaultIgnoreCondition = JsonIgnoreCondition.WhenWritingDefault)]
 [JsonSerializable(typeof(DemoLine))]
 internal sealed partial class DemoJson : JsonSerializerContext;

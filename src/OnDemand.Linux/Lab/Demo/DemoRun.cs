@@ -69,7 +69,8 @@ internal sealed class DemoRun(TextWriter output, string? record)
 
         story.Tell($"The host leaves {LabNodes.FirstRouter}; the network follows it.");
         lab.NetworkMoved = () => story.TellMove(
-            $"The host is at {LabNodes.SecondRouter}, and the dataplane hears of it; the replacement window is {Window.ToTimeSpan().TotalSeconds:0} s.");
+            $"The host is at {LabNodes.SecondRouter}, and the dataplane hears of it; " +
+            $"the replacement window is {Window.ToTimeSpan().TotalSeconds:0} s.");
         await lab.MoveAsync(LabNodes.SecondRouter, null, Window, gap: null, cancellationToken).ConfigureAwait(false);
         await Task.Delay(Window.ToTimeSpan(), cancellationToken).ConfigureAwait(false);
         story.Tell("The replacement window is over.");
@@ -97,7 +98,8 @@ internal sealed class DemoRun(TextWriter output, string? record)
         {
             if (Environment.TickCount64 >= until)
             {
-                throw new HostException($"Only {story.Seen} of {2 * DemoTraffic.Types} flows reached the correspondent within {StartPatience.TotalSeconds:0} s.");
+                throw new HostException(
+                    $"Only {story.Seen} of {2 * DemoTraffic.Types} flows reached the correspondent in {StartPatience.TotalSeconds:0} s.");
             }
 
             await Task.Delay(20, cancellationToken).ConfigureAwait(false);

@@ -27,7 +27,7 @@ internal static class DemoTraffic
     /// <summary>The correspondent.</summary>
     public static IPAddress Peer { get; } = IPAddress.Parse(LabLinks.PeerAddress);
 
-    /// <summary>Fills a piece of a download: every eight octets are their own position, so that what is lost, doubled or changed is seen.</summary>
+    /// <summary>Fills a piece of a download: every eight octets are their own position, so that what is lost or changed is seen.</summary>
     /// <param name="piece">The piece; whole words.</param>
     /// <param name="position">Where it begins.</param>
     public static void Fill(Span<byte> piece, long position)
