@@ -276,13 +276,13 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
         string? sentence = why switch
         {
             ControlText.EndOfRun when said => null,
-            ControlText.EndByLimit => $"has reached its limit of {ScenarioText.Size(_options.Limit)}",
-            ControlText.EndBySpeed => "could not be written as fast as frames came",
-            _ => "could not be written, the disk may be full",
+            ControlText.EndByLimit => $"has reached its limit of {ScenarioText.Size(_options.Limit)} and ends here, whole",
+            ControlText.EndBySpeed => "could not be written as fast as frames came and ends here, whole",
+            _ => "could not be written and ends here; the disk may be full",
         };
         if (sentence is not null)
         {
-            _say($"The recording {_options.File} {sentence} and ends here, whole; packets go on.");
+            _say($"The recording {_options.File} {sentence}; packets go on.");
         }
 
         return why;
