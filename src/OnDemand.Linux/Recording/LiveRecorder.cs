@@ -91,8 +91,13 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
     public void OnArrival(int place, ReadOnlySpan<byte> frame, in Arrival arrival, Timestamp now) => Add(
         new RingEntry
         {
-            Kind = RingKind.Arrival, Place = place, Inbound = arrival.Inbound, Info = arrival.Info, Time = now,
-            SegmentationType = arrival.Header.SegmentationType, SegmentSize = arrival.Header.SegmentSize,
+            Kind = RingKind.Arrival,
+            Place = place,
+            Inbound = arrival.Inbound,
+            Info = arrival.Info,
+            Time = now,
+            SegmentationType = arrival.Header.SegmentationType,
+            SegmentSize = arrival.Header.SegmentSize,
         },
         frame);
 
