@@ -97,7 +97,8 @@ internal static class RunCommand
             }
         }
         catch (Exception problem) when (
-            problem is OperationCanceledException or InvalidOperationException && (host.IsStopping || cancellationToken.IsCancellationRequested))
+            problem is OperationCanceledException or InvalidOperationException
+            && (host.IsStopping || cancellationToken.IsCancellationRequested))
         {
             // The end was asked for before the control server was there.
         }

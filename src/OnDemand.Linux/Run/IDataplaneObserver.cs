@@ -37,11 +37,11 @@ internal readonly record struct Arrival(bool Inbound, FrameInfo Info, VirtioNetH
 /// not allocate.
 /// </summary>
 /// <remarks>
-/// The same engine run can be made again from what is told here: make an engine with the options and time of <see cref="OnStart"/>, and restore
-/// what <see cref="OnRestored"/> has; then
-/// for each batch hand in its arrivals one by one with the batch's time, and for each other call the same call with the same time; and
-/// after each of these steps take the outputs with that time. A batch is its arrivals, then as many verdicts:
-/// <c>OnArrival(0) … OnArrival(n − 1), OnVerdict(0) … OnVerdict(n − 1)</c>, all with the same time.
+/// The same engine run can be made again from what is told here: make an engine with the options and time of <see cref="OnStart"/>, and
+/// give it what <see cref="OnRestored"/> has, if that is told; then for each batch hand in its arrivals one by one with the batch's time,
+/// and for each other call make the same call with the same time; and after each of these steps take the outputs with that time. A batch
+/// is its arrivals, then as many verdicts: <c>OnArrival(0) … OnArrival(n − 1), OnVerdict(0) … OnVerdict(n − 1)</c>, all with the same
+/// time.
 /// </remarks>
 internal interface IDataplaneObserver
 {

@@ -69,7 +69,8 @@ public sealed class LiveHostTests
 
         Assert.Equal(4, run.Wait());
         Assert.Contains(
-            "ondemand: The TAP od0 was deleted while it was in use; start ondemand again to have it back.", run.Said, StringComparison.Ordinal);
+            "ondemand: The TAP od0 was deleted while it was in use; start ondemand again to have it back.", run.Said,
+            StringComparison.Ordinal);
         Assert.Equal(before, lab.State());
     }
 

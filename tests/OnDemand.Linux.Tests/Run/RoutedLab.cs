@@ -16,10 +16,10 @@ internal sealed class RoutedLab : IDisposable
 {
     public const string Server = "2001:db8:5::2";
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
-    private static int Count;
+    private static int _count;
 
     private readonly string _name = string.Create(
-        CultureInfo.InvariantCulture, $"odt{Environment.ProcessId}-{Interlocked.Increment(ref Count)}");
+        CultureInfo.InvariantCulture, $"odt{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
     private readonly List<Process> _programs = [];
 
     public RoutedLab()

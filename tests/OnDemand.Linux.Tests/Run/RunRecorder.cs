@@ -36,7 +36,8 @@ internal sealed class RunRecorder : IDataplaneObserver
         _start = now;
     }
 
-    public void OnRestored(SavedState saved, ulong attachment, Timestamp now) => Step(engine => saved.RestoreTo(engine, attachment, now), now);
+    public void OnRestored(SavedState saved, ulong attachment, Timestamp now) =>
+        Step(engine => saved.RestoreTo(engine, attachment, now), now);
 
     public void OnArrival(int place, ReadOnlySpan<byte> frame, in Arrival arrival, Timestamp now)
     {

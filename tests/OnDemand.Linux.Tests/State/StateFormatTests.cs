@@ -23,12 +23,26 @@ public sealed class StateFormatTests
     {
         var prefix = new PrefixSnapshot
         {
-            Prefix = Prefix, Type = AddressType.SessionLasting, State = PrefixState.Closing, IsHome = true, IsOnDemand = true, IsOfPresentNetwork = true,
-            PreferredUntil = Written, ValidUntil = Timestamp.Never, ClosesAt = new Timestamp(1_700_000_005_123_456_789),
+            Prefix = Prefix,
+            Type = AddressType.SessionLasting,
+            State = PrefixState.Closing,
+            IsHome = true,
+            IsOnDemand = true,
+            IsOfPresentNetwork = true,
+            PreferredUntil = Written,
+            ValidUntil = Timestamp.Never,
+            ClosesAt = new Timestamp(1_700_000_005_123_456_789),
         };
         var address = new AddressSnapshot
         {
-            Address = Typed, Internal = Inside, Prefix = Prefix, Type = AddressType.SessionLasting, Since = Written, OctetsOut = 12345, IsRetired = true, IsExact = true,
+            Address = Typed,
+            Internal = Inside,
+            Prefix = Prefix,
+            Type = AddressType.SessionLasting,
+            Since = Written,
+            OctetsOut = 12345,
+            IsRetired = true,
+            IsExact = true,
         };
 
         SavedState state = Read(
