@@ -82,7 +82,10 @@ public static class RecordingRun
 
             ReplayReport report = replay.Complete(new ReplayReport
             {
-                Input = options.Input, Scenario = "its own configuration", Output = options.Output, Elapsed = watch.Elapsed,
+                Input = options.Input,
+                Scenario = "its own configuration",
+                Output = options.Output,
+                Elapsed = watch.Elapsed,
             });
             return new ReplayResult(report, reader.Damage ?? DamageOf(replay, reader), null);
         }

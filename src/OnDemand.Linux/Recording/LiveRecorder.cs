@@ -91,8 +91,13 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
     public void OnArrival(int place, ReadOnlySpan<byte> frame, in Arrival arrival, Timestamp now) => Add(
         new RingEntry
         {
-            Kind = RingKind.Arrival, Place = place, Inbound = arrival.Inbound, Info = arrival.Info, Time = now,
-            SegmentationType = arrival.Header.SegmentationType, SegmentSize = arrival.Header.SegmentSize,
+            Kind = RingKind.Arrival,
+            Place = place,
+            Inbound = arrival.Inbound,
+            Info = arrival.Info,
+            Time = now,
+            SegmentationType = arrival.Header.SegmentationType,
+            SegmentSize = arrival.Header.SegmentSize,
         },
         frame);
 
@@ -276,13 +281,13 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
         string? sentence = why switch
         {
             ControlText.EndOfRun when said => null,
-            ControlText.EndByLimit => $"has reached its limit of {ScenarioText.Size(_options.Limit)}",
-            ControlText.EndBySpeed => "could not be written as fast as frames came",
-            _ => "could not be written, the disk may be full",
+            ControlText.EndByLimit => $"has reached its limit of {ScenarioText.Size(_options.Limit)} and ends here, whole",
+            ControlText.EndBySpeed => "could not be written as fast as frames came and ends here, whole",
+            _ => "could not be written and ends here; the disk may be full",
         };
         if (sentence is not null)
         {
-            _say($"The recording {_options.File} {sentence} and ends here, whole; packets go on.");
+            _say($"The recording {_options.File} {sentence}; packets go on.");
         }
 
         return why;

@@ -34,7 +34,7 @@ internal sealed class RecordingFile : IDisposable
             }
 
             _file = new FileStream(path, create);
-            if (!OperatingSystem.IsWindows())
+            if (!OperatingSystem.IsWindows() && !IsDevice(path))
             {
                 File.SetUnixFileMode(_file.SafeFileHandle, OnlyOwner);   // of a file that was there
             }
@@ -71,6 +71,13 @@ internal sealed class RecordingFile : IDisposable
 
     /// <inheritdoc/>
     public void Dispose() => _file.Dispose();
+
+    // Whose mode is everybody's.
+    private static bool IsDevice(string path)
+    {
+        string full = Path.GetFullPath(path);
+        return full.StartsWith("/dev/", StringComparison.Ordinal) && !full.StartsWith("/dev/shm/", StringComparison.Ordinal);
+    }
 
     private bool Put(ReadOnlySpan<byte> octets)
     {

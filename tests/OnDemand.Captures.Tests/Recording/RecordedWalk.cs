@@ -46,7 +46,11 @@ internal sealed class RecordedWalk : IEngineShell
         Scenario scenario = ScenarioReader.Parse("walk.yaml", Encoding.UTF8.GetBytes(Configuration));
         DataplaneOptions options = scenario.BuildOptions() with
         {
-            AddressSeed = 3, HashSeed = 99, IdentifierSecret = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 }, MaximumEvents = 1 << 12, MaximumReplies = 16,
+            AddressSeed = 3,
+            HashSeed = 99,
+            IdentifierSecret = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
+            MaximumEvents = 1 << 12,
+            MaximumReplies = 16,
         };
         byte[] link = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         _writer = new RecordingWriter(link);
@@ -225,7 +229,10 @@ internal sealed class RecordedWalk : IEngineShell
             var facts = new FrameFacts(partial, (byte)(partial ? 4 : 0), (ushort)(partial ? 1428 : 0), partial ? _random.NextInt64() : 0);
             slots[place] = new FrameSlot
             {
-                Offset = at, Length = frames[place].Frame.Length, Inbound = frames[place].Inbound, Info = new FrameInfo(14, partial, facts.Tag),
+                Offset = at,
+                Length = frames[place].Frame.Length,
+                Inbound = frames[place].Inbound,
+                Info = new FrameInfo(14, partial, facts.Tag),
             };
             _writer.Arrival(place, frames[place].Frame, frames[place].Inbound, facts, _now);
             at += slots[place].Length;

@@ -11,6 +11,7 @@ using OnDemand.Linux.Config;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 using OnDemand.Linux.Tests.Run;
 using Xunit;
@@ -103,6 +104,27 @@ public sealed class LiveRecorderTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_goes_on_where_another_stopped_replays_too()
+    {
+        SavedState saved = StateOf(seed: 9);
+        Assert.NotEmpty(saved.Flows);
+        var recorder = Recorder(new RecordingOptions { File = File });
+        using (var rig = new HostRig(Configuration, recorder, saved: saved))
+        {
+            Assert.True(rig.Host.Restored.Flows > 0);
+            new Walk(rig, 10).Go(60);
+            recorder.OnStop(new Timestamp(long.MaxValue - 1));
+        }
+
+        recorder.Dispose();
+
+        (ReplayReport report, byte[] again) = await ReplayAsync();
+        Assert.Equal([], report.Verification!.Examples);
+        Assert.Equal(await System.IO.File.ReadAllBytesAsync(File, Stop), again);
+        Assert.Contains("{restore: flow,", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
+    }
+
+    [Fact]
     public async Task At_its_limit_a_recording_ends_whole_and_says_so_once()
     {
         var recorder = Recorder(new RecordingOptions { File = File, Limit = RecordingOptions.SmallestLimit });
@@ -156,7 +178,7 @@ public sealed class LiveRecorderTests : IDisposable
 
         recorder.Dispose();
 
-        Assert.Equal(["The recording /dev/full could not be written, the disk may be full and ends here, whole; packets go on."], _said);
+        Assert.Equal(["The recording /dev/full could not be written and ends here; the disk may be full; packets go on."], _said);
     }
 
     [Fact]
@@ -223,6 +245,35 @@ public sealed class LiveRecorderTests : IDisposable
             new ReplayOptions { Input = File, Scenario = string.Empty, Output = "X.pcapng" }, System.IO.File.OpenRead, _ => output, null, Stop);
         Assert.Null(result.Damage);
         return (result.Report, output.ToArray());
+    }
+
+    // What a run leaves that was killed.
+    private static SavedState StateOf(int seed)
+    {
+        using var rig = new HostRig(Configuration);
+        new Walk(rig, seed).Go(60);
+        return rig.Command(context =>
+        {
+            var saved = new SavedState { HasNetwork = true, Attachment = context.Network.Current };
+            var prefixes = new PrefixSnapshot[64];
+            var addresses = new AddressSnapshot[64];
+            var flows = new FlowSnapshot[256];
+            int cursor = 0;
+            saved.Prefixes.AddRange(prefixes.AsSpan(0, context.Engine.CopyPrefixes(ref cursor, prefixes)));
+            cursor = 0;
+            foreach (AddressSnapshot address in addresses.AsSpan(0, context.Engine.CopyAddresses(ref cursor, addresses)))
+            {
+                saved.Addresses[address.Address] = address;
+            }
+
+            cursor = 0;
+            foreach (FlowSnapshot flow in flows.AsSpan(0, context.Engine.CopyFlows(ref cursor, flows)))
+            {
+                saved.Flows[flow.Identity] = flow;
+            }
+
+            return saved;
+        });
     }
 
     private static void Steady(HostRig rig, int frames)
