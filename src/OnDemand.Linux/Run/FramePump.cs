@@ -13,17 +13,22 @@ namespace OnDemand.Linux.Run;
 /// write them back to the same TAP. It never blocks and allocates nothing.
 /// </summary>
 /// <remarks>
-/// One buffer has 32 slots; a slot holds the virtio header, the Ethernet header and up to 64 KiB. How many frames a turn tries to read
-/// follows how many the last one found, so that a lone packet is answered before the kernel is asked for the next.
+/// Frames lie one behind the other in one buffer. A batch ends at 32 frames or at <see cref="BatchOctets"/>, whichever is first: many small
+/// frames share the cost of a turn, while superpackets are written back before they have left the processor's cache. How many frames a turn
+/// tries to read follows how many the last one found, so that a lone packet is answered before the kernel is asked for the next.
 /// </remarks>
 internal sealed class FramePump
 {
     /// <summary>Frames in a batch at most.</summary>
     public const int BatchSize = 32;
 
-    /// <summary>Octets of a slot: 64 KiB of IPv6 payload and all headers, in whole cache lines.</summary>
+    /// <summary>Octets of a batch after which no further frame is read; one superpacket may go beyond.</summary>
+    public const int BatchOctets = 1 << 16;
+
+    /// <summary>Octets of the largest frame: 64 KiB of IPv6 payload and all headers, in whole cache lines.</summary>
     public const int SlotSize = (VirtioNetHeader.Length + EthernetFrame.HeaderLength + Ipv6HeaderLength + ushort.MaxValue + 63) & ~63;
 
+    private const int CacheLine = 64;
     private const int Ipv6HeaderLength = 40;
     private const byte Icmpv6 = 58;
     private const byte FirstInformational = 128;      // RFC 4443 §2.1: below are the errors
@@ -36,7 +41,7 @@ internal sealed class FramePump
     private readonly HostClock _clock;
     private readonly IDataplaneObserver? _observer;
     private readonly bool _answersNeighbors;
-    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BatchSize * SlotSize, pinned: true);
+    private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BatchOctets + SlotSize, pinned: true);
     private readonly byte[] _output;
     private readonly FrameSlot[] _slots = new FrameSlot[BatchSize];
     private int _wanted = 1;
@@ -119,10 +124,11 @@ internal sealed class FramePump
     private int ReadBatch(out int count)
     {
         int read = 0;
+        int used = 0;
         count = 0;
-        while (read < _wanted)
+        while (read < _wanted && used < BatchOctets)
         {
-            int length = _device.Read(_buffer.AsSpan(count * SlotSize, SlotSize));
+            int length = _device.Read(_buffer.AsSpan(used, SlotSize));
             if (length <= 0)
             {
                 NoFrame(-length);
@@ -132,13 +138,14 @@ internal sealed class FramePump
             read++;
             Counters.FramesRead++;
             Counters.OctetsRead += length - VirtioNetHeader.Length;
-            if (IsForEngine(count, length))
+            if (IsForEngine(count, used, length))
             {
                 count++;
+                used = (used + length + CacheLine - 1) & -CacheLine;
             }
         }
 
-        _wanted = read == _wanted ? Math.Min(2 * _wanted, BatchSize) : read + 1;
+        _wanted = read == _wanted || used >= BatchOctets ? Math.Min(2 * _wanted, BatchSize) : read + 1;
         return read;
     }
 
@@ -154,9 +161,9 @@ internal sealed class FramePump
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool IsForEngine(int place, int length)
+    private bool IsForEngine(int place, int at, int length)
     {
-        int offset = (place * SlotSize) + VirtioNetHeader.Length;
+        int offset = at + VirtioNetHeader.Length;
         ReadOnlySpan<byte> frame = _buffer.AsSpan(offset, Math.Max(0, length - VirtioNetHeader.Length));
         if (frame.Length < EthernetFrame.HeaderLength || length == SlotSize)
         {
@@ -180,7 +187,7 @@ internal sealed class FramePump
             return false;
         }
 
-        VirtioNetHeader header = VirtioNetHeader.Read(_buffer.AsSpan(place * SlotSize));
+        VirtioNetHeader header = VirtioNetHeader.Read(_buffer.AsSpan(at));
         Counters.Superpackets += header.IsSuperpacket ? 1 : 0;
         _slots[place] = new FrameSlot
         {
