@@ -30,13 +30,24 @@ internal sealed class NetworkCapture
         return capture;
     }
 
+    /// <summary>Ends the captures. What tcpdump has not read when it is interrupted is lost to it, so it gets the time to come to rest.</summary>
     public async Task StopAsync()
     {
+        long[] before = [];
+        long[] now = Lengths();
+        for (int looks = 0; looks < 20 && !now.SequenceEqual(before); looks++)
+        {
+            await Task.Delay(500, TestContext.Current.CancellationToken);
+            (before, now) = (now, Lengths());
+        }
+
         foreach ((Process program, _) in _captures)
         {
             await LabRig.InterruptAsync(program);
         }
     }
+
+    private long[] Lengths() => [.. _captures.Select(capture => new FileInfo(capture.File).Length)];
 
     /// <summary>The packets that match, as tcpdump prints them.</summary>
     public async Task<string[]> FindAsync(string filter, params string[] options)
