@@ -3,7 +3,7 @@ namespace OnDemand.Captures.Files;
 /// <summary>Blocks of one length that are used again and again. May be used by several threads.</summary>
 internal sealed class BlockPool(int length)
 {
-    private const int MostKept = 8;   // more than are ever under way
+    private const int MostKept = 12;   // more than are ever under way
 
     private readonly Stack<Block> _free = new();
 

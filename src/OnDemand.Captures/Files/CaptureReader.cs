@@ -7,7 +7,7 @@ namespace OnDemand.Captures.Files;
 /// <summary>Reads a capture file of any supported format as a stream, record by record.</summary>
 /// <remarks>
 /// <para>The octets of the input are gathered in a block of the reader's own, so that a record is contiguous however the input comes
-/// in pieces; a file is read straight into it. The block doubles only when it is full of octets that arrived and still holds no whole
+/// in pieces; a file is read straight into such blocks. The block doubles only when it is full of octets that arrived and still holds no whole
 /// record; a length that a file claims never takes memory by itself. A writer may hold a block for longer; then the reader takes another
 /// one, and only what was not parsed yet moves over.</para>
 /// <para>Use: while ReadAsync says true, take records with TryRead until it says false; then look at <see cref="Damage"/>.</para>
@@ -17,7 +17,7 @@ public sealed class CaptureReader : IAsyncDisposable
     private const int MagicLength = 4;
 
     private readonly PipeReader? _input;
-    private readonly FileStream? _file;     // in place of a pipe
+    private readonly ReadAheadFile? _file;  // in place of a pipe
     private readonly CaptureReaderOptions _options;
     private readonly BlockPool _pool;
     private CaptureParser? _parser;
@@ -31,9 +31,9 @@ public sealed class CaptureReader : IAsyncDisposable
     {
         options.Validate();
         _input = input;
-        _file = file;
         _options = options;
         _pool = new BlockPool(options.BufferLength);
+        _file = file is null ? null : new ReadAheadFile(file, _pool, options.BufferLength);
         _block = _pool.Rent(options.BufferLength);
         _buffer = _block.Octets;
     }
@@ -90,7 +90,6 @@ public sealed class CaptureReader : IAsyncDisposable
         bool answer;
         while (!TryAnswer(out answer))
         {
-            MakeRoom();
             if (_file is not null)
             {
                 cancellationToken.ThrowIfCancellationRequested();
@@ -98,6 +97,7 @@ public sealed class CaptureReader : IAsyncDisposable
                 continue;
             }
 
+            MakeRoom();
             ValueTask<ReadResult> reading = _input!.ReadAsync(cancellationToken);
             if (!reading.IsCompletedSuccessfully)
             {
@@ -133,6 +133,10 @@ public sealed class CaptureReader : IAsyncDisposable
         Position += length;
         return true;
     }
+
+    /// <summary>Reads a part of a file ahead, for a thread that has nothing else to do. May be called while records are taken.</summary>
+    /// <returns>Whether there was something to read.</returns>
+    internal bool TryReadAhead() => _file?.TryReadAhead() ?? false;
 
     /// <summary>Gives the input back.</summary>
     /// <returns>When that is done.</returns>
@@ -232,11 +236,45 @@ public sealed class CaptureReader : IAsyncDisposable
         _start = 0;
     }
 
-    private void TakeFromFile(FileStream file)
+    // The next part goes behind what was not parsed yet: usually that is a cut record, which moves before the part.
+    private void TakeFromFile(ReadAheadFile file)
     {
-        int taken = file.Read(_buffer, _end, _buffer.Length - _end);
-        _end += taken;
-        _inputEnded = taken == 0;
+        ReadAheadFile.Part part = file.Take();
+        int left = _end - _start;
+        if (left <= file.Headroom)
+        {
+            Window.CopyTo(part.Block.Octets.AsSpan(part.Start - left));
+            _block.Release();
+            _block = part.Block;
+            _buffer = part.Block.Octets;
+            _start = part.Start - left;
+            _end = part.Start + part.Length;
+        }
+        else
+        {
+            if (_buffer.Length - _end < part.Length)
+            {
+                Gather(left + part.Length);
+            }
+
+            part.Block.Octets.AsSpan(part.Start, part.Length).CopyTo(_buffer.AsSpan(_end));
+            part.Block.Release();
+            _end += part.Length;
+        }
+
+        _inputEnded = part.Length == 0;
+    }
+
+    // What was not parsed yet moves to the beginning of a block where all that arrived fits.
+    private void Gather(int length)
+    {
+        Block next = _pool.Rent(length <= _buffer.Length ? _buffer.Length : (int)Math.Min(2L * _buffer.Length, Array.MaxLength));
+        Window.CopyTo(next.Octets);
+        _block.Release();
+        _block = next;
+        _buffer = next.Octets;
+        _end -= _start;
+        _start = 0;
     }
 
     private void Take(ReadResult result)

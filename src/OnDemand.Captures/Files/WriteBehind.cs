@@ -11,10 +11,12 @@ namespace OnDemand.Captures.Files;
 /// </summary>
 internal sealed class WriteBehind : PipeWriter
 {
-    private const int MostUnderWay = 4;             // flushes
+    private const int MostUnderWay = 6;             // flushes
+    private const int FewUnderWay = 3;              // once there are more than most, the next one waits for this, so that it waits seldom
     private const int LeastAlone = 16 << 10;        // shorter parts are gathered, so that a write is worth its call
 
     private readonly Stream _output;
+    private readonly Func<bool>? _meanwhile;
     private readonly BlockPool _pool;
     private readonly Queue<Part[]> _queue = new();  // guards the fields that both threads use, and wakes them
     private readonly List<Part> _parts = [];        // since the last flush
@@ -28,9 +30,12 @@ internal sealed class WriteBehind : PipeWriter
     /// <summary>Begins to write a stream.</summary>
     /// <param name="output">The stream, which the pipe owns from now on.</param>
     /// <param name="blockLength">Octets of its own memory to take at a time.</param>
-    public WriteBehind(Stream output, int blockLength)
+    /// <param name="meanwhile">Something short that the thread does while there is nothing to write, until it says false; null for
+    /// nothing. It throws nothing.</param>
+    public WriteBehind(Stream output, int blockLength, Func<bool>? meanwhile = null)
     {
         _output = output;
+        _meanwhile = meanwhile;
         _pool = new BlockPool(blockLength);
         Written = Task.Factory.StartNew(WriteAll, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
     }
@@ -111,7 +116,7 @@ internal sealed class WriteBehind : PipeWriter
                 _queue.Enqueue([.. _parts]);
                 _parts.Clear();
                 Monitor.PulseAll(_queue);
-                while (_queue.Count > MostUnderWay && !_ended)
+                for (int most = MostUnderWay; _queue.Count > most && !_ended; most = FewUnderWay)
                 {
                     Monitor.Wait(_queue);
                 }
@@ -199,14 +204,23 @@ internal sealed class WriteBehind : PipeWriter
     // What comes next stays in the queue while it is written, so that the queue's length is what is under way.
     private Part[]? Next()
     {
-        lock (_queue)
+        bool idle = false;
+        while (true)
         {
-            while (_queue.Count == 0 && !_completed)
+            lock (_queue)
             {
-                Monitor.Wait(_queue);
+                if (_queue.Count > 0 || _completed)
+                {
+                    return _queue.TryPeek(out Part[]? parts) ? parts : null;
+                }
+
+                if (idle)
+                {
+                    Monitor.Wait(_queue);
+                }
             }
 
-            return _queue.TryPeek(out Part[]? parts) ? parts : null;
+            idle = _meanwhile is null || !_meanwhile();
         }
     }
 
@@ -215,7 +229,10 @@ internal sealed class WriteBehind : PipeWriter
         lock (_queue)
         {
             _queue.Dequeue();
-            Monitor.PulseAll(_queue);
+            if (_queue.Count == FewUnderWay)
+            {
+                Monitor.PulseAll(_queue);
+            }
         }
     }
 

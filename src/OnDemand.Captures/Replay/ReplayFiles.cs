@@ -21,12 +21,13 @@ internal sealed class ReplayFiles : IAsyncDisposable
     private Timestamp _first;
     private Timestamp _last;
 
-    public ReplayFiles(ReplayOptions options, Func<string, Stream> create, CaptureFormat input)
+    public ReplayFiles(ReplayOptions options, Func<string, Stream> create, CaptureReader reader)
     {
+        CaptureFormat input = reader.Format;
         // Names are judged before any file is created, so that a wrong one costs nothing that was there.
         CaptureFormat? format = ReplayRun.FormatOf(options.Output, input, options.Explain);
         CaptureFormat? hostFormat = options.HostOutput is null ? null : ReplayRun.FormatOf(options.HostOutput, input, options.Explain);
-        _network = Writer(create(options.Output), format, options.Explain);
+        _network = Writer(create(options.Output), format, options.Explain, reader.TryReadAhead);
         _networkOrder = new OrderedOutput(_network);
         if (options.HostOutput is { } host)
         {
@@ -119,9 +120,9 @@ internal sealed class ReplayFiles : IAsyncDisposable
         }
     }
 
-    private CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths)
+    private CaptureWriter Writer(Stream file, CaptureFormat? format, bool changesLengths, Func<bool>? meanwhile = null)
     {
-        var behind = new WriteBehind(file, BackgroundPipes.PartLength);
+        var behind = new WriteBehind(file, BackgroundPipes.PartLength, meanwhile);
         _written.Add(behind.Written);
         return CaptureWriter.Create(behind, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
     }

@@ -38,4 +38,7 @@ public sealed record ReplayOptions
 
     /// <summary>Whether nothing goes to standard output.</summary>
     public bool Quiet { get; init; }
+
+    /// <summary>Whether anything is written that tells of single flows; if not, they are only counted.</summary>
+    internal bool TellsOfFlows => Explain || Json || !Quiet || Report is not null || Timeline is not null;
 }

@@ -36,7 +36,8 @@ public static class ReplayRun
     /// <param name="create">Creates an output.</param>
     /// <param name="progress">Is told about once a second how far it is; null if nobody wants to know.</param>
     /// <param name="cancellationToken">Stops it.</param>
-    /// <returns>What came of it; reports and timeline are for the caller to write.</returns>
+    /// <returns>What came of it; reports and timeline are for the caller to write. Without a table, report, timeline or explanation to
+    /// be written, the report lists no flows.</returns>
     /// <exception cref="ScenarioException">The scenario's times do not fit the capture's.</exception>
     /// <exception cref="IOException">A file cannot be read or written.</exception>
     public static async Task<ReplayResult> RunAsync(
@@ -62,7 +63,7 @@ public static class ReplayRun
                 return new ReplayResult(Empty(options, scenario), reader.Damage, null);
             }
 
-            var files = new ReplayFiles(options, create, reader.Format);
+            var files = new ReplayFiles(options, create, reader);
             await using (files.ConfigureAwait(false))
             {
                 await files.CopyAsync(reader, scenario, options, watch, progress, ProgressPeriod, cancellationToken).ConfigureAwait(false);
@@ -90,7 +91,8 @@ public static class ReplayRun
             : null;
     }
 
-    // A file is there and costs no waiting, so it is read by the thread that works on it; anything else is read ahead.
+    // A file is there and costs no waiting, so it is read by the thread that works on it or by the one that writes, whichever has time;
+    // anything else is read ahead by a thread of its own.
     private static CaptureReader Reader(Stream input) => input is FileStream { CanSeek: true }
         ? CaptureReader.Create(input, new CaptureReaderOptions { BufferLength = BlockLength })
         : CaptureReader.Create(BackgroundPipes.ReadAhead(input, BackgroundPipes.PartLength), new CaptureReaderOptions { BufferLength = BlockLength });

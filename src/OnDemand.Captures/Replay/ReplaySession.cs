@@ -61,7 +61,8 @@ internal sealed partial class ReplaySession
         _engine = new DataplaneEngine(_sizes, start);
         _output = new byte[_engine.MaximumOutputLength];
         _schedule = new ReplaySchedule(scenario, start);
-        _ledger = new FlowLedger(start, ReplayRun.MostReportedFlows, density: options.Timeline is not null, translated);
+        int reported = options.TellsOfFlows ? ReplayRun.MostReportedFlows : 0;
+        _ledger = new FlowLedger(start, reported, density: options.Timeline is not null, translated);
         _outside = options.TakenOutside ? new OutsideView(scenario, _engine) : null;
     }
 

@@ -20,6 +20,19 @@ public sealed class ReplayCommandTests : IDisposable
     public void Dispose() => _folder.Delete(recursive: true);
 
     [Fact]
+    public async Task Flows_that_nothing_is_told_of_are_counted_and_rewritten_all_the_same()
+    {
+        ReplayOf told = await ReplayOf.ShippedAsync(Web, options => options with { HostOutput = null, Translations = null });
+        ReplayOf quiet = await ReplayOf.ShippedAsync(Web, options => options with { HostOutput = null, Translations = null, Quiet = true });
+
+        Assert.Equal(told.Output, quiet.Output);
+        Assert.Equal(told.Report.Totals, quiet.Report.Totals);
+        Assert.NotEmpty(told.Report.Flows);
+        Assert.Empty(quiet.Report.Flows);
+        Assert.Equal(told.Report.Totals.Flows, quiet.Report.FlowsLeftOut);
+    }
+
+    [Fact]
     public async Task A_dash_is_standard_input_and_output_and_nothing_else_is_written_there()
     {
         ReplayOf expected = await ReplayOf.ShippedAsync(Web);
