@@ -16,6 +16,7 @@ internal static class ReplayJob
     /// <returns>The exit status.</returns>
     public static async Task<int> RunAsync(ReplayOptions options, CommandStreams streams, CancellationToken cancellationToken)
     {
+        WarmUp.Begin();
         Scenario? scenario = options.Scenario switch
         {
             "" => null,                              // a recording brings its own
