@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using Microsoft.Diagnostics.Tracing.Parsers.Clr;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Lab;
 
@@ -88,6 +89,33 @@ public sealed class LoadTests
         finally
         {
             File.Delete(file);
+        }
+    }
+
+    [Fact]
+    public async Task A_gibibyte_passes_without_a_single_garbage_collection()
+    {
+        const long warmUp = 128 << 20;
+        const long gibibyte = 1 << 30;
+        LabRig.Need();
+        await using LabRig rig = await LabRig.UpAsync();
+        using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, Tcp);
+        (Socket host, Socket peer) = await rig.ConnectAsync(listener, Tcp);
+        using (host)
+        using (peer)
+        {
+            using var stop = new CancellationTokenSource();
+            var up = new Bulk(host, peer);
+            var down = new Bulk(peer, host);
+            Task both = Task.WhenAll(up.RunAsync(stop.Token), down.RunAsync(stop.Token));
+            Assert.True(await LabRig.BecomesAsync(() => Task.FromResult(up.Received + down.Received > warmUp), Never));
+            using var watch = new CollectionWatch(rig.Lab.State.Dataplane!.Id);
+            long before = up.Received + down.Received;
+            Assert.True(await LabRig.BecomesAsync(() => Task.FromResult(up.Received + down.Received > before + gibibyte), Never));
+            GCReason only = Assert.Single(await watch.EndAsync());
+            Assert.StartsWith("Induced", only.ToString(), StringComparison.Ordinal);
+            await stop.CancelAsync();
+            await both.WaitAsync(Never, Cancellation);
         }
     }
 
