@@ -39,10 +39,11 @@ internal sealed class LabRig : IAsyncDisposable
         }
     }
 
-    public static async Task<LabRig> UpAsync(string? scenario = null, bool plain = false)
+    public static async Task<LabRig> UpAsync(string? scenario = null, bool plain = false, string? record = null)
     {
         string name = string.Create(CultureInfo.InvariantCulture, $"t{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
-        return new LabRig(await Lab.UpAsync(new LabOptions { Name = name, ScenarioFile = scenario, Plain = plain }, Cancellation));
+        return new LabRig(await Lab.UpAsync(
+            new LabOptions { Name = name, ScenarioFile = scenario, Plain = plain, Record = record }, Cancellation));
     }
 
     public Task MoveAsync(string router, int windowSeconds = 10, TimeSpan? gap = null) =>
