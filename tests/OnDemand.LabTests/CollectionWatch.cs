@@ -6,7 +6,7 @@ using Microsoft.Diagnostics.Tracing.Parsers.Clr;
 
 namespace OnDemand.LabTests;
 
-/// <summary>Watches the garbage collections of another process, over the runtime's own EventPipe.</summary>
+/// <summary>Watches what another process allocates and collects, over the runtime's own EventPipe.</summary>
 internal sealed class CollectionWatch : IDisposable
 {
     private const string Runtime = "Microsoft-Windows-DotNETRuntime";
@@ -15,20 +15,24 @@ internal sealed class CollectionWatch : IDisposable
     private readonly EventPipeSession _session;
     private readonly Thread _reader;
     private readonly List<GCReason> _reasons = [];
+    private long _allocated;
 
     public CollectionWatch(int process)
     {
         _client = new DiagnosticsClient(process);
-        _session = Open(ClrTraceEventParser.Keywords.GC);
+        _session = Open(ClrTraceEventParser.Keywords.GC, EventLevel.Verbose);
         _reader = new Thread(Read);
         _reader.Start();
     }
+
+    /// <summary>Octets allocated since the beginning; the runtime says so about every 100 KiB, and a moment later.</summary>
+    public long Allocated => Interlocked.Read(ref _allocated);
 
     /// <summary>Makes the process collect, and gives the reasons of all collections since the beginning, that one included.</summary>
     /// <returns>The reasons: the last one must be the one that was asked for, or nothing has been seen at all.</returns>
     public async Task<IReadOnlyList<GCReason>> EndAsync()
     {
-        using (Open(ClrTraceEventParser.Keywords.GCHeapCollect))
+        using (Open(ClrTraceEventParser.Keywords.GCHeapCollect, EventLevel.Informational))
         {
             await LabRig.BecomesAsync(() => Task.FromResult(Count > 0), TimeSpan.FromSeconds(5));
         }
@@ -51,8 +55,8 @@ internal sealed class CollectionWatch : IDisposable
         }
     }
 
-    private EventPipeSession Open(ClrTraceEventParser.Keywords keywords) => _client.StartEventPipeSession(
-        [new EventPipeProvider(Runtime, EventLevel.Informational, (long)keywords)], requestRundown: false);
+    private EventPipeSession Open(ClrTraceEventParser.Keywords keywords, EventLevel level) => _client.StartEventPipeSession(
+        [new EventPipeProvider(Runtime, level, (long)keywords)], requestRundown: false);
 
     private void Read()
     {
@@ -64,6 +68,7 @@ internal sealed class CollectionWatch : IDisposable
                 _reasons.Add(collection.Reason);
             }
         };
+        source.Clr.GCAllocationTick += tick => Interlocked.Add(ref _allocated, tick.AllocationAmount64);
         source.Process();
     }
 }

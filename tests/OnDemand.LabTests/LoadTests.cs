@@ -112,6 +112,19 @@ public sealed class LoadTests
             using var watch = new CollectionWatch(rig.Lab.State.Dataplane!.Id);
             long before = up.Received + down.Received;
             Assert.True(await LabRig.BecomesAsync(() => Task.FromResult(up.Received + down.Received > before + gibibyte), Never));
+
+            // What allocates at all is the rest of the process, a little now and then. Questions do, which shows that it would be seen.
+            await Task.Delay(500, Cancellation);
+            long allocated = watch.Allocated;
+            Assert.True(allocated < 2 << 20, $"{allocated} octets were allocated.");
+            using var client = new ControlClient(rig.Lab.Directory.Control);
+            Assert.True(await LabRig.BecomesAsync(
+                async () =>
+                {
+                    await client.StatusAsync(Cancellation);
+                    return watch.Allocated > allocated;
+                },
+                Never));
             GCReason only = Assert.Single(await watch.EndAsync());
             Assert.StartsWith("Induced", only.ToString(), StringComparison.Ordinal);
             await stop.CancelAsync();
