@@ -85,12 +85,20 @@ internal sealed class ControlScene : IAsyncDisposable
         try
         {
             await stream.WriteAsync(octets);
+        }
+        catch (IOException)
+        {
+            // The server had enough before everything was sent; its answer may be there all the same.
+        }
+
+        try
+        {
             using var enough = new CancellationTokenSource(patience ?? Timeout.InfiniteTimeSpan);
             await stream.CopyToAsync(answer, enough.Token);
         }
         catch (Exception ended) when (ended is IOException or OperationCanceledException)
         {
-            // The server had enough before everything was sent, or waits for more.
+            // The server has closed without reading everything, or waits for more.
         }
 
         return Encoding.UTF8.GetString(answer.ToArray());

@@ -130,7 +130,8 @@ internal sealed class LabProgram
 
     public LabProgram(string where, string[] arguments)
     {
-        var start = new ProcessStartInfo("ip", ["netns", "exec", where, .. arguments])
+        // Whoever runs the tests in the background may have them inherit an ignored SIGINT, which a program then ignores as well.
+        var start = new ProcessStartInfo("ip", ["netns", "exec", where, "env", "--default-signal=INT", .. arguments])
         {
             RedirectStandardOutput = true,
             RedirectStandardError = true,
