@@ -13,7 +13,7 @@ internal sealed class HostConfigReader
     private const int SmallestMtu = 1280;            // RFC 8200 §5
     private const int LargestMtu = 65_521;           // ETH_MAX_MTU less the Ethernet header
     private const uint FirstRule = 2;                // the one before is for internal prefixes
-    private const uint LastRuleBeforeMain = 32_765;
+    private const uint LastRuleBeforeMain = 32_764;
     private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
 
     private readonly ScenarioFields _fields;

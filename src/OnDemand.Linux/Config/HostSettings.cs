@@ -39,7 +39,7 @@ internal sealed record HostSettings
     /// <summary>The routing table, 1 to 2^32 − 1, but not one of the kernel's own.</summary>
     public uint Table { get; init; } = DefaultTable;
 
-    /// <summary>The rule's preference, 2 to 32765: before the rule of table main.</summary>
+    /// <summary>The rule's preference, 2 to 32764: before the rule of table main, with one to spare.</summary>
     public uint RulePreference { get; init; } = DefaultRulePreference;
 
     /// <summary>The path of the control socket.</summary>

@@ -33,7 +33,7 @@ internal sealed record HostPlan
     private const int LongestName = 15;
     private const int SmallestMtu = 1280;
     private const int LargestMtu = 65521;
-    private const uint LargestPreference = 32765;
+    private const uint LargestPreference = 32764;     // one more is used, and 32766 is the rule of table main
     private static readonly SearchValues<char> NameCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
 
@@ -53,7 +53,8 @@ internal sealed record HostPlan
     /// <summary>The routing table for what goes into the TAP; none of the kernel's (253 to 255), and nobody else's.</summary>
     public uint Table { get; init; } = UsualTable;
 
-    /// <summary>The preference of the rules that lead there, 2 to 32765. With internal prefixes the one before is used as well.</summary>
+    /// <summary>The preference of the rules that lead there, 2 to 32764. The next one is used as well and, with internal prefixes,
+    /// the one before.</summary>
     public uint RulePreference { get; init; } = UsualRulePreference;
 
     /// <summary>What to do about IPv6 forwarding.</summary>
@@ -165,6 +166,16 @@ internal sealed record HostPlan
         foreach (IpPrefix prefix in PrefixesBehind)
         {
             yield return new RoutingRule(RulePreference, Table) { From = prefix, Protocol = Protocol };
+        }
+
+        // Met only while the table above is empty: when the TAP went away with a program that was killed. Programs that begin then get an
+        // uplink's address, but what is bound to an internal one must not go out with it.
+        foreach (IpAddress address in TapAddresses)
+        {
+            yield return new RoutingRule(RulePreference + 1, Table)
+            {
+                Action = RoutingRule.UnreachableAction, From = new IpPrefix(address, 128), IncomingInterface = "lo", Protocol = Protocol,
+            };
         }
     }
 

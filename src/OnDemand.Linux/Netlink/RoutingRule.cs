@@ -12,6 +12,9 @@ internal readonly record struct RoutingRule(uint Preference, uint Table)
     /// <summary>FR_ACT_TO_TBL.</summary>
     public const byte LookupAction = 1;
 
+    /// <summary>FR_ACT_UNREACHABLE: whoever sends is told so. The table only says whose rule it is.</summary>
+    public const byte UnreachableAction = 7;
+
     /// <summary>What it does, FR_ACT_* of linux/fib_rules.h.</summary>
     public byte Action { get; init; } = LookupAction;
 
@@ -52,6 +55,11 @@ internal readonly record struct RoutingRule(uint Preference, uint Table)
         }
 
         text.Append(HasOtherConditions ? " ..." : string.Empty);
-        return (Action == LookupAction ? text.Append(CultureInfo.InvariantCulture, $" lookup {Table}") : text.Append(" ...")).ToString();
+        return (Action switch
+        {
+            LookupAction => text.Append(CultureInfo.InvariantCulture, $" lookup {Table}"),
+            UnreachableAction => text.Append(CultureInfo.InvariantCulture, $" lookup {Table} unreachable"),
+            _ => text.Append(" ..."),
+        }).ToString();
     }
 }

@@ -172,7 +172,7 @@ public sealed class HostFailureTests
     [InlineData("od0", 1279, 8653u, 100u, "fd00::1",
         "The TAP's MTU 1279 is out of range: IPv6 needs 1280, and a TAP carries at most 65521.")]
     [InlineData("od0", 1500, 254u, 100u, "fd00::1", "Routing table 254 belongs to the kernel: choose another, as 8653.")]
-    [InlineData("od0", 1500, 8653u, 32766u, "fd00::1", "Rule preference 32766 is out of range: choose one from 2 to 32765.")]
+    [InlineData("od0", 1500, 8653u, 32766u, "fd00::1", "Rule preference 32766 is out of range: choose one from 2 to 32764.")]
     [InlineData("od0", 1500, 8653u, 100u, "::/0",
         "::/0 cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.")]
     public void A_plan_out_of_range_is_refused_before_anything_is_opened(

@@ -43,6 +43,8 @@ public sealed class HostNetworkTests
                 "99: from all iif od0 lookup main proto 86",
                 "100: from all iif lo lookup 8653 proto 86",
                 "100: from fd00:b::/64 lookup 8653 proto 86",
+                "101: from fd00:a::2 iif lo lookup 8653 unreachable proto 86",
+                "101: from fd00:a::3 iif lo lookup 8653 unreachable proto 86",
             ],
             space.Shell("ip -6 rule").Split('\n').Where(line => line.Contains("proto 86")).Select(line => line.Trim().Replace('\t', ' ')));
         Assert.Equal("1", space.Shell("sysctl -n net.ipv6.conf.all.forwarding").Trim());
@@ -239,7 +241,7 @@ public sealed class HostNetworkTests
         using HostNetwork network = Open(space);
 
         space.Run(network.Apply);
-        Assert.Single(space.Shell("ip -6 rule").Split('\n'), line => line.Contains("iif lo"));
+        Assert.Single(space.Shell("ip -6 rule").Split('\n'), line => line.Contains("from all iif lo"));
         space.Run(network.TakeBack);
         space.Run(() => network.RemovePrefixRoute(Typed));
 
