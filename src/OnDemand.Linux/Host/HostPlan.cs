@@ -174,7 +174,10 @@ internal sealed record HostPlan
         {
             yield return new RoutingRule(RulePreference + 1, Table)
             {
-                Action = RoutingRule.UnreachableAction, From = new IpPrefix(address, 128), IncomingInterface = "lo", Protocol = Protocol,
+                Action = RoutingRule.UnreachableAction,
+                From = new IpPrefix(address, 128),
+                IncomingInterface = "lo",
+                Protocol = Protocol,
             };
         }
     }
