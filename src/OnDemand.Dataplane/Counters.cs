@@ -51,6 +51,12 @@ public sealed class Counters
     /// <summary>Questions put to the network.</summary>
     public long NetworkRequests { get; internal set; }
 
+    /// <summary>Questions put to the kernel: which socket does a flow belong to.</summary>
+    public long SocketQuestions { get; internal set; }
+
+    /// <summary>Those that were not answered in time.</summary>
+    public long SocketsUnanswered { get; internal set; }
+
     /// <summary>Events that found no room.</summary>
     public long EventsLost { get; internal set; }
 

@@ -40,7 +40,7 @@ public sealed partial class DataplaneEngine
                 return Verdict.Dropped(_attached ? DropReason.ErrorWithoutFlow : DropReason.Detached);
             }
 
-            SourceChoice choice = Acquire(QuotedFacts(key, prepared.Source), prepared.Name.Number, key.Tail, mayAsk: true, now);
+            SourceChoice choice = Acquire(QuotedFacts(key, prepared.Source), prepared.Name.Number, key.Tail, -1, now);
             if (choice.Result != ChoiceResult.Chosen)
             {
                 return choice.Result == ChoiceResult.Ask ? HoldFor(choice.Question, frame, info, now) : Verdict.Dropped(DropReason.ErrorWithoutFlow);

@@ -81,7 +81,7 @@ public sealed partial class DataplaneEngine
             ReleaseUse(ref entry, now);
             ReportFlow(EngineEventKind.FlowClosed, id, _addresses.Typed(entry.Address).External, default, now);
         }
-        else if (!closed && released)
+        else if (!closed && released && _sockets?.IsGone(id) != true)
         {
             entry.Marks &= ~FlowMarks.Released;
             ref TypedAddress address = ref _addresses.Typed(entry.Address);
@@ -126,6 +126,7 @@ public sealed partial class DataplaneEngine
         int old = entry.OldAddress;
         int binding = entry.Binding;
         _addresses.Typed(address).NativeFlows -= (entry.Marks & FlowMarks.Native) != 0 ? 1 : 0;
+        _sockets?.Unlink(id, gone: false);
         _flows.Remove(id);
         LeaveAddress(address);
         if (old >= 0)

@@ -49,7 +49,7 @@ public sealed partial class DataplaneEngine
             host = name.Number;
         }
 
-        ulong key = FlowKey.MakeTail(request.Protocol, host, request.LocalPort, 0);
+        ulong key = request.Socket != 0 ? SocketTail(request.Socket) : FlowKey.MakeTail(request.Protocol, host, request.LocalPort, 0);
         ForgetRequest(key, now);
         int id = FreeRequest();
         if (id < 0)
@@ -65,6 +65,8 @@ public sealed partial class DataplaneEngine
         {
             InUse = true,
             Key = key,
+            Host = host == AnyHost ? 0 : host,
+            Native = request.Native && request.Socket != 0,
             Token = request.Token,
             Outcome = outcome,
             Granted = -1,
@@ -105,6 +107,13 @@ public sealed partial class DataplaneEngine
         return id >= 0 ? id : FindRequestByKey(FlowKey.MakeTail(FlowKey.ProtocolOf(tail), AnyHost, FlowKey.LocalPortOf(tail), 0));
     }
 
+    // The request of a socket that lets the dataplane put its address in.
+    private int FindMappedRequest(ulong key)
+    {
+        int id = FindRequestByKey(key);
+        return id >= 0 && !_requests[id].Native ? id : -1;
+    }
+
     private int FindRequestByKey(ulong key) => _requestIndex.Find(_requestHash.Of(key), new RequestKey(_requests, key));
 
     private int FreeRequest()
@@ -141,7 +150,7 @@ public sealed partial class DataplaneEngine
     private void Serve(int id, Timestamp now)
     {
         ref SocketRequest request = ref _requests[id];
-        int host = FlowKey.HostOf(request.Key) == AnyHost ? 0 : FlowKey.HostOf(request.Key);
+        int host = request.Host;
         if (host >= _addresses.InternalCount)
         {
             request.Waiting = false;
@@ -149,7 +158,8 @@ public sealed partial class DataplaneEngine
             return;
         }
 
-        ulong tail = FlowKey.MakeTail(FlowKey.ProtocolOf(request.Key), host, FlowKey.LocalPortOf(request.Key), 0);
+        ulong tail = request.Key >= SocketKey
+            ? request.Key : FlowKey.MakeTail(FlowKey.ProtocolOf(request.Key), host, FlowKey.LocalPortOf(request.Key), 0);
         var decision = new Decision(DecisionOrigin.SocketRequest, request.Outcome.Type, default, -1, default);
         SourceChoice choice = AcquireFor((ushort)(RequestOutcomes + id), decision, default, host, tail, mayAsk: true, now);
         request.Waiting = choice.Result == ChoiceResult.Ask;
@@ -244,6 +254,8 @@ public sealed partial class DataplaneEngine
         public bool InUse;
         public bool Waiting;
         public bool Holds;
+        public bool Native;          // the socket binds itself to the address
+        public int Host;             // the internal address it is for
         public ulong Key;
         public ulong Token;
         public PolicyOutcome Outcome;

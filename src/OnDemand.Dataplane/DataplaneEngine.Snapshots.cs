@@ -153,6 +153,7 @@ public sealed partial class DataplaneEngine
             IdleAt = Ticks.Time(entry.LastSeen + _idle[((int)entry.State + entry.IdleShift) & 15], _origin),
             IsInbound = (entry.Marks & FlowMarks.Inbound) != 0,
             IsNative = (entry.Marks & FlowMarks.Native) != 0,
+            Socket = _sockets?.CookieOf(id) ?? 0,
             Decision = _flows.Cold(id).Decision,
         };
     }

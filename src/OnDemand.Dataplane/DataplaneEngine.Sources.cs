@@ -32,6 +32,7 @@ public sealed partial class DataplaneEngine
         for (AddressType type = AddressType.Fixed; type <= AddressType.GracefulReplacement; type++)
         {
             _ = OutcomeNumber(PolicyOutcome.OfType(type));   // flows that came in may need them later, on the packet path
+            _ = OutcomeNumber(PolicyOutcome.OfType(type, onNet: true));
         }
 
         ushort[] outcomes = new ushort[policy.Rules.Length];
@@ -65,15 +66,26 @@ public sealed partial class DataplaneEngine
 
     private PolicyOutcome OutcomeOf(ushort number) => number >= RequestOutcomes ? _requests[number - RequestOutcomes].Outcome : _outcomes[number];
 
-    private SourceChoice Acquire(in FlowFacts facts, int host, ulong tail, bool mayAsk, Timestamp now)
+    // The address of a new flow. What its socket asked for itself comes first, then the command it runs under, then policy. Sockets that
+    // the kernel has named share nothing with others of the same port. socket: the place of what was said of it, or -1.
+    private SourceChoice Acquire(in FlowFacts flow, int host, ulong tail, int socket, Timestamp now)
     {
+        SocketAnswer said = socket >= 0 ? _pendingSockets![socket].Answer : default;
+        ulong named = said.Cookie != 0 ? SocketTail(said.Cookie) : 0;
+        FlowFacts facts = flow with { Traits = said.Traits };
+        int request = named != 0 ? FindMappedRequest(named) : -1;
+        request = request >= 0 ? request : FindRequest(tail);
         Decision decision;
         ushort outcome;
-        int request = FindRequest(tail);
         if (request >= 0)
         {
             outcome = (ushort)(RequestOutcomes + request);
             decision = new Decision(DecisionOrigin.SocketRequest, _requests[request].Outcome.Type, default, -1, default);
+        }
+        else if (AddressTypes.IsDefined(said.Type))
+        {
+            outcome = OutcomeNumber(PolicyOutcome.OfType(said.Type, said.OnNet));
+            decision = new Decision(DecisionOrigin.Command, said.Type, default, -1, default);
         }
         else
         {
@@ -84,7 +96,7 @@ public sealed partial class DataplaneEngine
             decision = new Decision(origin, match.Outcome.Type, default, (short)match.RuleIndex, default);
         }
 
-        return AcquireFor(outcome, decision, facts.Remote, host, tail, mayAsk, now);
+        return AcquireFor(outcome, decision, facts.Remote, host, named != 0 ? named : tail, mayAsk: true, now);
     }
 
     private SourceChoice AcquireFor(
@@ -138,7 +150,7 @@ public sealed partial class DataplaneEngine
         if (entry.Binding >= 0)
         {
             ref Binding binding = ref _bindings[entry.Binding];
-            return AcquireFor((ushort)binding.Key, binding.Decision, entry.Remote, entry.Host, entry.Tail, mayAsk, now);
+            return AcquireFor((ushort)binding.Key, binding.Decision, entry.Remote, entry.Host, binding.Key, mayAsk, now);
         }
 
         AddressType type = _addresses.Typed(entry.Address).Type;

@@ -20,13 +20,19 @@ public sealed partial class DataplaneEngine
     private bool _sweepsRemotes;        // flows whose remote has become one of our addresses are to be found, too
 
     /// <summary>When <see cref="Advance"/> is to be called at the latest; <see cref="Timestamp.Never"/> if nothing is due by itself.</summary>
-    public Timestamp NextDeadline => _sweepCursor >= 0 && !_replies.IsFull ? default : _nextDeadline;
+    public Timestamp NextDeadline =>
+        (_sweepCursor >= 0 && !_replies.IsFull) || _sockets is { FirstEnded: >= 0 } ? default : _nextDeadline;
 
     /// <summary>Does what has fallen due, and a slice of the sweep; call it again while <see cref="NextDeadline"/> is not later than now.</summary>
     /// <param name="now">The time.</param>
     public void Advance(Timestamp now)
     {
         BeginCall(now);
+        if (_sockets is { FirstEnded: >= 0 })
+        {
+            EndFlows(_sockets, now);
+        }
+
         if (_sweepCursor >= 0)
         {
             Sweep(now);
@@ -39,6 +45,11 @@ public sealed partial class DataplaneEngine
         RunPrefixes(now);
         RunQuestions(now);
         ExpireFragments(now);
+        if (_pendingSockets is { Count: > 0 })
+        {
+            RunSocketQuestions(_pendingSockets, now);
+        }
+
         _wheelDue = more ? now : now.Add(WheelPeriod);
         SetDeadline();
     }
@@ -57,6 +68,11 @@ public sealed partial class DataplaneEngine
         if (_fragments.Oldest >= 0 && _fragments[_fragments.Oldest].Expires < next)
         {
             next = _fragments[_fragments.Oldest].Expires;
+        }
+
+        if (_pendingSockets is { OldestAsked: >= 0 } && _pendingSockets[_pendingSockets.OldestAsked].Deadline < next)
+        {
+            next = _pendingSockets[_pendingSockets.OldestAsked].Deadline;
         }
 
         _nextDeadline = _flows.Count > 0 && _wheelDue < next ? _wheelDue : next;

@@ -70,6 +70,13 @@ public sealed partial class DataplaneEngine
         _setscReplies = new Ring<SetscReply>(options.MaximumSocketRequests);
         _events = options.MaximumEvents == 0 ? null : new Ring<EngineEvent>(options.MaximumEvents);
         _replies = new ReplyQueue(options.MaximumReplies);
+        if (options.AskSockets)
+        {
+            _pendingSockets = new PendingFlows<SocketAnswer>(options.MaximumSocketQuestions);
+            _socketQuestions = new Ring<SocketQuestion>(options.MaximumSocketQuestions);
+            _sockets = new SocketTable(options.MaximumBindings, options.MaximumFlows, hash);
+        }
+
         _errorBudget = options.IcmpErrorsPerSecond;
         _errorBudgetAt = now;
         SetIdleTimes();

@@ -69,6 +69,15 @@ public sealed record DataplaneOptions
     /// <summary>Questions to the network at once, 1 to 1024.</summary>
     public int MaximumNetworkRequests { get; init; } = 64;
 
+    /// <summary>
+    /// Whether the engine asks which socket a new flow of TCP or UDP belongs to (<see cref="DataplaneEngine.TryTakeSocketQuestion"/>); its
+    /// packets wait for the answer. Without it sockets are known by protocol, internal address and port.
+    /// </summary>
+    public bool AskSockets { get; init; }
+
+    /// <summary>New flows at once that wait for the word on their socket, or have just had it, 1 to 65536.</summary>
+    public int MaximumSocketQuestions { get; init; } = 4096;
+
     /// <summary>Fragmented datagrams at once, 1 to 65536; each takes 3 KiB.</summary>
     public int MaximumFragmentedDatagrams { get; init; } = 256;
 
@@ -110,6 +119,9 @@ public sealed record DataplaneOptions
 
     /// <summary>How long the network may take to answer.</summary>
     public Duration NetworkAnswerTimeout { get; init; } = Duration.FromSeconds(10);
+
+    /// <summary>How long the word on a flow's socket may take; then the flow goes on without.</summary>
+    public Duration SocketAnswerTimeout { get; init; } = Duration.FromSeconds(1);
 
     /// <summary>How long a refusal is remembered before the network is asked for that type again.</summary>
     public Duration RefusalMemory { get; init; } = Duration.FromSeconds(1);
@@ -179,6 +191,7 @@ public sealed record DataplaneOptions
         Check(MaximumPrefixes, 1, 4096, nameof(MaximumPrefixes));
         Check(MaximumSocketRequests, 1, 16_000, nameof(MaximumSocketRequests));
         Check(MaximumNetworkRequests, 1, 1024, nameof(MaximumNetworkRequests));
+        Check(MaximumSocketQuestions, 1, 65536, nameof(MaximumSocketQuestions));
         Check(MaximumFragmentedDatagrams, 1, 65536, nameof(MaximumFragmentedDatagrams));
         Check(MaximumHeldFrames, 1, 1 << 20, nameof(MaximumHeldFrames));
         Check(MaximumHeldOctets, 2048, 1 << 30, nameof(MaximumHeldOctets));

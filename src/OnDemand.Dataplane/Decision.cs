@@ -29,6 +29,9 @@ public enum DecisionOrigin : byte
 
     /// <summary>The socket had bound itself to a typed address.</summary>
     Native,
+
+    /// <summary>The command that the socket's program was started under.</summary>
+    Command,
 }
 
 /// <summary>Why a flow has its address: who asked, which rule of policy, which rule of RFC 6724 decided.</summary>

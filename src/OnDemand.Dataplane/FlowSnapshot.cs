@@ -53,6 +53,9 @@ public readonly record struct FlowSnapshot
     /// <summary>Whether its socket is bound to the typed address, so that its packets are not rewritten.</summary>
     public bool IsNative { get; init; }
 
+    /// <summary>The kernel's cookie of its socket; 0 if it is not known.</summary>
+    public ulong Socket { get; init; }
+
     /// <summary>Why it has its address.</summary>
     public Decision Decision { get; init; }
 }

@@ -140,6 +140,9 @@ public enum HoldReason : byte
 
     /// <summary>Its datagram's first fragment.</summary>
     FirstFragment,
+
+    /// <summary>The kernel's word on which socket it belongs to.</summary>
+    Socket,
 }
 
 /// <summary>The engine's word on one frame.</summary>

@@ -13,13 +13,15 @@ namespace OnDemand.Captures.Recording;
 /// <param name="Request">A program asked for an address, or, if it <paramref name="Closes"/>, names the socket that is closed.</param>
 /// <param name="Closes">Whether a socket is closed.</param>
 /// <param name="End">Why the recording ends.</param>
+/// <param name="Socket">The kernel said whose a new flow is.</param>
+/// <param name="Sockets">Something else about sockets that the kernel knows.</param>
 /// <param name="Restore">Gives the engine a part of what an earlier run left.</param>
 /// <param name="RestoredName">The point of attachment that is restored.</param>
 /// <param name="IsRestoredAttachment">Whether that begins with this record.</param>
 /// <param name="RestoreEnds">Whether that is all, so that the step is whole.</param>
 internal readonly record struct ControlRecord(
     NetworkEvent? Network = null, PrefixAnswer? Answer = null, SetscRequest? Request = null, bool Closes = false, string? End = null,
-    Action<DataplaneEngine, Timestamp>? Restore = null, string? RestoredName = null, bool RestoreEnds = false,
+    SocketAnswer? Socket = null, Action<EngineDrive, Timestamp>? Sockets = null, Action<DataplaneEngine, Timestamp>? Restore = null, string? RestoredName = null, bool RestoreEnds = false,
     bool IsRestoredAttachment = false);
 
 /// <summary>Reads control records as <see cref="ControlText"/> writes them.</summary>
@@ -32,6 +34,7 @@ internal sealed class ControlReader
     [
         "attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end", "window", "prefixes", "authenticated",
         "grant", "refuse", "unsupported", "protocol", "local-port", "internal", "type", "prefix", "on-net", "preferences",
+        "socket", "end-socket", "release", "name-socket", "cookie", "native", "traits", "remote", "remote-port",
     ];
 
     private readonly ScenarioFields _fields;
@@ -57,7 +60,9 @@ internal sealed class ControlReader
 
     private ControlRecord Read()
     {
-        string kind = _map.ExactlyOne("attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end");
+        string kind = _map.ExactlyOne(
+            "attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end", "socket", "end-socket", "release",
+            "name-socket");
         ScenarioNode value = _map.Need(kind);
         ScenarioTime at = default;
         return kind switch
@@ -69,6 +74,8 @@ internal sealed class ControlReader
             "answer" => new ControlRecord(Answer: Answer((int)_fields.Number(value, 0, int.MaxValue, "a question's number"))),
             "request" => new ControlRecord(Request: Request() with { Token = _fields.Number(value, 0, ulong.MaxValue, "a request's number") }),
             "close" => new ControlRecord(Request: Request(), Closes: true),
+            "socket" => new ControlRecord(Socket: Answer() with { Id = (int)_fields.Number(value, 0, int.MaxValue, "a question's number") }),
+            "end-socket" or "release" or "name-socket" => new ControlRecord(Sockets: OfSocket(kind, Cookie(value))),
             "end" => new ControlRecord(End: _fields.Text(value, "why the recording ends")),
             _ => default,
         };
@@ -81,10 +88,37 @@ internal sealed class ControlReader
         _ => new PrefixAnswer(question, PrefixAnswerKind.Unsupported, default),
     };
 
-    private SetscRequest Request() => new()
+    private SocketAnswer Answer() => new()
     {
-        Protocol = _fields.Protocol(_map.Need("protocol")),
-        LocalPort = (ushort)_fields.Number(_map.Need("local-port"), 0, ushort.MaxValue, "a port from 0 to 65535"),
+        Cookie = Cookie(_map.Need("cookie")),
+        Traits = _map.Get("traits", node => _fields.Number(node, 0, ulong.MaxValue, "bits after 0x"), 0UL),
+        Type = _map.Get("type", Type, AddressType.None),
+        OnNet = Truth("on-net"),
+    };
+
+    private Action<EngineDrive, Timestamp> OfSocket(string kind, ulong cookie)
+    {
+        if (kind != "name-socket")
+        {
+            return kind == "release"
+                ? (engine, now) => engine.ReleaseRequest(cookie, now) : (engine, now) => engine.EndSocket(cookie, now);
+        }
+
+        var flow = new FlowIdentity(
+            _fields.Protocol(_map.Need("protocol")), _fields.Address(_map.Need("internal")), Port(_map.Need("local-port")),
+            _fields.Address(_map.Need("remote")), Port(_map.Need("remote-port")));
+        return (engine, now) => engine.NameSocket(flow, cookie, now);
+    }
+
+    private ulong Cookie(ScenarioNode node) => _fields.Number(node, 0, ulong.MaxValue, "a socket's cookie");
+
+    private ushort Port(ScenarioNode node) => (ushort)_fields.Number(node, 0, ushort.MaxValue, "a port from 0 to 65535");
+
+    // A socket is known by its cookie, or by its protocol and port.
+    private SetscRequest Request() => (_map.Has("cookie")
+        ? new SetscRequest { Socket = Cookie(_map.Need("cookie")), Native = Truth("native") }
+        : new SetscRequest { Protocol = _fields.Protocol(_map.Need("protocol")), LocalPort = Port(_map.Need("local-port")) }) with
+    {
         Internal = _map.Get("internal", _fields.Address, IpAddress.Unspecified),
         Type = _map.Get("type", Type, AddressType.None),
         Prefix = _map.Maybe("prefix", _fields.Prefix),

@@ -60,7 +60,11 @@ internal static class ControlText
     /// <returns>The record.</returns>
     public static string Of(in SetscRequest request) => Map(
         string.Create(CultureInfo.InvariantCulture, $"request: {request.Token}"),
-        Socket(request.Protocol, request.Internal, request.LocalPort),
+        request.Socket == 0
+            ? Socket(request.Protocol, request.Internal, request.LocalPort)
+            : string.Create(CultureInfo.InvariantCulture, $"cookie: {request.Socket}"),
+        request.Socket != 0 && !request.Internal.IsUnspecified ? $"internal: {Quoted(request.Internal.ToString())}" : null,
+        request.Native ? "native: true" : null,
         request.Type == AddressType.None ? null : $"type: {Type(request.Type)}",
         request.Prefix is { } prefix ? $"prefix: {Quoted(prefix.ToString())}" : null,
         request.OnNet ? "on-net: true" : null,
@@ -74,6 +78,36 @@ internal static class ControlText
     /// <returns>The record.</returns>
     public static string Close(byte protocol, IpAddress internalAddress, ushort localPort) =>
         Map("close: true", Socket(protocol, internalAddress, localPort));
+
+    /// <summary>The kernel said whose a new flow is.</summary>
+    /// <param name="answer">The answer.</param>
+    /// <returns>The record.</returns>
+    public static string Of(in SocketAnswer answer) => Map(
+        string.Create(CultureInfo.InvariantCulture, $"socket: {answer.Id}"),
+        string.Create(CultureInfo.InvariantCulture, $"cookie: {answer.Cookie}"),
+        answer.Traits == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"traits: 0x{answer.Traits:x}"),
+        answer.Type == AddressType.None ? null : $"type: {Type(answer.Type)}",
+        answer.OnNet ? "on-net: true" : null);
+
+    /// <summary>A socket is no more.</summary>
+    /// <param name="cookie">Its cookie.</param>
+    /// <returns>The record.</returns>
+    public static string EndOfSocket(ulong cookie) => string.Create(CultureInfo.InvariantCulture, $"{{end-socket: {cookie}}}");
+
+    /// <summary>A socket gave up what it had asked for.</summary>
+    /// <param name="cookie">Its cookie.</param>
+    /// <returns>The record.</returns>
+    public static string Release(ulong cookie) => string.Create(CultureInfo.InvariantCulture, $"{{release: {cookie}}}");
+
+    /// <summary>The kernel said whose a flow is that was there before.</summary>
+    /// <param name="flow">The flow.</param>
+    /// <param name="cookie">Its socket's cookie.</param>
+    /// <returns>The record.</returns>
+    public static string Name(in FlowIdentity flow, ulong cookie) => Map(
+        string.Create(CultureInfo.InvariantCulture, $"name-socket: {cookie}"),
+        Socket(flow.Protocol, flow.Internal, flow.LocalPort),
+        $"remote: {Quoted(flow.Remote.ToString())}",
+        string.Create(CultureInfo.InvariantCulture, $"remote-port: {flow.RemotePort}"));
 
     /// <summary>The recording ends.</summary>
     /// <param name="why">One of the words above.</param>

@@ -1,6 +1,7 @@
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Recording;
@@ -10,7 +11,7 @@ namespace OnDemand.Captures.Recording;
 // taken, and a full queue changes what follows. So the order is kept here, once, for the live loop and for the replay:
 //
 //   step      one batch, move, answer, request or Advance; or all that an earlier run left
-//   settle    its events; each output, and the events after it; replies to programs; questions to the network
+//   settle    its events; each output, and the events after it; replies to programs; questions to the network and the kernel
 //
 // Every step is settled, with its own time, before the next begins, and nothing is taken from an engine that had no step.
 
@@ -83,7 +84,7 @@ internal sealed class EngineDrive(DataplaneEngine engine, IEngineShell shell)
         engine.Advertise(prefixes, authenticated, now);
     }
 
-    /// <summary>Answers a question, see <see cref="DataplaneEngine.Answer"/>.</summary>
+    /// <summary>Answers a question, see <see cref="DataplaneEngine.Answer(in PrefixAnswer, Timestamp)"/>.</summary>
     /// <param name="answer">The answer.</param>
     /// <param name="now">The time.</param>
     public void Answer(in PrefixAnswer answer, Timestamp now)
@@ -110,6 +111,54 @@ internal sealed class EngineDrive(DataplaneEngine engine, IEngineShell shell)
     {
         Begin(now);
         engine.CloseSocket(protocol, internalAddress, localPort, now);
+    }
+
+    /// <summary>Says whose a new flow is, see <see cref="DataplaneEngine.Answer(in SocketAnswer, Timestamp)"/>.</summary>
+    /// <param name="answer">The answer.</param>
+    /// <param name="now">The time.</param>
+    public void Answer(in SocketAnswer answer, Timestamp now)
+    {
+        Begin(now);
+        engine.Answer(answer, now);
+    }
+
+    /// <summary>Ends a socket, see <see cref="DataplaneEngine.EndSocket"/>.</summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    public void EndSocket(ulong cookie, Timestamp now)
+    {
+        Begin(now);
+        engine.EndSocket(cookie, now);
+    }
+
+    /// <summary>Forgets what a socket asked for, see <see cref="DataplaneEngine.ReleaseRequest"/>.</summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether it had asked for something.</returns>
+    public bool ReleaseRequest(ulong cookie, Timestamp now)
+    {
+        Begin(now);
+        return engine.ReleaseRequest(cookie, now);
+    }
+
+    /// <summary>Says whose a flow is that was there before, see <see cref="DataplaneEngine.NameSocket"/>.</summary>
+    /// <param name="flow">The flow.</param>
+    /// <param name="cookie">Its socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether the flow was there and had no socket.</returns>
+    public bool NameSocket(in FlowIdentity flow, ulong cookie, Timestamp now)
+    {
+        Begin(now);
+        return engine.NameSocket(flow, cookie);
+    }
+
+    /// <summary>Sets policy anew, see <see cref="DataplaneEngine.SetPolicy"/>.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <param name="now">The time.</param>
+    public void SetPolicy(ServicePolicy policy, Timestamp now)
+    {
+        Begin(now);
+        engine.SetPolicy(policy);
     }
 
     /// <summary>Lets fall due what is due, see <see cref="DataplaneEngine.Advance"/>.</summary>
@@ -144,6 +193,11 @@ internal sealed class EngineDrive(DataplaneEngine engine, IEngineShell shell)
         while (engine.TryTakePrefixRequest(out PrefixRequest question))
         {
             shell.Ask(question, _time);
+        }
+
+        while (engine.TryTakeSocketQuestion(out SocketQuestion whose))
+        {
+            shell.Ask(whose, _time);
         }
     }
 

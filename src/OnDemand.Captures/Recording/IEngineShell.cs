@@ -20,6 +20,11 @@ internal interface IEngineShell
     /// <param name="now">The time of the step that led to it.</param>
     void Ask(in PrefixRequest question, Timestamp now);
 
+    /// <summary>The engine asks whose a new flow is. The answer is a step of its own.</summary>
+    /// <param name="question">The question.</param>
+    /// <param name="now">The time of the step that led to it.</param>
+    void Ask(in SocketQuestion question, Timestamp now);
+
     /// <summary>A program's request was answered.</summary>
     /// <param name="reply">The answer.</param>
     void Reply(in SetscReply reply);

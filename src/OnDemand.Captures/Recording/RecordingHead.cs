@@ -34,6 +34,13 @@ internal sealed record RecordingHead
         text.Write(string.Create(
             CultureInfo.InvariantCulture,
             $"  hash-seed: {Options.HashSeed}\n  events: {Options.MaximumEvents}\n  replies: {Options.MaximumReplies}\n"));
+        if (Options.AskSockets)
+        {
+            text.Write(string.Create(
+                CultureInfo.InvariantCulture,
+                $"  ask-sockets: true\n  socket-questions: {Options.MaximumSocketQuestions}\n  socket-timeout: {ScenarioText.Format(Options.SocketAnswerTimeout)}\n"));
+        }
+
         if (!Options.IdentifierSecret.IsEmpty)
         {
             text.Write($"  secret: \"{Convert.ToHexString(Options.IdentifierSecret.Span)}\"\n");
@@ -57,13 +64,19 @@ internal sealed record RecordingHead
         }
 
         Scenario scenario = ScenarioReader.ReadHost(file, new MappingNode(map.Line, map.Column, [.. map.Entries.Where(entry => entry.Key.Text != Key)]));
-        ScenarioMap values = fields.Map(own, "a recording", "link-addresses", "address-seed", "hash-seed", "events", "replies", "secret");
+        ScenarioMap values = fields.Map(
+            own, "a recording", "link-addresses", "address-seed", "hash-seed", "events", "replies", "secret", "ask-sockets", "socket-questions",
+            "socket-timeout");
+        var usual = new DataplaneOptions();
         DataplaneOptions options = scenario.BuildOptions() with
         {
             AddressSeed = fields.Number(values.Need("address-seed"), 0, ulong.MaxValue, "a whole number"),
             HashSeed = fields.Number(values.Need("hash-seed"), 0, ulong.MaxValue, "a whole number"),
             MaximumEvents = Count("events", 0, 1 << 24),
             MaximumReplies = Count("replies", 1, 1 << 16),
+            AskSockets = values.Get("ask-sockets", truth => fields.Truth(truth), false),
+            MaximumSocketQuestions = values.Has("socket-questions") ? Count("socket-questions", 1, 1 << 16) : usual.MaximumSocketQuestions,
+            SocketAnswerTimeout = values.Get("socket-timeout", fields.Span, usual.SocketAnswerTimeout),
             IdentifierSecret = values.Find("secret") is { } secret ? Octets(secret, 16, 64) : ReadOnlyMemory<byte>.Empty,
         };
         return new RecordingHead

@@ -157,6 +157,12 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
     }
 
     /// <inheritdoc/>
+    void IEngineShell.Ask(in SocketQuestion question, Timestamp now)
+    {
+        // So is this one's.
+    }
+
+    /// <inheritdoc/>
     void IEngineShell.Reply(in SetscReply reply)
     {
         // The program that asked is gone; what it got shows in its flows.
@@ -345,6 +351,14 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
             {
                 _drive!.Handle(request, now);
             }
+        }
+        else if (control.Socket is { } socket)
+        {
+            _drive!.Answer(socket, now);
+        }
+        else if (control.Sockets is { } sockets)
+        {
+            sockets(_drive!, now);
         }
         else if (control.Restore is { } restore)
         {

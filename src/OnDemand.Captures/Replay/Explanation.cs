@@ -24,6 +24,7 @@ internal static class Explanation
             DecisionOrigin.Legacy => text.Append("legacy: nobody asked for a type"),
             DecisionOrigin.Inbound => text.Append(CultureInfo.InvariantCulture, $"the remote opened it to the {type} address"),
             DecisionOrigin.PickedUp => text.Append(CultureInfo.InvariantCulture, $"picked up in mid-flow, {type}"),
+            DecisionOrigin.Command => text.Append(CultureInfo.InvariantCulture, $"the command it was started under asks for {type}"),
             DecisionOrigin.Native => text.Append("the socket bound itself to the address"),
             _ => text.Append("undecided"),
         };

@@ -10,6 +10,17 @@ public readonly record struct SetscRequest
     /// <summary>The caller's own number for the request; comes back in the reply.</summary>
     public ulong Token { get; init; }
 
+    /// <summary>
+    /// The kernel's cookie of the socket, if it is known: then protocol and port do not matter, and the request holds for this very socket.
+    /// </summary>
+    public ulong Socket { get; init; }
+
+    /// <summary>
+    /// Whether the socket will bind itself to the address (draft-17 §3.5), so that packets which it sends from an internal address are not
+    /// its concern. Only with <see cref="Socket"/>.
+    /// </summary>
+    public bool Native { get; init; }
+
     /// <summary>The socket's protocol.</summary>
     public byte Protocol { get; init; }
 

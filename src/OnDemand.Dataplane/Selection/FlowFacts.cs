@@ -17,6 +17,9 @@ public readonly record struct FlowFacts(
     ushort RemotePort,
     byte TrafficClass = 0)
 {
+    /// <summary>Which conditions on sockets its socket meets, one bit each (<see cref="PolicyRule.Traits"/>); 0 if it is not known.</summary>
+    public ulong Traits { get; init; }
+
     /// <summary>
     /// Whether the protocol has ports: TCP, UDP, DCCP, SCTP or UDP-Lite. For others a rule that names ports does not match, whatever
     /// stands in the port fields (an ICMPv6 Identifier, say).

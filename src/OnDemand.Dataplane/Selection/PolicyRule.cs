@@ -23,6 +23,12 @@ public readonly record struct PolicyRule
     /// <summary>The Traffic Class of the flow's first packet, all eight bits.</summary>
     public byte? TrafficClass { get; init; }
 
+    /// <summary>
+    /// Conditions on the socket (its user, its program, …) that must all be met, one bit each. What a bit means is the caller's affair,
+    /// who says of each new flow's socket which of them it meets.
+    /// </summary>
+    public ulong Traits { get; init; }
+
     /// <summary>What the flow gets.</summary>
     public PolicyOutcome Outcome { get; init; }
 
@@ -31,6 +37,7 @@ public readonly record struct PolicyRule
     /// <returns>Whether it has.</returns>
     public bool Matches(in FlowFacts facts) =>
         Protocol.GetValueOrDefault(facts.Protocol) == facts.Protocol
+        && (facts.Traits & Traits) == Traits
         && TrafficClass.GetValueOrDefault(facts.TrafficClass) == facts.TrafficClass
         && (RemotePort is not { } remotePorts || (facts.HasPorts && remotePorts.Contains(facts.RemotePort)))
         && (LocalPort is not { } localPorts || (facts.HasPorts && localPorts.Contains(facts.LocalPort)))

@@ -131,6 +131,18 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
         AddControl(ControlText.Close(protocol, internalAddress, localPort), now);
 
     /// <inheritdoc/>
+    public void OnSocket(in SocketAnswer answer, Timestamp now) => AddControl(ControlText.Of(answer), now);
+
+    /// <inheritdoc/>
+    public void OnSocketEnded(ulong cookie, Timestamp now) => AddControl(ControlText.EndOfSocket(cookie), now);
+
+    /// <inheritdoc/>
+    public void OnReleased(ulong cookie, Timestamp now) => AddControl(ControlText.Release(cookie), now);
+
+    /// <inheritdoc/>
+    public void OnSocketNamed(in FlowIdentity flow, ulong cookie, Timestamp now) => AddControl(ControlText.Name(flow, cookie), now);
+
+    /// <inheritdoc/>
     public void OnStop(Timestamp now)
     {
         Add(new RingEntry { Kind = RingKind.Stop, Time = now }, default);

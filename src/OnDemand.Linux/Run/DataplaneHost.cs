@@ -230,6 +230,11 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _timetable.Ask(question, now);
 
     /// <inheritdoc/>
+    void IEngineShell.Ask(in SocketQuestion question, Timestamp now)
+    {
+    }
+
+    /// <inheritdoc/>
     void IEngineShell.Reply(in SetscReply reply)
     {
         // The configuration's own requests have nobody who could read the answer; what they got shows in their flows.

@@ -108,6 +108,27 @@ internal interface IDataplaneObserver
     /// <param name="now">The time.</param>
     void OnClose(byte protocol, IpAddress internalAddress, ushort localPort, Timestamp now);
 
+    /// <summary>The kernel said whose a new flow is.</summary>
+    /// <param name="answer">The answer.</param>
+    /// <param name="now">The time.</param>
+    void OnSocket(in SocketAnswer answer, Timestamp now);
+
+    /// <summary>A socket is no more.</summary>
+    /// <param name="cookie">Its cookie.</param>
+    /// <param name="now">The time.</param>
+    void OnSocketEnded(ulong cookie, Timestamp now);
+
+    /// <summary>A program gave up what it had asked for.</summary>
+    /// <param name="cookie">Its socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    void OnReleased(ulong cookie, Timestamp now);
+
+    /// <summary>The kernel said whose a flow is that was there before the run.</summary>
+    /// <param name="flow">The flow.</param>
+    /// <param name="cookie">Its socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    void OnSocketNamed(in FlowIdentity flow, ulong cookie, Timestamp now);
+
     /// <summary>The run is over; nothing follows.</summary>
     /// <param name="now">The time.</param>
     void OnStop(Timestamp now);

@@ -37,6 +37,7 @@ internal sealed class RecordedWalk : IEngineShell
     private readonly byte[] _output;
     private readonly List<string> _typed = [];
     private readonly List<PrefixRequest> _questions = [];
+    private readonly List<SocketQuestion> _sockets = [];
     private readonly Dictionary<string, ulong> _names = [];
     private Timestamp _now = Timestamp.FromSeconds(1_700_000_000);
 
@@ -51,6 +52,9 @@ internal sealed class RecordedWalk : IEngineShell
             IdentifierSecret = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
             MaximumEvents = 1 << 12,
             MaximumReplies = 16,
+            AskSockets = seed % 2 == 1,
+            MaximumSocketQuestions = 8,
+            SocketAnswerTimeout = Duration.FromMilliseconds(700),
         };
         byte[] link = [2, 0, 0, 0, 0, 1, 2, 0, 0, 0, 0, 2];
         _writer = new RecordingWriter(link);
@@ -65,6 +69,9 @@ internal sealed class RecordedWalk : IEngineShell
 
     /// <summary>Outputs of the engine.</summary>
     public int Outputs { get; private set; }
+
+    /// <summary>Questions whose socket a flow is of.</summary>
+    public int SocketsAsked { get; private set; }
 
     /// <summary>Walks.</summary>
     /// <param name="seed">Where to.</param>
@@ -122,6 +129,13 @@ internal sealed class RecordedWalk : IEngineShell
     public void Ask(in PrefixRequest question, Timestamp now) => _questions.Add(question);
 
     /// <inheritdoc/>
+    public void Ask(in SocketQuestion question, Timestamp now)
+    {
+        SocketsAsked++;
+        _sockets.Add(question);
+    }
+
+    /// <inheritdoc/>
     public void Reply(in SetscReply reply)
     {
         // Nobody reads it.
@@ -151,6 +165,12 @@ internal sealed class RecordedWalk : IEngineShell
                 break;
             case 7:
                 Request();
+                break;
+            case 12 or 13 or 14 when _sockets.Count > 0:
+                AnswerSocket();
+                break;
+            case 15 when _random.Next(3) == 0:
+                Socket();
                 break;
             case 8 or 9:
                 _writer.Control(ControlText.Advance, _now);
@@ -194,11 +214,51 @@ internal sealed class RecordedWalk : IEngineShell
         _drive.Answer(answer, _now);
     }
 
+    private void AnswerSocket()
+    {
+        int which = _random.Next(_sockets.Count);
+        var answer = new SocketAnswer
+        {
+            Id = _sockets[which].Id,
+            Cookie = (ulong)_random.Next(6),
+            Traits = (ulong)_random.Next(4),
+            Type = (AddressType)_random.Next(6),
+            OnNet = _random.Next(4) == 0,
+        };
+        _sockets.RemoveAt(which);
+        _writer.Control(ControlText.Of(answer), _now);
+        _drive.Answer(answer, _now);
+    }
+
+    private void Socket()
+    {
+        ulong cookie = (ulong)_random.Next(6);
+        switch (_random.Next(3))
+        {
+            case 0:
+                _writer.Control(ControlText.EndOfSocket(cookie), _now);
+                _drive.EndSocket(cookie, _now);
+                break;
+            case 1:
+                _writer.Control(ControlText.Release(cookie), _now);
+                _ = _drive.ReleaseRequest(cookie, _now);
+                break;
+            default:
+                var flow = new FlowIdentity(
+                    IpProtocol.Udp, IpAddress.Parse("fd00::1"), (ushort)(1000 + _random.Next(4)), IpAddress.Parse("2001:db8:9::1"),
+                    (ushort)(1 + _random.Next(5)));
+                _writer.Control(ControlText.Name(flow, cookie), _now);
+                _ = _drive.NameSocket(flow, cookie, _now);
+                break;
+        }
+    }
+
     private void Request()
     {
         var request = new SetscRequest
         {
             Token = (ulong)_random.Next(),
+            Socket = _random.Next(3) == 0 ? (ulong)_random.Next(6) : 0,
             Protocol = IpProtocol.Udp,
             LocalPort = (ushort)(1000 + _random.Next(4)),
             Internal = _random.Next(2) == 0 ? IpAddress.Unspecified : IpAddress.Parse("fd00::1"),
@@ -213,6 +273,7 @@ internal sealed class RecordedWalk : IEngineShell
             return;
         }
 
+        request = request with { Native = request.Socket != 0 && _random.Next(2) == 0 };
         _writer.Control(ControlText.Of(request), _now);
         _drive.Handle(request, _now);
     }

@@ -40,6 +40,7 @@ public sealed class RecordingReplayTests : IDisposable
         RecordedWalk.Record(1, 3000, out RecordedWalk walk);
 
         Assert.True(walk.Outputs > 20, $"{walk.Outputs} outputs");
+        Assert.True(walk.SocketsAsked > 20, $"{walk.SocketsAsked} flows whose socket was asked for");
         foreach (EngineEventKind kind in (EngineEventKind[])
             [EngineEventKind.FlowOpened, EngineEventKind.FlowWentOver, EngineEventKind.FlowStranded, EngineEventKind.FlowRefused, EngineEventKind.NetworkAsked,
             EngineEventKind.NetworkGranted, EngineEventKind.NetworkRefused, EngineEventKind.NetworkSilent, EngineEventKind.WindowOpened, EngineEventKind.PrefixEnded])

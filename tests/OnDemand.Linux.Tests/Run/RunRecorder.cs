@@ -108,6 +108,22 @@ internal sealed class RunRecorder : IDataplaneObserver
     public void OnClose(byte protocol, IpAddress internalAddress, ushort localPort, Timestamp now) =>
         Step(engine => engine.CloseSocket(protocol, internalAddress, localPort, now), now);
 
+    public void OnSocket(in SocketAnswer answer, Timestamp now)
+    {
+        SocketAnswer kept = answer;
+        Step(engine => engine.Answer(kept, now), now);
+    }
+
+    public void OnSocketEnded(ulong cookie, Timestamp now) => Step(engine => engine.EndSocket(cookie, now), now);
+
+    public void OnReleased(ulong cookie, Timestamp now) => Step(engine => engine.ReleaseRequest(cookie, now), now);
+
+    public void OnSocketNamed(in FlowIdentity flow, ulong cookie, Timestamp now)
+    {
+        FlowIdentity kept = flow;
+        Step(engine => engine.NameSocket(kept, cookie), now);
+    }
+
     public void OnStop(Timestamp now)
     {
         // Nothing follows.

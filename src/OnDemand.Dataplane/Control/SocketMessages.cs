@@ -1,0 +1,32 @@
+using OnDemand.Dataplane.Mobility;
+
+namespace OnDemand.Dataplane.Control;
+
+/// <summary>A question to the kernel: which socket does this new flow belong to? Only with <see cref="DataplaneOptions.AskSockets"/>.</summary>
+/// <param name="Id">The question's number; comes back in the answer.</param>
+/// <param name="Flow">The flow, as its first packet shows it.</param>
+public readonly record struct SocketQuestion(int Id, FlowIdentity Flow);
+
+/// <summary>
+/// Which socket a new flow belongs to, and what is known of it beside its own request. One that comes late, twice or to no question is
+/// ignored.
+/// </summary>
+public readonly record struct SocketAnswer
+{
+    /// <summary>The question's number.</summary>
+    public int Id { get; init; }
+
+    /// <summary>The kernel's cookie of the socket; 0 if nobody knows it: then the flow is taken for that of a socket known by its port.</summary>
+    public ulong Cookie { get; init; }
+
+    /// <summary>Which of the caller's conditions on sockets it meets (user, program, …), one bit each; see
+    /// <see cref="Selection.PolicyRule.Traits"/>.</summary>
+    public ulong Traits { get; init; }
+
+    /// <summary>The type of the command it was started under; none if there was none. The socket's own request comes first, policy
+    /// after it.</summary>
+    public AddressType Type { get; init; }
+
+    /// <summary>ON_NET, together with <see cref="Type"/>.</summary>
+    public bool OnNet { get; init; }
+}

@@ -1,0 +1,245 @@
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Flows;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Wire;
+
+namespace OnDemand.Dataplane;
+
+/// <content>
+/// Which socket a flow belongs to, as the kernel knows it: asked once for each new flow of TCP and UDP, whose packets wait meanwhile. What
+/// a socket asks for then holds for that very socket, whatever ports others share with it, and ends when the socket does.
+/// </content>
+public sealed partial class DataplaneEngine
+{
+    private const ulong SocketKey = 0xffUL << 56;        // no protocol: these keys stand for sockets, not for ports
+    private const int EndingSlice = 1024;
+
+    private readonly PendingFlows<SocketAnswer>? _pendingSockets;
+    private readonly SocketTable? _sockets;
+    private readonly Ring<SocketQuestion>? _socketQuestions;
+
+    /// <summary>Sockets that have flows, as the kernel said.</summary>
+    public int SocketCount => _sockets?.Count ?? 0;
+
+    /// <summary>Takes the next question for a flow's socket.</summary>
+    /// <param name="question">The question.</param>
+    /// <returns>Whether there was one.</returns>
+    public bool TryTakeSocketQuestion(out SocketQuestion question)
+    {
+        question = default;
+        return _socketQuestions is not null && _socketQuestions.TryTake(out question);
+    }
+
+    /// <summary>
+    /// Says which socket a flow belongs to. The flow's packets, which have waited, become outputs in the order in which they came.
+    /// </summary>
+    /// <param name="answer">The answer; a type that does not exist counts as none.</param>
+    /// <param name="now">The time.</param>
+    public void Answer(in SocketAnswer answer, Timestamp now)
+    {
+        BeginCall(now);
+        int at = _pendingSockets?.FindQuestion(answer.Id) ?? -1;
+        if (at >= 0)
+        {
+            Learn(_pendingSockets!, at, answer, now);
+            SetDeadline();
+        }
+    }
+
+    /// <summary>
+    /// A socket is no more: its request and bindings are forgotten, its connections count as closed, and its other flows leave the table, so
+    /// that a prefix it was the last user of is released, and a socket that takes the same port begins afresh.
+    /// </summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    public void EndSocket(ulong cookie, Timestamp now)
+    {
+        BeginCall(now);
+        ForgetRequest(SocketTail(cookie), now);
+        if (_sockets?.Find(cookie) is >= 0 and int id)
+        {
+            _sockets.End(id);
+            EndFlows(_sockets, now);
+        }
+    }
+
+    /// <summary>Forgets what a socket asked for; the socket goes on, and its flows are untouched.</summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether it had asked for something.</returns>
+    public bool ReleaseRequest(ulong cookie, Timestamp now)
+    {
+        BeginCall(now);
+        ulong key = SocketTail(cookie);
+        bool known = FindRequestByKey(key) >= 0;
+        ForgetRequest(key, now);
+        return known;
+    }
+
+    /// <summary>Says whose a flow is that was there before it could be asked for: after a restart.</summary>
+    /// <param name="flow">The flow.</param>
+    /// <param name="cookie">Its socket's cookie.</param>
+    /// <returns>False if there is no such flow, it has a socket already, or there is no room.</returns>
+    public bool NameSocket(in FlowIdentity flow, ulong cookie)
+    {
+        AddressName name = _addresses.Find(flow.Internal);
+        if (_sockets is null || !name.IsKnown || cookie == 0)
+        {
+            return false;
+        }
+
+        int id = _flows.Find(new FlowKey(flow.Remote, flow.Protocol, HostOf(name), flow.LocalPort, flow.RemotePort));
+        return id >= 0 && _sockets.TryLink(id, cookie);
+    }
+
+    /// <summary>Copies the next cookies of sockets that have flows; see <see cref="CopyFlows"/>.</summary>
+    /// <param name="cursor">Where to go on: 0 at the start; negative when all have been seen.</param>
+    /// <param name="destination">Where they are written. A call looks at no more than 4096 places of the table.</param>
+    /// <returns>How many were written; it may be none although there are more.</returns>
+    public int CopySockets(ref int cursor, Span<ulong> destination)
+    {
+        int written = 0;
+        int end = _sockets is null || cursor < 0 ? cursor : (int)Math.Min(_sockets.HighWater, (long)cursor + SnapshotSlice);
+        for (; cursor < end && written < destination.Length; cursor++)
+        {
+            if (_sockets![cursor].Cookie != 0 && !_sockets[cursor].Ended)
+            {
+                destination[written++] = _sockets[cursor].Cookie;
+            }
+        }
+
+        cursor = _sockets is null || cursor >= _sockets.HighWater ? -1 : cursor;
+        return written;
+    }
+
+    // Cookies are counted up from 1 and would need centuries to pass 2^40.
+    private static ulong SocketTail(ulong cookie) => SocketKey | ((cookie << 16) & 0x00ff_ffff_ffff_0000);
+
+    private static bool HasSocket(byte protocol) => protocol is IpProtocol.Tcp or IpProtocol.Udp;
+
+    // The place of what is known of a new flow's socket; -1 if the frame has to wait for it, and the verdict says so.
+    private int SocketOf(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out Verdict verdict)
+    {
+        verdict = default;
+        int at = _pendingSockets!.Find(prepared.Key, prepared.Hash);
+        if (at >= 0 && _pendingSockets[at].Answered)
+        {
+            if (now < _pendingSockets[at].Deadline)
+            {
+                return at;
+            }
+
+            _pendingSockets.Remove(at);
+            at = -1;
+        }
+
+        verdict = Verdict.Dropped(DropReason.HoldFull);
+        if (frame.Length > _options.MaximumHeldFrameLength)
+        {
+            return -1;
+        }
+
+        if (at < 0)
+        {
+            at = AskSocket(prepared, now);
+            if (at < 0)
+            {
+                return -1;
+            }
+        }
+
+        if (_hold.TryAdd(ref _pendingSockets[at].Queue, frame, info, outbound: true, now))
+        {
+            verdict = Verdict.Held(HoldReason.Socket);
+        }
+
+        return -1;
+    }
+
+    private int AskSocket(in Prepared prepared, Timestamp now)
+    {
+        if (_socketQuestions!.IsFull)
+        {
+            return -1;
+        }
+
+        int at = _pendingSockets!.Add(prepared.Key, prepared.Hash, now.Add(_options.SocketAnswerTimeout));
+        if (at >= 0)
+        {
+            var flow = new FlowIdentity(
+                prepared.Layout.Protocol, prepared.Source, prepared.Layout.SourcePort, prepared.Key.Remote, prepared.Layout.DestinationPort);
+            _ = _socketQuestions.TryAdd(new SocketQuestion(_pendingSockets[at].Id, flow));
+            Counters.SocketQuestions++;
+            _nextDeadline = _pendingSockets[at].Deadline < _nextDeadline ? _pendingSockets[at].Deadline : _nextDeadline;
+        }
+
+        return at;
+    }
+
+    private void Learn(PendingFlows<SocketAnswer> pending, int at, in SocketAnswer answer, Timestamp now)
+    {
+        _hold.Move(ref pending[at].Queue, ref _released);
+        pending.SetAnswer(at, answer, now.Add(_options.NetworkAnswerTimeout).Add(_options.SocketAnswerTimeout));
+    }
+
+    // A flow has opened, or will not: what was said of its socket is used up.
+    private void ForgetAnswer(int at, int flow)
+    {
+        if (at < 0)
+        {
+            return;
+        }
+
+        ulong cookie = _pendingSockets![at].Answer.Cookie;
+        _pendingSockets.Remove(at);
+        if (flow >= 0 && cookie != 0)
+        {
+            _ = _sockets!.TryLink(flow, cookie);
+        }
+    }
+
+    // Nobody said anything in time: the flow is nobody's, and goes by its port and by policy.
+    private void RunSocketQuestions(PendingFlows<SocketAnswer> pending, Timestamp now)
+    {
+        while (pending.OldestAsked >= 0 && pending[pending.OldestAsked].Deadline <= now)
+        {
+            Counters.SocketsUnanswered++;
+            Learn(pending, pending.OldestAsked, default, now);
+        }
+
+        while (pending.OldestAnswered >= 0 && pending[pending.OldestAnswered].Deadline <= now)
+        {
+            pending.Remove(pending.OldestAnswered);
+        }
+    }
+
+    // A slice of the flows whose sockets have ended.
+    private void EndFlows(SocketTable sockets, Timestamp now)
+    {
+        for (int i = 0; i < EndingSlice && sockets.FirstEnded >= 0; i++)
+        {
+            int flow = sockets[sockets.FirstEnded].FirstFlow;
+            if (flow < 0)
+            {
+                sockets.RemoveFirstEnded();
+                continue;
+            }
+
+            ref FlowEntry entry = ref _flows.Entry(flow);
+            if (entry.Protocol != IpProtocol.Tcp)
+            {
+                RemoveFlow(flow, now);
+                continue;
+            }
+
+            // The kernel still answers for a while on behalf of a connection that is gone (TIME-WAIT), so the flow stays for that.
+            sockets.Unlink(flow, gone: true);
+            if (entry.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
+            {
+                entry.State = FlowState.Closed;
+                entry.LastSeen = Ticks.At(now, _origin);
+                TcpChanged(flow, ref entry, now);
+            }
+        }
+    }
+}
