@@ -2,6 +2,7 @@ using System.Text.Json;
 using OnDemand.Cli;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Run;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Control;
@@ -137,6 +138,29 @@ public sealed class CommandTests
         Assert.Contains(counters.Output.Split('\n'), line => Words(line) is ["5", "rewritten"]);
         Assert.Equal(5, JsonDocument.Parse(countersJson.Output).RootElement.GetProperty("forwarded").GetProperty("rewritten").GetInt64());
         Assert.Contains("\nondemand_packets_total{type=\"graceful-replacement\"} 5\n", prometheus.Output, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public async Task Counters_tell_what_the_tap_lost_apart_from_what_the_engine_dropped()
+    {
+        await using ControlScene scene = await ControlScene.StartAsync();
+        ShellCounters shell = scene.Dataplane.Shell;
+        (shell.FramesRead, shell.OctetsRead, shell.Superpackets, shell.FramesWritten, shell.OctetsWritten) = (90, 9000, 5, 80, 8000);
+        (shell.NeighborAnswers, shell.LinkScope, shell.Loops, shell.WritesWhileDown, shell.Commands) = (2, 3, 4, 6, 17);
+
+        CommandRun table = await CommandRun.OnAsync(scene, "counters");
+        CommandRun json = await CommandRun.OnAsync(scene, "counters", "--json");
+
+        string[] lines = table.Output.Split('\n');
+        int first = Array.FindIndex(lines, line => Words(line) is ["frames", "at", "the", "TAP"]);
+        Assert.Equal(
+            ["90 read, 9.00kB", "5 superpackets", "2 neighbor solicitations answered", "3 link-scope", "80 written, 8.00kB", "10 lost",
+                "6 tap-down", "4 loop", "0 batches, 0 read errors, 17 commands."],
+            lines.Skip(first + 1).Take(9).Select(line => string.Join(' ', Words(line))));
+        JsonElement tap = JsonDocument.Parse(json.Output).RootElement.GetProperty("tap");
+        Assert.Equal((90, 8000), (tap.GetProperty("framesRead").GetInt64(), tap.GetProperty("octetsWritten").GetInt64()));
+        Assert.Equal("{\"loop\":4,\"tap-down\":6}", JsonSerializer.Serialize(tap.GetProperty("lost")));
+        Assert.Equal("{\"link-scope\":3}", JsonSerializer.Serialize(tap.GetProperty("ignored")));
     }
 
     [Theory]
