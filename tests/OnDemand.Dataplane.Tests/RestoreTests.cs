@@ -3,19 +3,13 @@ using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 using Xunit;
+using static OnDemand.Dataplane.Tests.Support.Advertised;
 
 namespace OnDemand.Dataplane.Tests;
 
 /// <summary>An engine that goes on where another stopped, as after a crash of the program around it.</summary>
 public sealed class RestoreTests
 {
-    private static readonly PrefixAdvertisement SessionOne = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement SessionTwo = HostScene.Of(HostScene.SessionTwo, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement FixedOne = HostScene.Of(HostScene.FixedOne, AddressType.Fixed);
-    private static readonly PrefixAdvertisement GracefulOne = HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement GracefulTwo = HostScene.Of(HostScene.GracefulTwo, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement NonpersistentOne = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
-
     [Theory]
     [InlineData(AddressType.Fixed)]
     [InlineData(AddressType.SessionLasting)]
@@ -24,7 +18,7 @@ public sealed class RestoreTests
     {
         HostScene before = new HostScene(type).Attach(FixedOne, SessionOne);
         IpAddress address = before.Connect();
-        before.Attach(SessionTwo, HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+        before.Attach(SessionTwo, FixedTwo);
 
         HostScene after = Restored(before, type);
 
