@@ -9,14 +9,13 @@ namespace OnDemand.Cli;
 /// <summary>What all commands to a running dataplane have in common.</summary>
 internal static class ControlAccess
 {
-    private const string DefaultPath = "/run/ondemand/od0.sock";
     private const string Variable = "ONDEMAND_CONTROL";
 
     /// <summary>The option that names the control socket.</summary>
     /// <returns>The option.</returns>
     public static Option<string?> PathOption() => new("--control")
     {
-        Description = $"The control socket of the dataplane; else what {Variable} says, else {DefaultPath}.",
+        Description = $"The control socket of the dataplane; else what {Variable} says, else the one in {ControlSocket.DefaultDirectory}.",
         HelpName = "PATH",
     };
 
@@ -31,16 +30,28 @@ internal static class ControlAccess
 
     /// <summary>The socket that the user means.</summary>
     /// <param name="option">What <c>--control</c> says; null if it was not given.</param>
+    /// <param name="directory">Where sockets are to be looked for if the user has said nothing.</param>
     /// <returns>Its path.</returns>
-    /// <exception cref="UsageException">The path is empty.</exception>
-    public static string PathOf(string? option)
+    /// <exception cref="UsageException">The path is empty, or nothing was said and there are several.</exception>
+    public static string PathOf(string? option, string directory = ControlSocket.DefaultDirectory)
     {
         if (option is { Length: 0 })
         {
             throw new UsageException("The path after --control is empty.");
         }
 
-        return option ?? (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } path ? path : DefaultPath);
+        if ((option ?? Environment.GetEnvironmentVariable(Variable)) is { Length: > 0 } path)
+        {
+            return path;
+        }
+
+        return ControlSocket.FindAlive(directory) switch
+        {
+            [] => ControlSocket.DefaultPath,
+            [string only] => only,
+            var several => throw new UsageException(
+                $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with --control."),
+        };
     }
 
     /// <summary>Asks the dataplane and writes its answer: as JSON, indented, with a line feed at the end, or as a table.</summary>

@@ -1,6 +1,7 @@
 using System.Text.Json;
 using OnDemand.Cli;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Run;
 using Xunit;
@@ -239,8 +240,39 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public void The_default_socket_of_commands_is_that_of_the_server() =>
-        Assert.Equal(ControlSocket.DefaultPath, ControlAccess.PathOf(null));
+    public async Task Without_a_path_the_only_living_socket_is_meant_and_of_several_one_must_be_named()
+    {
+        string place = Directory.CreateTempSubdirectory("ondemand-sockets-").FullName;
+        string first = Path.Combine(place, "a0.sock");
+        string second = Path.Combine(place, "b0.sock");
+        await using var dataplane = new FakeDataplane();
+        try
+        {
+            Assert.Equal("/run/ondemand/od0.sock", ControlAccess.PathOf(null, Path.Combine(place, "absent")));
+            using (ControlSocket.Bind(Path.Combine(place, "dead.sock")))
+            {
+                await File.WriteAllTextAsync(Path.Combine(place, "file.sock"), "", TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(HostSettings.DefaultControl("od0"), ControlAccess.PathOf(null, place));
+            await using (await ControlServer.StartAsync(dataplane, second, TestContext.Current.CancellationToken))
+            {
+                Assert.Equal(second, ControlAccess.PathOf(null, place));
+                Assert.Equal("/elsewhere/x.sock", ControlAccess.PathOf("/elsewhere/x.sock", place));
+                await using (await ControlServer.StartAsync(dataplane, first, TestContext.Current.CancellationToken))
+                {
+                    UsageException several = Assert.Throws<UsageException>(() => ControlAccess.PathOf(null, place));
+                    Assert.Equal(
+                        $"Several dataplanes run on this host ({first}, {second}); say which one with --control.", several.Message);
+                    Assert.Equal(first, ControlAccess.PathOf(first, place));
+                }
+            }
+        }
+        finally
+        {
+            Directory.Delete(place, recursive: true);
+        }
+    }
 
     private static string[] Words(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 }
