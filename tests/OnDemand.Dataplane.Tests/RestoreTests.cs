@@ -127,6 +127,27 @@ public sealed class RestoreTests
         Assert.Throws<InvalidOperationException>(() => after.Engine.RestoreAttachment(1, attached: true, after.Now));
     }
 
+    [Fact]
+    public void An_address_for_which_there_is_no_room_is_refused()
+    {
+        HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        before.Connect();
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, _) = Save(before);
+        var after = new HostScene(AddressType.SessionLasting, options => options with
+        {
+            Internal = [new IpPrefix(Frames.Host, 64)],
+            MaximumInternalAddresses = 1,
+        });
+        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+        Assert.True(after.Engine.RestorePrefix(prefixes[0], after.Now));
+
+        Assert.True(after.Engine.RestoreAddress(addresses[0], after.Now));
+        Assert.False(after.Engine.RestoreAddress(
+            addresses[0] with { Address = IpAddress.Parse("2001:db8:51:1::99"), Internal = Frames.OtherHost }, after.Now));
+
+        Assert.Equal(1, after.Engine.AddressCount);
+    }
+
     private static HostScene Restored(HostScene before, AddressType type)
     {
         (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
