@@ -123,11 +123,12 @@ public sealed class StateKeeperTests : IDisposable
 
     private async Task<string> TextAsync() => System.IO.File.Exists(File) ? await System.IO.File.ReadAllTextAsync(File, Cancellation) : "";
 
-    // Without a limit: what never comes is ended by whoever runs the tests.
     private async Task HasAsync(Func<string, bool> condition)
     {
-        while (!condition(await TextAsync()))
+        long began = Environment.TickCount64;
+        for (string text = await TextAsync(); !condition(text); text = await TextAsync())
         {
+            Assert.True(Environment.TickCount64 - began < 30_000, $"It never came; there is:\n{text}");
             await Task.Delay(5, Cancellation);
         }
     }
