@@ -68,21 +68,8 @@ internal static class AttachCommand
     /// <param name="json">Whether to write JSON.</param>
     /// <param name="move">The move.</param>
     /// <returns>The exit status.</returns>
-    public static async Task<int> MoveAsync(
-        CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move)
-    {
-        using ControlClient client = ControlAccess.Open(control);
-        MoveResource result = await move(client).ConfigureAwait(false);
-        if (json)
-        {
-            await ControlAccess.WriteJsonAsync(streams, result, context => context.MoveResource).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
-        using TextWriter text = streams.OpenText();
-        ControlTables.Write(text, result);
-        return ExitStatus.Done;
-    }
+    public static Task<int> MoveAsync(CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move) =>
+        ControlAccess.ShowAsync(streams, control, json, move, context => context.MoveResource, ControlTables.Write);
 
     private static AttachBody FromArguments(string? name, string[] prefixes, string? window)
     {

@@ -9,14 +9,13 @@ namespace OnDemand.Cli;
 /// <summary>What all commands to a running dataplane have in common.</summary>
 internal static class ControlAccess
 {
-    private const string DefaultPath = "/run/ondemand/od0.sock";
     private const string Variable = "ONDEMAND_CONTROL";
 
     /// <summary>The option that names the control socket.</summary>
     /// <returns>The option.</returns>
     public static Option<string?> PathOption() => new("--control")
     {
-        Description = $"The control socket of the dataplane; else what {Variable} says, else {DefaultPath}.",
+        Description = $"The control socket of the dataplane; else what {Variable} says, else the one in {ControlSocket.DefaultDirectory}.",
         HelpName = "PATH",
     };
 
@@ -31,28 +30,57 @@ internal static class ControlAccess
 
     /// <summary>The socket that the user means.</summary>
     /// <param name="option">What <c>--control</c> says; null if it was not given.</param>
+    /// <param name="directory">Where sockets are to be looked for if the user has said nothing.</param>
     /// <returns>Its path.</returns>
-    /// <exception cref="UsageException">The path is empty.</exception>
-    public static string PathOf(string? option)
+    /// <exception cref="UsageException">The path is empty, or nothing was said and there are several.</exception>
+    public static string PathOf(string? option, string directory = ControlSocket.DefaultDirectory)
     {
         if (option is { Length: 0 })
         {
             throw new UsageException("The path after --control is empty.");
         }
 
-        return option ?? (Environment.GetEnvironmentVariable(Variable) is { Length: > 0 } path ? path : DefaultPath);
+        if ((option ?? Environment.GetEnvironmentVariable(Variable)) is { Length: > 0 } path)
+        {
+            return path;
+        }
+
+        return ControlSocket.FindAlive(directory) switch
+        {
+            [] => ControlSocket.DefaultPath,
+            [string only] => only,
+            var several => throw new UsageException(
+                $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with --control."),
+        };
     }
 
-    /// <summary>Writes a resource as JSON, indented, with a line feed at the end.</summary>
-    /// <typeparam name="T">The resource.</typeparam>
+    /// <summary>Asks the dataplane and writes its answer: as JSON, indented, with a line feed at the end, or as a table.</summary>
+    /// <typeparam name="T">The answer.</typeparam>
     /// <param name="streams">Where to.</param>
-    /// <param name="resource">The resource.</param>
-    /// <param name="choose">Its serializer.</param>
-    /// <returns>When it is written.</returns>
-    public static async Task WriteJsonAsync<T>(CommandStreams streams, T resource, Func<ControlJson, JsonTypeInfo<T>> choose)
+    /// <param name="control">What <c>--control</c> says; null if it was not given.</param>
+    /// <param name="json">Whether to write JSON.</param>
+    /// <param name="ask">Asks.</param>
+    /// <param name="choose">The answer's serializer.</param>
+    /// <param name="write">Writes the table.</param>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> ShowAsync<T>(
+        CommandStreams streams, string? control, bool json, Func<ControlClient, Task<T>> ask, Func<ControlJson, JsonTypeInfo<T>> choose,
+        Action<TextWriter, T> write)
     {
-        await JsonSerializer.SerializeAsync(streams.Output, resource, choose(JsonStyles.Readable)).ConfigureAwait(false);
-        await streams.Output.WriteAsync("\n"u8.ToArray()).ConfigureAwait(false);
+        using ControlClient client = Open(control);
+        T answer = await ask(client).ConfigureAwait(false);
+        if (json)
+        {
+            await JsonSerializer.SerializeAsync(streams.Output, answer, choose(JsonStyles.Readable)).ConfigureAwait(false);
+            await streams.Output.WriteAsync("\n"u8.ToArray()).ConfigureAwait(false);
+        }
+        else
+        {
+            using TextWriter text = streams.OpenText();
+            write(text, answer);
+        }
+
+        return ExitStatus.Done;
     }
 
     /// <summary>Reads what the user wrote with the reader that the dataplane will use, so that a mistake is found before anything is

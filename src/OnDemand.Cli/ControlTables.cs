@@ -106,11 +106,12 @@ internal static class ControlTables
         foreach ((string verdict, long count) in counters.Verdicts)
         {
             frames.Add(Number(count), verdict);
-            AddReasons(frames, verdict, "forward", counters.Forwarded);
-            AddReasons(frames, verdict, "drop", counters.Dropped);
+            AddReasons(frames, verdict switch { "forward" => counters.Forwarded, "drop" => counters.Dropped, _ => [] });
         }
 
         frames.Write(output);
+        output.Write("\n");
+        Write(output, counters.Tap);
         output.Write(
             $"\n{ReportText.Count(counters.ResetsSent, "reset")} and {ReportText.Count(counters.IcmpErrorsSent, "ICMPv6 error")} sent, " +
             $"{Number(counters.IcmpErrorsSuppressed)} suppressed; " +
@@ -154,14 +155,27 @@ internal static class ControlTables
         };
     }
 
-    private static void AddReasons(TextTable table, string verdict, string about, IReadOnlyDictionary<string, long> reasons)
+    private static void Write(TextWriter output, TapResource tap)
     {
-        if (verdict == about)
+        var table = new TextTable(Numbers("frames"), new TextColumn("at the TAP", 50));
+        table.Add(Number(tap.FramesRead), $"read, {ReportText.Size(tap.OctetsRead)}");
+        table.Add(Number(tap.Superpackets), "  superpackets");
+        table.Add(Number(tap.NeighborAnswers), "  neighbor solicitations answered");
+        AddReasons(table, tap.Ignored);
+        table.Add(Number(tap.FramesWritten), $"written, {ReportText.Size(tap.OctetsWritten)}");
+        table.Add(Number(tap.Lost.Values.Sum()), "lost");
+        AddReasons(table, tap.Lost);
+        table.Write(output);
+        output.Write(
+            $"{ReportText.Count(tap.Batches, "batch", "batches")}, {ReportText.Count(tap.ReadErrors, "read error")}, " +
+            $"{ReportText.Count(tap.Commands, "command")}.\n");
+    }
+
+    private static void AddReasons(TextTable table, IEnumerable<KeyValuePair<string, long>> reasons)
+    {
+        foreach ((string reason, long count) in reasons.OrderByDescending(one => one.Value))
         {
-            foreach ((string reason, long count) in reasons.OrderByDescending(one => one.Value))
-            {
-                table.Add(Number(count), "  " + reason);
-            }
+            table.Add(Number(count), "  " + reason);
         }
     }
 

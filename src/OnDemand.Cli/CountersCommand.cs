@@ -25,32 +25,22 @@ internal static class CountersCommand
                 throw new UsageException("The counters are either --json or --prometheus, not both.");
             }
 
-            return RunAsync(streams, parsed.GetValue(control), parsed.GetValue(json), parsed.GetValue(prometheus), cancellationToken);
+            string? path = parsed.GetValue(control);
+            return parsed.GetValue(prometheus)
+                ? WriteMetricsAsync(streams, path, cancellationToken)
+                : ControlAccess.ShowAsync(
+                    streams, path, parsed.GetValue(json), client => client.CountersAsync(cancellationToken),
+                    context => context.CountersResource, ControlTables.Write);
         });
         return command;
     }
 
-    private static async Task<int> RunAsync(
-        CommandStreams streams, string? control, bool json, bool prometheus, CancellationToken cancellationToken)
+    private static async Task<int> WriteMetricsAsync(CommandStreams streams, string? control, CancellationToken cancellationToken)
     {
         using ControlClient client = ControlAccess.Open(control);
-        if (prometheus)
-        {
-            string metrics = await client.MetricsAsync(cancellationToken).ConfigureAwait(false);
-            using TextWriter output = streams.OpenText();
-            await output.WriteAsync(metrics).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
-        CountersResource counters = await client.CountersAsync(cancellationToken).ConfigureAwait(false);
-        if (json)
-        {
-            await ControlAccess.WriteJsonAsync(streams, counters, context => context.CountersResource).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
+        string metrics = await client.MetricsAsync(cancellationToken).ConfigureAwait(false);
         using TextWriter text = streams.OpenText();
-        ControlTables.Write(text, counters);
+        await text.WriteAsync(metrics).ConfigureAwait(false);
         return ExitStatus.Done;
     }
 }

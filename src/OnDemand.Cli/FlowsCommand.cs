@@ -43,27 +43,12 @@ internal static class FlowsCommand
                 throw new UsageException($"Found --limit {most}, expected a number from 1 to {MostFlows}.");
             }
 
-            return RunAsync(
+            return ControlAccess.ShowAsync(
                 streams, parsed.GetValue(control), parsed.GetValue(json),
-                client => client.FlowsAsync(TypeOf(parsed.GetValue(type)), ProtocolOf(parsed.GetValue(protocol)), most, cancellationToken));
+                client => client.FlowsAsync(TypeOf(parsed.GetValue(type)), ProtocolOf(parsed.GetValue(protocol)), most, cancellationToken),
+                context => context.FlowsResource, ControlTables.Write);
         });
         return command;
-    }
-
-    private static async Task<int> RunAsync(
-        CommandStreams streams, string? control, bool json, Func<ControlClient, Task<FlowsResource>> list)
-    {
-        using ControlClient client = ControlAccess.Open(control);
-        FlowsResource flows = await list(client).ConfigureAwait(false);
-        if (json)
-        {
-            await ControlAccess.WriteJsonAsync(streams, flows, context => context.FlowsResource).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
-        using TextWriter text = streams.OpenText();
-        ControlTables.Write(text, flows);
-        return ExitStatus.Done;
     }
 
     private static AddressType? TypeOf(string? word)

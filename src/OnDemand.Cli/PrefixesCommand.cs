@@ -1,5 +1,4 @@
 using System.CommandLine;
-using OnDemand.Linux.Control;
 
 namespace OnDemand.Cli;
 
@@ -14,23 +13,9 @@ internal static class PrefixesCommand
         Option<string?> control = ControlAccess.PathOption();
         Option<bool> json = ControlAccess.JsonOption();
         var command = new Command("prefixes", "List the prefixes of a running dataplane, their lifetimes and windows.") { control, json };
-        command.SetAction((parsed, cancellationToken) =>
-            RunAsync(streams, parsed.GetValue(control), parsed.GetValue(json), cancellationToken));
+        command.SetAction((parsed, cancellationToken) => ControlAccess.ShowAsync(
+            streams, parsed.GetValue(control), parsed.GetValue(json), client => client.PrefixesAsync(cancellationToken),
+            context => context.PrefixesResource, static (text, resource) => ControlTables.Write(text, resource.Prefixes)));
         return command;
-    }
-
-    private static async Task<int> RunAsync(CommandStreams streams, string? control, bool json, CancellationToken cancellationToken)
-    {
-        using ControlClient client = ControlAccess.Open(control);
-        PrefixesResource resource = await client.PrefixesAsync(cancellationToken).ConfigureAwait(false);
-        if (json)
-        {
-            await ControlAccess.WriteJsonAsync(streams, resource, context => context.PrefixesResource).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
-        using TextWriter text = streams.OpenText();
-        ControlTables.Write(text, resource.Prefixes);
-        return ExitStatus.Done;
     }
 }

@@ -1,5 +1,4 @@
 using System.CommandLine;
-using OnDemand.Linux.Control;
 
 namespace OnDemand.Cli;
 
@@ -14,23 +13,9 @@ internal static class StatusCommand
         Option<string?> control = ControlAccess.PathOption();
         Option<bool> json = ControlAccess.JsonOption();
         var command = new Command("status", "Say where the host of a running dataplane is attached, and what it has.") { control, json };
-        command.SetAction((parsed, cancellationToken) =>
-            RunAsync(streams, parsed.GetValue(control), parsed.GetValue(json), cancellationToken));
+        command.SetAction((parsed, cancellationToken) => ControlAccess.ShowAsync(
+            streams, parsed.GetValue(control), parsed.GetValue(json), client => client.StatusAsync(cancellationToken),
+            context => context.StatusResource, ControlTables.Write));
         return command;
-    }
-
-    private static async Task<int> RunAsync(CommandStreams streams, string? control, bool json, CancellationToken cancellationToken)
-    {
-        using ControlClient client = ControlAccess.Open(control);
-        StatusResource resource = await client.StatusAsync(cancellationToken).ConfigureAwait(false);
-        if (json)
-        {
-            await ControlAccess.WriteJsonAsync(streams, resource, context => context.StatusResource).ConfigureAwait(false);
-            return ExitStatus.Done;
-        }
-
-        using TextWriter text = streams.OpenText();
-        ControlTables.Write(text, resource);
-        return ExitStatus.Done;
     }
 }

@@ -33,7 +33,7 @@ internal sealed class TopModel
     /// <summary>What the types carry; those that carried nothing are left out.</summary>
     public IReadOnlyList<TypeRate> Types { get; private set; } = [];
 
-    /// <summary>Drops, the most frequent ones first.</summary>
+    /// <summary>Drops, and what was lost at the TAP, the most frequent ones first.</summary>
     public IReadOnlyList<DropRate> Drops { get; private set; } = [];
 
     /// <summary>What happened lately, oldest first.</summary>
@@ -49,8 +49,7 @@ internal sealed class TopModel
         Types = [.. used.Select(type => Rate(type, seconds))];
         Drops =
         [
-            .. counters.Dropped.Select(drop => new DropRate(
-                    drop.Key, drop.Value, PerSecond(drop.Value - (_counters?.Dropped.GetValueOrDefault(drop.Key) ?? drop.Value), seconds)))
+            .. Rates(counters.Dropped, _counters?.Dropped, "", seconds).Concat(Rates(counters.Tap.Lost, _counters?.Tap.Lost, "tap: ", seconds))
                 .OrderByDescending(drop => drop.Rate).ThenByDescending(drop => drop.Total),
         ];
         if (_status is not null && _counters is not null)
@@ -68,6 +67,11 @@ internal sealed class TopModel
         TypeResource before = _counters?.Types.FirstOrDefault(one => one.Type == type.Type) ?? type;
         return new TypeRate(type, PerSecond(type.Packets - before.Packets, seconds), PerSecond(type.Octets - before.Octets, seconds));
     }
+
+    private static IEnumerable<DropRate> Rates(
+        IReadOnlyDictionary<string, long> now, IReadOnlyDictionary<string, long>? before, string where, double seconds) =>
+        now.Select(drop => new DropRate(
+            where + drop.Key, drop.Value, PerSecond(drop.Value - (before?.GetValueOrDefault(drop.Key) ?? drop.Value), seconds)));
 
     private static double PerSecond(long count, double seconds) => seconds > 0 ? Math.Max(0, count) / seconds : 0;
 

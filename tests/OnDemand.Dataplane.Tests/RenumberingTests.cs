@@ -3,19 +3,13 @@ using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 using Xunit;
+using static OnDemand.Dataplane.Tests.Support.Advertised;
 
 namespace OnDemand.Dataplane.Tests;
 
 /// <summary>What a move, a withdrawal and the passing of lifetimes do to flows of each type (RFC 8653 §3.2).</summary>
 public sealed class RenumberingTests
 {
-    private static readonly PrefixAdvertisement NonpersistentOne = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
-    private static readonly PrefixAdvertisement NonpersistentTwo = HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent);
-    private static readonly PrefixAdvertisement GracefulOne = HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement GracefulTwo = HostScene.Of(HostScene.GracefulTwo, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement SessionOne = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement FixedOne = HostScene.Of(HostScene.FixedOne, AddressType.Fixed);
-
     [Theory]
     [InlineData(AddressType.Fixed)]
     [InlineData(AddressType.SessionLasting)]

@@ -4,15 +4,14 @@ using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 using Xunit;
+using static OnDemand.Dataplane.Tests.Support.Advertised;
 
 namespace OnDemand.Dataplane.Tests;
 
 /// <summary>What sockets ask for, what the network is asked for, and what waits meanwhile (RFC 8653 §3.1, §3.4, §4.2, §4.4).</summary>
 public sealed class RequestTests
 {
-    private static readonly PrefixAdvertisement Nonpersistent = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
-    private static readonly PrefixAdvertisement SessionOne = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement SessionTwo = HostScene.Of(HostScene.SessionTwo, AddressType.SessionLasting);
+    private static readonly PrefixAdvertisement Nonpersistent = NonpersistentOne;
 
     [Fact]
     [Rfc(8653, "3.1")]
@@ -101,7 +100,7 @@ public sealed class RequestTests
     [Rfc(8653, "3.4")]
     public void A_request_is_never_fulfilled_with_another_type_not_even_with_a_better_one()
     {
-        HostScene scene = new HostScene().Attach(HostScene.Of(HostScene.FixedOne, AddressType.Fixed), Nonpersistent);
+        HostScene scene = new HostScene().Attach(FixedOne, Nonpersistent);
 
         scene.Request(AddressType.SessionLasting);
         scene.Refuse(scene.Question(), PrefixAnswerKind.Unsupported);
@@ -218,7 +217,7 @@ public sealed class RequestTests
     [Draft("5.4")]
     public void Preferences_are_ignored_when_a_type_is_asked_for()
     {
-        HostScene scene = new HostScene().Attach(SessionOne, HostScene.Of(HostScene.FixedOne, AddressType.Fixed));
+        HostScene scene = new HostScene().Attach(SessionOne, FixedOne);
 
         scene.Request(AddressType.SessionLasting, 40000, preferences: AddressPreferences.Public);
         Assert.True(HostScene.SessionOne.Contains(scene.Reply().Address));
@@ -230,7 +229,7 @@ public sealed class RequestTests
     [Rfc(5014, "3")]
     public void Preferences_alone_choose_among_what_is_there()
     {
-        HostScene scene = new HostScene().Attach(SessionOne, HostScene.Of(HostScene.FixedOne, AddressType.Fixed));
+        HostScene scene = new HostScene().Attach(SessionOne, FixedOne);
 
         scene.Request(AddressType.None, 40000, preferences: AddressPreferences.Public);
         Assert.True(HostScene.FixedOne.Contains(scene.Reply().Address));
@@ -251,7 +250,7 @@ public sealed class RequestTests
     [Draft("6.1")]
     public void Contradictions_reserved_types_and_requests_for_nothing_are_invalid(AddressType type, AddressPreferences preferences)
     {
-        HostScene scene = new HostScene().Attach(SessionOne, HostScene.Of(HostScene.FixedOne, AddressType.Fixed));
+        HostScene scene = new HostScene().Attach(SessionOne, FixedOne);
 
         scene.Request(type, preferences: preferences);
 
@@ -441,7 +440,7 @@ public sealed class RequestTests
 
         Assert.Empty(scene.Outputs());
         scene.AssertNothingAsked();
-        scene.Grant(question, HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+        scene.Grant(question, FixedTwo);
         Assert.True(HostScene.FixedTwo.Contains(IpAddress.Read(scene.OnlyOutput().Octets.AsSpan(8))));
     }
 
@@ -483,8 +482,8 @@ public sealed class RequestTests
         Assert.Equal(1UL, scene.Reply().Token);
         scene.Request(AddressType.SessionLasting, port: 3, token: 3);   // its question takes the place of the one that was refused
 
-        scene.Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting),
-            HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement));
+        scene.Attach(SessionOne,
+            GracefulOne);
 
         Assert.True(scene.Engine.TryTakeReply(out SetscReply second));
         Assert.True(scene.Engine.TryTakeReply(out SetscReply third));

@@ -3,19 +3,13 @@ using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Tests.Support;
 using OnDemand.Dataplane.Wire;
 using Xunit;
+using static OnDemand.Dataplane.Tests.Support.Advertised;
 
 namespace OnDemand.Dataplane.Tests;
 
 /// <summary>An engine that goes on where another stopped, as after a crash of the program around it.</summary>
 public sealed class RestoreTests
 {
-    private static readonly PrefixAdvertisement SessionOne = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement SessionTwo = HostScene.Of(HostScene.SessionTwo, AddressType.SessionLasting);
-    private static readonly PrefixAdvertisement FixedOne = HostScene.Of(HostScene.FixedOne, AddressType.Fixed);
-    private static readonly PrefixAdvertisement GracefulOne = HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement GracefulTwo = HostScene.Of(HostScene.GracefulTwo, AddressType.GracefulReplacement);
-    private static readonly PrefixAdvertisement NonpersistentOne = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
-
     [Theory]
     [InlineData(AddressType.Fixed)]
     [InlineData(AddressType.SessionLasting)]
@@ -24,7 +18,7 @@ public sealed class RestoreTests
     {
         HostScene before = new HostScene(type).Attach(FixedOne, SessionOne);
         IpAddress address = before.Connect();
-        before.Attach(SessionTwo, HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+        before.Attach(SessionTwo, FixedTwo);
 
         HostScene after = Restored(before, type);
 
@@ -131,6 +125,27 @@ public sealed class RestoreTests
         Assert.False(after.Engine.RestoreFlow(flows[0] with { Identity = flows[0].Identity with { Internal = Frames.OtherHost } }, after.Now));
         Assert.Equal((1, 1, 1), (after.Engine.PrefixCount, after.Engine.AddressCount, after.Engine.FlowCount));
         Assert.Throws<InvalidOperationException>(() => after.Engine.RestoreAttachment(1, attached: true, after.Now));
+    }
+
+    [Fact]
+    public void An_address_for_which_there_is_no_room_is_refused()
+    {
+        HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        before.Connect();
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, _) = Save(before);
+        var after = new HostScene(AddressType.SessionLasting, options => options with
+        {
+            Internal = [new IpPrefix(Frames.Host, 64)],
+            MaximumInternalAddresses = 1,
+        });
+        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+        Assert.True(after.Engine.RestorePrefix(prefixes[0], after.Now));
+
+        Assert.True(after.Engine.RestoreAddress(addresses[0], after.Now));
+        Assert.False(after.Engine.RestoreAddress(
+            addresses[0] with { Address = IpAddress.Parse("2001:db8:51:1::99"), Internal = Frames.OtherHost }, after.Now));
+
+        Assert.Equal(1, after.Engine.AddressCount);
     }
 
     private static HostScene Restored(HostScene before, AddressType type)

@@ -1,3 +1,4 @@
+using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 
 namespace OnDemand.Linux.Config;
@@ -57,7 +58,7 @@ internal sealed record HostSettings
     /// <summary>Where a dataplane listens for commands unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>
     /// <returns>The path.</returns>
-    public static string DefaultControl(string tap) => $"/run/ondemand/{tap}.sock";
+    public static string DefaultControl(string tap) => ControlSocket.DefaultFor(tap);
 
     /// <summary>Where a dataplane keeps its state unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>

@@ -9,12 +9,36 @@ namespace OnDemand.Linux.Control;
 /// left.</summary>
 internal static class ControlSocket
 {
-    /// <summary>Where the socket of a TAP is unless the user says otherwise.</summary>
-    public const string DefaultPath = "/run/ondemand/od0.sock";
+    /// <summary>Where sockets are unless the user says otherwise.</summary>
+    public const string DefaultDirectory = "/run/ondemand";
 
+    /// <summary>The socket of the TAP that is made unless the user says otherwise.</summary>
+    public const string DefaultPath = $"{DefaultDirectory}/od0{Extension}";
+
+    private const string Extension = ".sock";
     private const int LongestPath = 107;   // sun_path less its terminator, unix(7)
     private const int TypeMask = 0xf000;   // S_IFMT, inode(7)
     private const int SocketFile = 0xc000; // S_IFSOCK
+
+    /// <summary>The socket of a TAP unless the user says otherwise.</summary>
+    /// <param name="tap">The TAP.</param>
+    /// <returns>Its path.</returns>
+    public static string DefaultFor(string tap) => $"{DefaultDirectory}/{tap}{Extension}";
+
+    /// <summary>The sockets in a directory at which somebody answers, or which the user may not try.</summary>
+    /// <param name="directory">The directory; it need not exist.</param>
+    /// <returns>Their paths, in order.</returns>
+    public static IReadOnlyList<string> FindAlive(string directory)
+    {
+        try
+        {
+            return [.. Directory.EnumerateFileSystemEntries(directory, "*" + Extension).Where(IsAlive).Order(StringComparer.Ordinal)];
+        }
+        catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
+        {
+            return [];
+        }
+    }
 
     /// <summary>Makes sure that a socket can be bound at a path: its directory is there, and what a dead process left is gone.</summary>
     /// <param name="path">The path.</param>

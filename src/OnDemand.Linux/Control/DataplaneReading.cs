@@ -1,5 +1,6 @@
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Run;
 
 namespace OnDemand.Linux.Control;
 
@@ -72,6 +73,9 @@ internal sealed class DataplaneReading
     /// <summary>Typed addresses renewed.</summary>
     public required long AddressesRenewed { get; init; }
 
+    /// <summary>What the shell around the engine counted, at the TAP.</summary>
+    public required ShellCounters Shell { get; init; }
+
     /// <summary>Takes a reading. Only on the engine's thread.</summary>
     /// <param name="context">What a command sees.</param>
     /// <returns>The reading.</returns>
@@ -104,6 +108,7 @@ internal sealed class DataplaneReading
             NetworkRequests = counters.NetworkRequests,
             EventsLost = counters.EventsLost,
             AddressesRenewed = counters.AddressesRenewed,
+            Shell = context.Shell.Copy(),
         };
     }
 

@@ -2,6 +2,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Run;
 
 namespace OnDemand.Linux.Control;
 
@@ -26,8 +27,10 @@ internal interface IDataplaneControl
 /// <param name="Engine">The engine.</param>
 /// <param name="Network">Where the host is attached, and moves: every attach, detach and withdrawal goes through it, so that it is
 /// recorded and the host's routes follow.</param>
+/// <param name="Shell">What is counted around the engine, at the TAP.</param>
 /// <param name="Now">The time, in nanoseconds since 1970.</param>
-internal readonly record struct ControlContext(DataplaneEngine Engine, IAttachmentControl Network, Timestamp Now);
+internal readonly record struct ControlContext(
+    DataplaneEngine Engine, IAttachmentControl Network, ShellCounters Shell, Timestamp Now);
 
 /// <summary>Moves of a running host. Only for the engine's thread.</summary>
 internal interface IAttachmentControl

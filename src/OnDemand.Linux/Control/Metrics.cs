@@ -55,6 +55,19 @@ internal static class Metrics
         Counter("ondemand.network.requests", "{request}", "Questions put to the network.", r => r.NetworkRequests),
         Counter("ondemand.addresses.renewed", "{address}", "Typed addresses renewed by age or octets.", r => r.AddressesRenewed),
         Counter("ondemand.events.lost", "{event}", "Events that found no room.", r => r.EventsLost),
+        Counter("ondemand.tap.frames", "{frame}", "Frames read from and written to the TAP.", "direction",
+            r => [new MetricSample(r.Shell.FramesRead, "read"), new MetricSample(r.Shell.FramesWritten, "written")]),
+        Counter("ondemand.tap.octets", "{octet}", "Octets of those frames, Ethernet headers included.", "direction",
+            r => [new MetricSample(r.Shell.OctetsRead, "read"), new MetricSample(r.Shell.OctetsWritten, "written")]),
+        Counter("ondemand.tap.superpackets", "{frame}", "Superpackets among the frames read.", r => r.Shell.Superpackets),
+        Counter("ondemand.tap.batches", "{batch}", "Batches handed to the engine.", r => r.Shell.Batches),
+        Counter("ondemand.tap.neighbor_answers", "{frame}", "Neighbor solicitations answered.", r => r.Shell.NeighborAnswers),
+        Counter("ondemand.tap.read_errors", "{error}", "Reads from the TAP that failed.", r => r.Shell.ReadErrors),
+        Counter("ondemand.tap.ignored", "{frame}", "Frames that could be meant for nobody, by reason.", "reason",
+            r => r.Shell.Ignored.Select(one => new MetricSample(one.Frames, one.Reason))),
+        Counter("ondemand.tap.lost", "{frame}", "Frames lost between the kernel and the engine, by reason.", "reason",
+            r => r.Shell.Lost.Select(one => new MetricSample(one.Frames, one.Reason))),
+        Counter("ondemand.commands", "{command}", "Control commands carried out.", r => r.Shell.Commands),
     ];
 
     private static Metric Counter(

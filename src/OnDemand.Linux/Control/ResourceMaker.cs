@@ -3,6 +3,7 @@ using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Run;
 
 namespace OnDemand.Linux.Control;
 
@@ -58,6 +59,7 @@ internal static class ResourceMaker
         NetworkRequests = reading.NetworkRequests,
         AddressesRenewed = reading.AddressesRenewed,
         EventsLost = reading.EventsLost,
+        Tap = Tap(reading.Shell),
     };
 
     /// <summary>A flow.</summary>
@@ -114,6 +116,24 @@ internal static class ResourceMaker
     private static TypeResource Type(TypeCounters counters, int type) => new(
         (AddressType)type, counters.Flows, counters.FlowsOpened, counters.WentOver, counters.Stranded, counters.Refused, counters.Packets,
         counters.Octets);
+
+    private static TapResource Tap(ShellCounters shell) => new()
+    {
+        FramesRead = shell.FramesRead,
+        OctetsRead = shell.OctetsRead,
+        FramesWritten = shell.FramesWritten,
+        OctetsWritten = shell.OctetsWritten,
+        Superpackets = shell.Superpackets,
+        Batches = shell.Batches,
+        NeighborAnswers = shell.NeighborAnswers,
+        ReadErrors = shell.ReadErrors,
+        Commands = shell.Commands,
+        Ignored = Some(shell.Ignored),
+        Lost = Some(shell.Lost),
+    };
+
+    private static OrderedDictionary<string, long> Some(IEnumerable<(string Reason, long Frames)> counts) =>
+        new(counts.Where(one => one.Frames > 0).Select(one => KeyValuePair.Create(one.Reason, one.Frames)));
 
     private static OrderedDictionary<string, long> Named<T>(IReadOnlyList<long> counts, bool all)
         where T : struct, Enum

@@ -185,6 +185,38 @@ internal sealed record CountersResource
     public required long AddressesRenewed { get; init; }
 
     public required long EventsLost { get; init; }
+
+    public required TapResource Tap { get; init; }
+}
+
+/// <summary>What passed between the kernel and the engine; octets count Ethernet headers. See <see cref="Run.ShellCounters"/>.</summary>
+internal sealed record TapResource
+{
+    public required long FramesRead { get; init; }
+
+    public required long OctetsRead { get; init; }
+
+    public required long FramesWritten { get; init; }
+
+    public required long OctetsWritten { get; init; }
+
+    /// <summary>Superpackets among the frames read.</summary>
+    public required long Superpackets { get; init; }
+
+    public required long Batches { get; init; }
+
+    public required long NeighborAnswers { get; init; }
+
+    public required long ReadErrors { get; init; }
+
+    /// <summary>Control commands carried out.</summary>
+    public required long Commands { get; init; }
+
+    /// <summary>Frames that could be meant for nobody, by reason; reasons without any are left out.</summary>
+    public required IReadOnlyDictionary<string, long> Ignored { get; init; }
+
+    /// <summary>Frames lost outside the engine, by reason; reasons without any are left out.</summary>
+    public required IReadOnlyDictionary<string, long> Lost { get; init; }
 }
 
 /// <summary>What one type has carried; see <see cref="TypeCounters"/>.</summary>

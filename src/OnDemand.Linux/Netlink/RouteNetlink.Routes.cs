@@ -59,21 +59,12 @@ internal sealed partial class RouteNetlink
     /// <summary>Adds a route.</summary>
     /// <param name="route">The route.</param>
     /// <returns>What the kernel says: <see cref="Errno.Eexist"/> if its table has one to there with the same metric.</returns>
-    public NetlinkError AddRoute(Route route)
-    {
-        NetlinkRequest request = RouteChange(
-            stackalloc byte[NetlinkRequest.UsualLength], NewRoute, NetlinkFlags.Create | NetlinkFlags.Exclusive, route);
-        return _socket.Change(ref request);
-    }
+    public NetlinkError AddRoute(Route route) => ChangeRoute(NewRoute, NetlinkFlags.Create | NetlinkFlags.Exclusive, route);
 
     /// <summary>Deletes a route: one that is the same in everything that is given, its maker included.</summary>
     /// <param name="route">The route.</param>
     /// <returns>What the kernel says: <see cref="Errno.Esrch"/> if there is none.</returns>
-    public NetlinkError DeleteRoute(Route route)
-    {
-        NetlinkRequest request = RouteChange(stackalloc byte[NetlinkRequest.UsualLength], DeleteRouteType, NetlinkFlags.None, route);
-        return _socket.Change(ref request);
-    }
+    public NetlinkError DeleteRoute(Route route) => ChangeRoute(DeleteRouteType, NetlinkFlags.None, route);
 
     /// <summary>Reads a route.</summary>
     /// <param name="message">A message of the kernel.</param>
@@ -126,9 +117,10 @@ internal sealed partial class RouteNetlink
         return true;
     }
 
-    private static NetlinkRequest RouteChange(Span<byte> octets, ushort type, NetlinkFlags flags, Route route)
+    private NetlinkError ChangeRoute(ushort type, NetlinkFlags flags, Route route)
     {
-        var request = new NetlinkRequest(octets, type, flags | NetlinkFlags.Acknowledge, RouteHeaderLength);
+        var request = new NetlinkRequest(
+            stackalloc byte[NetlinkRequest.UsualLength], type, flags | NetlinkFlags.Acknowledge, RouteHeaderLength);
         request.Header[0] = Inet6;
         request.Header[1] = route.Destination.Length;
         request.Header[RouteProtocolOffset] = route.Protocol;
@@ -159,6 +151,6 @@ internal sealed partial class RouteNetlink
             request.Add(RoutePreferredSource, source);
         }
 
-        return request;
+        return _socket.Change(ref request);
     }
 }

@@ -32,21 +32,12 @@ internal sealed partial class RouteNetlink
     /// <summary>Adds a rule.</summary>
     /// <param name="rule">The rule.</param>
     /// <returns>What the kernel says: <see cref="Errno.Eexist"/> if there is the same of the same maker.</returns>
-    public NetlinkError AddRule(RoutingRule rule)
-    {
-        NetlinkRequest request = RuleChange(
-            stackalloc byte[NetlinkRequest.UsualLength], NewRule, NetlinkFlags.Create | NetlinkFlags.Exclusive, rule);
-        return _socket.Change(ref request);
-    }
+    public NetlinkError AddRule(RoutingRule rule) => ChangeRule(NewRule, NetlinkFlags.Create | NetlinkFlags.Exclusive, rule);
 
     /// <summary>Deletes a rule: one that is the same in everything that is given, its maker included.</summary>
     /// <param name="rule">The rule.</param>
     /// <returns>What the kernel says: <see cref="Errno.Enoent"/> if there is none.</returns>
-    public NetlinkError DeleteRule(RoutingRule rule)
-    {
-        NetlinkRequest request = RuleChange(stackalloc byte[NetlinkRequest.UsualLength], DeleteRuleType, NetlinkFlags.None, rule);
-        return _socket.Change(ref request);
-    }
+    public NetlinkError DeleteRule(RoutingRule rule) => ChangeRule(DeleteRuleType, NetlinkFlags.None, rule);
 
     /// <summary>Reads a rule.</summary>
     /// <param name="message">A message of the kernel.</param>
@@ -83,9 +74,10 @@ internal sealed partial class RouteNetlink
         return true;
     }
 
-    private static NetlinkRequest RuleChange(Span<byte> octets, ushort type, NetlinkFlags flags, RoutingRule rule)
+    private NetlinkError ChangeRule(ushort type, NetlinkFlags flags, RoutingRule rule)
     {
-        var request = new NetlinkRequest(octets, type, flags | NetlinkFlags.Acknowledge, RuleHeaderLength);
+        var request = new NetlinkRequest(
+            stackalloc byte[NetlinkRequest.UsualLength], type, flags | NetlinkFlags.Acknowledge, RuleHeaderLength);
         request.Header[0] = Inet6;
         request.Header[7] = rule.Action;
         request.Add(RulePreference, rule.Preference);
@@ -112,6 +104,6 @@ internal sealed partial class RouteNetlink
             request.Add(RuleProtocol, rule.Protocol);
         }
 
-        return request;
+        return _socket.Change(ref request);
     }
 }

@@ -216,7 +216,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     {
         for (int i = 0; i < CommandsInTurn && _commands.Take() is { } command; i++)
         {
-            command.Execute(new ControlContext(_engine, _attachments, now));
+            command.Execute(new ControlContext(_engine, _attachments, Counters, now));
             Drain(now);
             Counters.Commands++;
             command.Answer();

@@ -2,7 +2,7 @@ namespace OnDemand.Linux.Run;
 
 /// <summary>
 /// What the shell around the engine counts: frames that never reached the engine, and verdicts that could not be carried out. Written by
-/// the engine's thread; read there too, in a control command.
+/// the engine's thread; read there too, in a control command, which may take a copy elsewhere.
 /// </summary>
 internal sealed class ShellCounters
 {
@@ -56,4 +56,18 @@ internal sealed class ShellCounters
 
     /// <summary>Control commands carried out.</summary>
     public long Commands { get; internal set; }
+
+    /// <summary>Frames that are nobody's loss: no other node stands at the far end of the TAP for which they could be meant.</summary>
+    public IReadOnlyList<(string Reason, long Frames)> Ignored => [("not-ipv6", NotIpv6), ("link-scope", LinkScope)];
+
+    /// <summary>Frames that were lost between the kernel and the engine.</summary>
+    public IReadOnlyList<(string Reason, long Frames)> Lost =>
+    [
+        ("short", ShortFrames), ("truncated", TruncatedFrames), ("loop", Loops), ("no-room", WritesWithoutRoom),
+        ("tap-down", WritesWhileDown), ("refused-by-kernel", WritesRefused),
+    ];
+
+    /// <summary>What is counted now, for other threads.</summary>
+    /// <returns>The copy, which nobody changes any more.</returns>
+    public ShellCounters Copy() => (ShellCounters)MemberwiseClone();
 }

@@ -1,7 +1,9 @@
 using System.Text.Json;
 using OnDemand.Cli;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Run;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Control;
@@ -139,6 +141,29 @@ public sealed class CommandTests
         Assert.Contains("\nondemand_packets_total{type=\"graceful-replacement\"} 5\n", prometheus.Output, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public async Task Counters_tell_what_the_tap_lost_apart_from_what_the_engine_dropped()
+    {
+        await using ControlScene scene = await ControlScene.StartAsync();
+        ShellCounters shell = scene.Dataplane.Shell;
+        (shell.FramesRead, shell.OctetsRead, shell.Superpackets, shell.FramesWritten, shell.OctetsWritten) = (90, 9000, 5, 80, 8000);
+        (shell.NeighborAnswers, shell.LinkScope, shell.Loops, shell.WritesWhileDown, shell.Commands) = (2, 3, 4, 6, 17);
+
+        CommandRun table = await CommandRun.OnAsync(scene, "counters");
+        CommandRun json = await CommandRun.OnAsync(scene, "counters", "--json");
+
+        string[] lines = table.Output.Split('\n');
+        int first = Array.FindIndex(lines, line => Words(line) is ["frames", "at", "the", "TAP"]);
+        Assert.Equal(
+            ["90 read, 9.00kB", "5 superpackets", "2 neighbor solicitations answered", "3 link-scope", "80 written, 8.00kB", "10 lost",
+                "6 tap-down", "4 loop", "0 batches, 0 read errors, 17 commands."],
+            lines.Skip(first + 1).Take(9).Select(line => string.Join(' ', Words(line))));
+        JsonElement tap = JsonDocument.Parse(json.Output).RootElement.GetProperty("tap");
+        Assert.Equal((90, 8000), (tap.GetProperty("framesRead").GetInt64(), tap.GetProperty("octetsWritten").GetInt64()));
+        Assert.Equal("{\"loop\":4,\"tap-down\":6}", JsonSerializer.Serialize(tap.GetProperty("lost")));
+        Assert.Equal("{\"link-scope\":3}", JsonSerializer.Serialize(tap.GetProperty("ignored")));
+    }
+
     [Theory]
     [InlineData("attach", "An attachment needs the name of the point of attachment")]
     [InlineData("attach ar2 --prefix 2001:db8::/32,type=sesion-lasting",
@@ -215,8 +240,39 @@ public sealed class CommandTests
     }
 
     [Fact]
-    public void The_default_socket_of_commands_is_that_of_the_server() =>
-        Assert.Equal(ControlSocket.DefaultPath, ControlAccess.PathOf(null));
+    public async Task Without_a_path_the_only_living_socket_is_meant_and_of_several_one_must_be_named()
+    {
+        string place = Directory.CreateTempSubdirectory("ondemand-sockets-").FullName;
+        string first = Path.Combine(place, "a0.sock");
+        string second = Path.Combine(place, "b0.sock");
+        await using var dataplane = new FakeDataplane();
+        try
+        {
+            Assert.Equal("/run/ondemand/od0.sock", ControlAccess.PathOf(null, Path.Combine(place, "absent")));
+            using (ControlSocket.Bind(Path.Combine(place, "dead.sock")))
+            {
+                await File.WriteAllTextAsync(Path.Combine(place, "file.sock"), "", TestContext.Current.CancellationToken);
+            }
+
+            Assert.Equal(HostSettings.DefaultControl("od0"), ControlAccess.PathOf(null, place));
+            await using (await ControlServer.StartAsync(dataplane, second, TestContext.Current.CancellationToken))
+            {
+                Assert.Equal(second, ControlAccess.PathOf(null, place));
+                Assert.Equal("/elsewhere/x.sock", ControlAccess.PathOf("/elsewhere/x.sock", place));
+                await using (await ControlServer.StartAsync(dataplane, first, TestContext.Current.CancellationToken))
+                {
+                    UsageException several = Assert.Throws<UsageException>(() => ControlAccess.PathOf(null, place));
+                    Assert.Equal(
+                        $"Several dataplanes run on this host ({first}, {second}); say which one with --control.", several.Message);
+                    Assert.Equal(first, ControlAccess.PathOf(first, place));
+                }
+            }
+        }
+        finally
+        {
+            Directory.Delete(place, recursive: true);
+        }
+    }
 
     private static string[] Words(string line) => line.Split(' ', StringSplitOptions.RemoveEmptyEntries);
 }

@@ -6,6 +6,7 @@ using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Run;
 
 namespace OnDemand.Linux.Tests.Control;
 
@@ -54,6 +55,9 @@ internal sealed class FakeDataplane : IDataplaneControl, IAttachmentControl, IAs
     /// <summary>Commands that were carried out.</summary>
     public int Commands { get; private set; }
 
+    /// <summary>What would be counted at the TAP.</summary>
+    public ShellCounters Shell { get; } = new();
+
     /// <summary>While this is set, nothing is carried out.</summary>
     public ManualResetEventSlim Running { get; } = new(initialState: true);
 
@@ -73,7 +77,7 @@ internal sealed class FakeDataplane : IDataplaneControl, IAttachmentControl, IAs
                         Timestamp now = Clock();
                         _engine.Advance(now);
                         Commands++;
-                        done.TrySetResult(work(new ControlContext(_engine, this, now)));
+                        done.TrySetResult(work(new ControlContext(_engine, this, Shell, now)));
                     }
                     catch (Exception failed)
                     {

@@ -2,6 +2,7 @@ using System.Diagnostics.Metrics;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Run;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Control;
@@ -43,6 +44,38 @@ public sealed class MetricsTests
         Assert.Equal(Enum.GetValues<DropReason>().Length - 1, samples.Count(one => one.Name == "ondemand_dropped_total"));
         Assert.Equal(Enum.GetValues<ForwardReason>().Length, samples.Count(one => one.Name == "ondemand_forwarded_total"));
         Assert.Equal(Enum.GetValues<VerdictKind>().Length, samples.Count(one => one.Name == "ondemand_frames_total"));
+    }
+
+    [Fact]
+    public async Task What_is_counted_at_the_tap_has_samples_by_direction_and_by_reason()
+    {
+        await using ControlScene scene = await ControlScene.StartAsync();
+        ShellCounters shell = scene.Dataplane.Shell;
+        (shell.FramesRead, shell.FramesWritten, shell.OctetsRead, shell.OctetsWritten) = (11, 12, 13, 14);
+        (shell.Superpackets, shell.Batches, shell.NeighborAnswers, shell.ReadErrors, shell.Commands) = (21, 22, 23, 24, 25);
+        (shell.NotIpv6, shell.LinkScope) = (31, 32);
+        (shell.ShortFrames, shell.TruncatedFrames, shell.Loops) = (41, 42, 43);
+        (shell.WritesWithoutRoom, shell.WritesWhileDown, shell.WritesRefused) = (44, 45, 46);
+
+        using var client = new ControlClient(scene.Path);
+        List<PrometheusSample> samples = PrometheusParser.Parse(await client.MetricsAsync(TestContext.Current.CancellationToken));
+
+        Assert.Equal((11, 12), (Frames("read"), Frames("written")));
+        Assert.Equal(
+            (13, 14),
+            (ValueOf(samples, "ondemand_tap_octets_total", "direction", "read"),
+                ValueOf(samples, "ondemand_tap_octets_total", "direction", "written")));
+        string[] single = ["tap_superpackets", "tap_batches", "tap_neighbor_answers", "tap_read_errors", "commands"];
+        Assert.Equal([21, 22, 23, 24, 25], single.Select(name => Assert.Single(samples, one => one.Name == $"ondemand_{name}_total").Value));
+        Assert.Equal([("not-ipv6", 31), ("link-scope", 32)], Reasons("ignored"));
+        Assert.Equal(
+            [("short", 41), ("truncated", 42), ("loop", 43), ("no-room", 44), ("tap-down", 45), ("refused-by-kernel", 46)],
+            Reasons("lost"));
+
+        double Frames(string direction) => ValueOf(samples, "ondemand_tap_frames_total", "direction", direction);
+
+        IEnumerable<(string, double)> Reasons(string name) =>
+            samples.Where(one => one.Name == $"ondemand_tap_{name}_total").Select(one => (one.Labels["reason"], one.Value));
     }
 
     [Fact]

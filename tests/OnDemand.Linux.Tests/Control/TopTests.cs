@@ -39,10 +39,14 @@ public sealed class TopTests
     {
         await using ControlScene scene = await ControlScene.StartAsync();
         await scene.Dataplane.SendAsync(IpProtocol.Udp, 1, 9, 1000);   // attached to nothing
+        (scene.Dataplane.Shell.Loops, scene.Dataplane.Shell.NotIpv6) = (7, 5);
 
         CommandRun run = await CommandRun.OnAsync(scene, "top", "--once", "--interval", "100ms");
 
-        Assert.Contains(run.Output.Split('\n'), line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries) is ["detached", "0", "9"]);
+        string[][] rows = [.. run.Output.Split('\n').Select(line => line.Split(' ', StringSplitOptions.RemoveEmptyEntries))];
+        Assert.Contains(rows, row => row is ["detached", "0", "9"]);
+        Assert.Contains(rows, row => row is ["tap:", "loop", "0", "7"]);
+        Assert.DoesNotContain(rows, row => row is [.., "not-ipv6", _, _]);   // nobody's loss
     }
 
     [Theory]

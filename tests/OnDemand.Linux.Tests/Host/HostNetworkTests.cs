@@ -25,9 +25,7 @@ public sealed class HostNetworkTests
     public void Apply_gives_the_tap_its_addresses_routes_and_rules()
     {
         using NetworkNamespace space = Space();
-        using HostNetwork network = Open(space);
-
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
 
         JsonNode tap = Json(space, "ip -j addr show dev od0")[0]!;
         Assert.Equal(1400, (int)tap["mtu"]!);
@@ -56,8 +54,7 @@ public sealed class HostNetworkTests
     {
         using NetworkNamespace space = Space();
         space.Shell("ip -6 route add default via 2001:db8:5::2 dev up0.1");
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
 
         Assert.Contains("dev od0 table 8653 proto 86 src fd00:a::2", space.Shell("ip -6 route get 2001:db8:9::9"));
         Assert.Contains("dev up0.1", space.Shell("ip -6 route get 2001:db8:9::9 from 2001:db8:a::1 iif od0"));
@@ -71,9 +68,7 @@ public sealed class HostNetworkTests
     {
         using NetworkNamespace space = Space();
         string before = IpState.Of(space);
-        using HostNetwork network = Open(space);
-
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         space.Run(() => network.AddPrefixRoute(Fixed));
         Assert.NotEqual(before, IpState.Of(space));
         space.Run(network.TakeBack);
@@ -85,8 +80,7 @@ public sealed class HostNetworkTests
     public void Applying_twice_changes_nothing()
     {
         using NetworkNamespace space = Space();
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         string once = IpState.Of(space);
 
         // Whatever changed the tables, even back and forth, would be told here.
@@ -111,8 +105,7 @@ public sealed class HostNetworkTests
     public void Applying_again_repairs_what_was_lost()
     {
         using NetworkNamespace space = Space();
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         string wanted = IpState.Of(space);
 
         space.Shell("ip link set dev od0 down; ip link set dev od0 mtu 1300; ip -6 rule del pref 100 iif lo");
@@ -126,8 +119,7 @@ public sealed class HostNetworkTests
     public void The_commands_of_a_plan_give_the_same_state_as_applying_it()
     {
         using NetworkNamespace applied = Space();
-        using HostNetwork network = Open(applied);
-        applied.Run(network.Apply);
+        using HostNetwork network = Applied(applied);
         using NetworkNamespace commanded = Space(withTap: false);
 
         foreach (string command in Plan.ToIpCommands())
@@ -148,8 +140,7 @@ public sealed class HostNetworkTests
         }
 
         string commanded = IpState.Of(space);
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         Assert.Equal(commanded, IpState.Of(space));
         space.Run(network.TakeBack);
 
@@ -206,8 +197,7 @@ public sealed class HostNetworkTests
         space.Run(crashed.Apply);
         space.Shell("ip link del dev od2");
 
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         space.Run(network.TakeBack);
 
         Assert.Equal(before, IpState.Of(space));
@@ -217,8 +207,7 @@ public sealed class HostNetworkTests
     public void Typed_prefixes_come_and_go_while_running_and_twice_is_once()
     {
         using NetworkNamespace space = Space();
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         string before = IpState.Of(space);
 
         space.Run(() => network.AddPrefixRoute(Fixed));
@@ -238,9 +227,7 @@ public sealed class HostNetworkTests
         space.Shell("ip link set dev od0 up; ip -6 addr add fd00:a::2/128 dev od0 nodad; "
             + "ip -6 route add 2001:db8:a::/64 dev od0 metric 64; "
             + "ip -6 rule add pref 100 iif lo lookup 8653");
-        using HostNetwork network = Open(space);
-
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         Assert.Single(space.Shell("ip -6 rule").Split('\n'), line => line.Contains("from all iif lo"));
         space.Run(network.TakeBack);
         space.Run(() => network.RemovePrefixRoute(Typed));
@@ -257,8 +244,7 @@ public sealed class HostNetworkTests
         using NetworkNamespace space = Space();
         space.Shell("ip link add one type veth peer name two; sysctl -qw net.ipv6.conf.one.forwarding=1");
         string before = IpState.Of(space);
-        using HostNetwork network = Open(space);
-        space.Run(network.Apply);
+        using HostNetwork network = Applied(space);
         space.Run(network.TakeBack);
         Assert.Equal(before, IpState.Of(space));
 
@@ -308,6 +294,13 @@ public sealed class HostNetworkTests
     }
 
     private static HostNetwork Open(NetworkNamespace space) => space.Run(() => new HostNetwork(Plan));
+
+    private static HostNetwork Applied(NetworkNamespace space)
+    {
+        HostNetwork network = Open(space);
+        space.Run(network.Apply);
+        return network;
+    }
 
     private static JsonArray Json(NetworkNamespace space, string command) => JsonNode.Parse(space.Shell(command))!.AsArray();
 

@@ -76,6 +76,23 @@ public sealed class DataplaneHostTests
     }
 
     [Fact]
+    public void A_reading_has_what_the_shell_counted_until_then()
+    {
+        using var rig = new HostRig();
+        rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+        rig.Tap.WriteResult = -Errno.Eio;
+        rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+
+        DataplaneReading first = rig.Command(DataplaneReading.Take);
+        rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+        DataplaneReading second = rig.Command(DataplaneReading.Take);
+
+        Assert.Equal((2, 1, 1), (first.Shell.FramesRead, first.Shell.FramesWritten, first.Shell.WritesWhileDown));
+        Assert.Equal((3, 1, 2), (second.Shell.FramesRead, second.Shell.FramesWritten, second.Shell.WritesWhileDown));
+        Assert.Equal(first.Shell.Commands + 1, second.Shell.Commands);
+    }
+
+    [Fact]
     public async Task A_command_that_fails_fails_for_its_caller_only()
     {
         using var rig = new HostRig();

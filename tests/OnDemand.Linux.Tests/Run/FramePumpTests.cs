@@ -10,6 +10,14 @@ namespace OnDemand.Linux.Tests.Run;
 
 public sealed class FramePumpTests : IDisposable
 {
+    private const string Asking = """
+        internal: [fd00:a::2]
+        seed: 1
+        network: [{at: 0s, attach: ar1}]
+        on-demand: {session-lasting: {answer: grant, prefix: "2001:db8:51::/64", delay: 20ms}}
+        policy: {default: session-lasting}
+        """;
+
     private readonly HostRig _rig = new();
 
     public void Dispose() => _rig.Dispose();
@@ -56,13 +64,7 @@ public sealed class FramePumpTests : IDisposable
     [Fact]
     public void A_frame_that_had_to_wait_goes_out_with_the_header_it_came_with()
     {
-        using var rig = new HostRig("""
-            internal: [fd00:a::2]
-            seed: 1
-            network: [{at: 0s, attach: ar1}]
-            on-demand: {session-lasting: {answer: grant, prefix: "2001:db8:51::/64", delay: 20ms}}
-            policy: {default: session-lasting}
-            """);
+        using var rig = new HostRig(Asking);
         var header = new VirtioNetHeader(1, 0, 0, 0, 54, 6);
         rig.Tap.Put(Question(), header);
         rig.Settle();
@@ -78,6 +80,21 @@ public sealed class FramePumpTests : IDisposable
     }
 
     [Fact]
+    public void All_that_had_to_wait_for_one_answer_goes_out_in_one_turn()
+    {
+        using var rig = new HostRig(Asking);
+        foreach (ushort port in (ushort[])[1001, 1002, 1003])
+        {
+            rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, port, 53, new byte[20]));
+        }
+
+        rig.Time.Pass(TimeSpan.FromMilliseconds(20));
+        rig.Host.Turn();
+
+        Assert.Equal(3, rig.Tap.Written.Count);
+    }
+
+    [Fact]
     public void A_frame_to_nobody_in_a_prefix_that_is_routed_here_is_not_sent_in_circles()
     {
         _rig.Put(TestFrames.Udp(HostRig.Server, HostRig.Prefix + "dead", 53, 1000, new byte[20]));
@@ -85,6 +102,26 @@ public sealed class FramePumpTests : IDisposable
 
         Assert.Empty(_rig.Tap.Written);
         Assert.Equal(2, _rig.Counters.Loops);
+    }
+
+    [Fact]
+    public void Nor_is_one_that_had_to_wait_first()
+    {
+        using var rig = new HostRig("""
+            internal: [fd00:a::2]
+            seed: 1
+            network: [{at: 0s, attach: ar1, prefixes: [{prefix: "2001:db8:a1::/64", type: nonpersistent}]}]
+            on-demand: {session-lasting: {answer: grant, prefix: "2001:db8:51::/64", delay: 20ms}}
+            policy: {default: session-lasting}
+            """);
+        rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Prefix + "dead", 1000, 53, new byte[20]));
+        Assert.Equal(0, rig.Counters.Loops);
+
+        rig.Time.Pass(TimeSpan.FromMilliseconds(20));
+        rig.Settle();
+
+        Assert.Empty(rig.Tap.Written);
+        Assert.Equal(1, rig.Counters.Loops);
     }
 
     [Fact]

@@ -1,0 +1,135 @@
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.State;
+using OnDemand.Linux.Tests.Control;
+using Xunit;
+
+namespace OnDemand.Linux.Tests.State;
+
+/// <summary>The file that outlives a run, while it is written.</summary>
+public sealed class StateKeeperTests : IDisposable
+{
+    private static readonly IpAddress Typed = IpAddress.Parse("2001:db8:51:1::77");
+    private static readonly Decision Why = new(DecisionOrigin.PolicyRule, AddressType.SessionLasting, SelectionRule.None, 0, DecisionRemarks.None);
+
+    private readonly string _directory = Path.Combine(Path.GetTempPath(), Path.GetRandomFileName());
+
+    private string File => StateKeeper.FileIn(_directory);
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    public void Dispose() => Directory.Delete(_directory, recursive: true);
+
+    [Fact]
+    public async Task What_another_run_left_is_replaced_by_a_whole_file_that_nobody_else_may_read()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await dataplane.SendAsync(IpProtocol.Tcp, 1000, 3, 443);
+        Directory.CreateDirectory(_directory);
+        await System.IO.File.WriteAllTextAsync(File, "what another run left\n", Cancellation);
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("flow ", StringComparison.Ordinal));
+        }
+
+        SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+
+        Assert.Empty(saved.DamagedLines);
+        Assert.Equal("ar7", saved.Attachment);
+        Assert.Equal("2001:db8:51:1::/64", Assert.Single(saved.Prefixes).Prefix.ToString());
+        Assert.Single(saved.Addresses);
+        Assert.Equal([1000, 1001, 1002], saved.Flows.Keys.Select(flow => (int)flow.LocalPort).Order());
+        Assert.Equal(UnixFileMode.UserRead | UnixFileMode.UserWrite, new FileInfo(File).UnixFileMode);
+    }
+
+    [Fact]
+    public async Task Flows_are_added_as_they_come_and_go_without_a_question_to_the_engine()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using StateKeeper keeper = Start(dataplane);
+        await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+        int asked = dataplane.Commands;
+
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 2));
+        await HasAsync(text => Flows(text, "flow") == 2);
+        keeper.Note(Happened(EngineEventKind.FlowRemoved, 1));
+        await HasAsync(text => Flows(text, "gone") == 1);
+
+        Assert.Equal(asked, dataplane.Commands);
+        FlowSnapshot left = Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Flows.Values);
+        Assert.Equal((2, Typed, Why), (left.Identity.LocalPort, left.Address, left.Decision));
+    }
+
+    [Fact]
+    public async Task A_move_writes_the_network_anew_and_an_address_the_addresses()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using StateKeeper keeper = Start(dataplane);
+        await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+        await AttachAsync(dataplane, "ar8");
+        Assert.DoesNotContain("ar8", await TextAsync(), StringComparison.Ordinal);
+
+        keeper.Note(new EngineEvent { Kind = EngineEventKind.AddressMade });
+        await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+        Assert.DoesNotContain("ar8", await TextAsync(), StringComparison.Ordinal);
+        keeper.Note(new EngineEvent { Kind = EngineEventKind.PrefixAdded });
+        await HasAsync(text => text.Contains("\nattached ar8\nprefix 2001:db8:51:1::/64 ", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task What_happened_last_is_written_at_the_end()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+            dataplane.ShutDown();
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 9));
+        }
+
+        Assert.Equal(9, Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Flows).Key.LocalPort);
+    }
+
+    private static Task<int> AttachAsync(FakeDataplane dataplane, string name) => dataplane.RunAsync(
+        context =>
+        {
+            context.Network.Attach(name, [new(IpPrefix.Parse("2001:db8:51:1::/64"), AddressType.SessionLasting)], null, context.Now);
+            return 0;
+        },
+        Cancellation);
+
+    private static EngineEvent Happened(EngineEventKind kind, ushort port) => new()
+    {
+        Kind = kind,
+        Identity = new FlowIdentity(IpProtocol.Udp, FakeDataplane.Host, port, FakeDataplane.Server, 53),
+        Address = Typed,
+        Decision = Why,
+    };
+
+    private static int Flows(string text, string word) =>
+        text.Split('\n').Count(line => line.StartsWith(word + " ", StringComparison.Ordinal));
+
+    private StateKeeper Start(FakeDataplane dataplane)
+    {
+        var keeper = new StateKeeper(File, sentence => Assert.Fail(sentence));
+        keeper.Start(dataplane);
+        return keeper;
+    }
+
+    private async Task<string> TextAsync() => System.IO.File.Exists(File) ? await System.IO.File.ReadAllTextAsync(File, Cancellation) : "";
+
+    private async Task HasAsync(Func<string, bool> condition)
+    {
+        long began = Environment.TickCount64;
+        for (string text = await TextAsync(); !condition(text); text = await TextAsync())
+        {
+            Assert.True(Environment.TickCount64 - began < 30_000, $"It never came; there is:\n{text}");
+            await Task.Delay(5, Cancellation);
+        }
+    }
+}
