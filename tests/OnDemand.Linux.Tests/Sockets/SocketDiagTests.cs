@@ -28,7 +28,8 @@ public sealed class SocketDiagTests
     [Fact]
     public void A_connection_is_found_while_its_first_SYN_is_under_way() => InScene((scene, diag) =>
     {
-        scene.Shell("ip link add od9 type dummy; ip link set od9 up; ip -6 addr add 2001:db8:9::1/64 dev od9 nodad");
+        Shell("ip link add od9 type veth peer name od8; ip link set od8 up; ip link set od9 up; ip -6 addr add 2001:db8:9::1/64 dev od9 nodad; "
+            + Await("table main", "2001:db8:9::/64") + Await("table local", "2001:db8:9::1"));
         Socket client = scene.Keep(new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) { Blocking = false });
         client.Bind(End("2001:db8:9::1", 5001));
         Assert.Throws<SocketException>(() => client.Connect(End("2001:db8:9::2", 80)));    // EINPROGRESS: nobody answers

@@ -10,12 +10,12 @@ namespace OnDemand.Linux.Tests.Sockets;
 
 public sealed class SocketMessagesTests
 {
-    // What Linux 6.18 said of a UDP socket of user 1000, bound to [2001:db8::1]:4001 and connected to [2001:db8::2]:53.
+    // In the form of Linux 6.18, put together by hand: a UDP socket of user 1000, bound to [2001:db8::1]:4001 and connected to [2001:db8::2]:53.
     private const string Received =
-        "8800000014000000070000000000000" + "0"
+        "84000000" + "1400" + "0000" + "07000000" + "00000000"
         + "0a010000" + "0fa1" + "0035" + "20010db8000000000000000000000001" + "20010db8000000000000000000000002"
         + "00000000" + "30100000" + "01000000" + "00000000" + "00000000" + "00000000" + "e8030000" + "b5d63800"
-        + "0500080001000000" + "05000b0001000000" + "08000f0053860000" + "0c0015000701000000000000" + "06001600100000" + "00";
+        + "0500080001000000" + "05000b0001000000" + "08000f0053860000" + "0c0015000701000000000000" + "0600160010000000";
 
     [Fact]
     public void What_the_kernel_says_is_read_field_by_field()
@@ -75,7 +75,7 @@ public sealed class SocketMessagesTests
 
             Assert.Equal(length >= NetlinkMessage.HeaderLength + 72, isRead);
             Assert.Equal(isRead ? 0x38d6b5u : 0u, record.Inode);
-            Assert.Equal(length >= 16 + 72 + 28 ? 0x107u : 0u, record.CgroupId & (length >= 16 + 72 + 36 ? ulong.MaxValue : 0));
+            Assert.Equal(length >= NetlinkMessage.HeaderLength + 72 + 36 ? 0x107u : 0u, record.CgroupId);
         }
     }
 

@@ -17,8 +17,13 @@ internal sealed class SocketScene : IDisposable
     private readonly NetworkNamespace _space = new();
     private readonly List<IDisposable> _open = [];
 
-    public SocketScene() => _space.Shell(
-        $"ip link set lo up; ip -6 addr add {Inside}/128 dev lo nodad; ip -6 addr add {Server}/128 dev lo nodad");
+    public SocketScene()
+    {
+        // The runtime tries out once whether there is IPv6, with a socket that is not to end in a test.
+        Assert.True(Socket.OSSupportsIPv6);
+        _space.Shell($"ip link set lo up; ip -6 addr add {Inside}/128 dev lo nodad; ip -6 addr add {Server}/128 dev lo nodad");
+        _space.Shell(Await("table local", Inside) + Await("table local", Server));
+    }
 
     public static SocketQuery Query(SocketProtocol protocol, string local, int localPort, string remote, int remotePort) =>
         new(protocol, IpAddress.Parse(local), (ushort)localPort, IpAddress.Parse(remote), (ushort)remotePort);
@@ -27,7 +32,12 @@ internal sealed class SocketScene : IDisposable
 
     public void Run(Action work) => _space.Run(work);
 
-    public string Shell(string script) => _space.Shell(script);
+    /// <summary>Runs commands of sh(1), within <see cref="Run"/>.</summary>
+    public static string Shell(string script) => NetworkNamespace.ShellHere(script);
+
+    /// <summary>The command that waits for a route: the kernel makes those of an address a moment after the address.</summary>
+    public static string Await(string table, string route) =>
+        $"until ip -6 route show {table} | grep -q '{route}'; do sleep 0.01; done; ";
 
     public T Keep<T>(T item)
         where T : IDisposable
@@ -75,11 +85,12 @@ internal sealed class SocketScene : IDisposable
         return (client, Keep(listener.Accept()));
     }
 
-    /// <summary>A program of another user with a UDP socket to port 9 of <see cref="Server"/>; it becomes sleep(1).</summary>
-    public Process ForeignProgram(uint uid, string before = ":")
+    /// <summary>A program of another user with a UDP socket to port 9 of <see cref="Server"/>; it becomes sleep(1). Commands of
+    /// bash(1) may be carried out before it and when it has its socket.</summary>
+    public Process ForeignProgram(uint uid, string before = ":", string after = ":")
     {
         ProcessStartInfo start = new("bash", ["-c",
-            $"{before}; exec setpriv --reuid {uid} --clear-groups bash -c 'exec 3<>/dev/udp/{Server}/9 && echo ready && exec sleep 1000'"])
+            $"{before}; exec setpriv --reuid {uid} --clear-groups bash -c 'exec 3<>/dev/udp/{Server}/9 && echo ready && {after} && exec sleep 100'"])
         { RedirectStandardOutput = true };
         Process process = Process.Start(start)!;
         Keep(new Ending(process));
