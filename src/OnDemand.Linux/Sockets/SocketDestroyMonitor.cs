@@ -12,9 +12,10 @@ namespace OnDemand.Linux.Sockets;
 /// It comes when the kernel's socket ends, which close(2) alone need not bring about:
 /// <list type="bullet">
 /// <item>UDP: with the last close, or when its last datagram under way has left the host.</item>
-/// <item>TCP, closed here first: when the peer has acknowledged the FIN. From then on only a TIME_WAIT entry remains, which has the socket's
-/// ports and on Linux 6.18 also its cookie; its own end is not told. A peer that is silent delays the notice until the kernel
-/// gives up (net.ipv4.tcp_orphan_retries).</item>
+/// <item>TCP, closed here first: when the peer has acknowledged the FIN, be its own FIN still to come. What remains is an entry in FIN_WAIT2 or
+/// TIME_WAIT without program, with the socket's ports and (on Linux 6.18) its cookie; the end of that is not told. A
+/// peer that is silent delays the notice until the kernel gives up (net.ipv4.tcp_orphan_retries), and net.ipv4.tcp_fin_timeout
+/// beyond 60 s lets the socket itself wait in FIN_WAIT2.</item>
 /// <item>TCP, closed by the peer first: when the last FIN is acknowledged; there is no TIME_WAIT here.</item>
 /// <item>Reset or aborted: the program must close it too.</item>
 /// <item>Half-open connections of a listener are no sockets and not told.</item>

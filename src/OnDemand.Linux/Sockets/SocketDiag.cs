@@ -27,15 +27,22 @@ internal sealed class SocketDiag : IDisposable
     /// <summary>Opens it and makes sure that the kernel knows the sockets of TCP and UDP.</summary>
     /// <param name="answerTime">How long an answer may take; a second if null. The kernel answers while it is asked: more than
     /// microseconds mean that something is wrong.</param>
+    /// <param name="receiveBuffer">How much may wait, in octets of the kernel's memory; what the system gives every socket if null. More than it holds
+    /// is asked again.</param>
     /// <returns>It.</returns>
     /// <exception cref="HostException">The kernel cannot tell of sockets.</exception>
     /// <exception cref="LinuxException">No memory or descriptors are left.</exception>
-    public static SocketDiag Open(TimeSpan? answerTime = null)
+    public static SocketDiag Open(TimeSpan? answerTime = null, int? receiveBuffer = null)
     {
         SocketDiag diag = new(OpenSocket());
         try
         {
             diag._socket.LimitAnswerTime(answerTime ?? UsualAnswerTime);
+            if (receiveBuffer is { } octets)
+            {
+                diag._socket.SetReceiveBuffer(octets);
+            }
+
             diag.Require(SocketProtocol.Tcp);
             diag.Require(SocketProtocol.Udp);
             return diag;
@@ -92,6 +99,7 @@ internal sealed class SocketDiag : IDisposable
         Span<byte> octets = stackalloc byte[SocketMessages.RequestLength];
         for (int attempt = 0; attempt < Attempts; attempt++)
         {
+            TakeRest();
             NetlinkRequest request = SocketMessages.All(octets, protocol, states);
             if (ReadDump(_socket.Post(ref request), protocol, visit))
             {
@@ -116,20 +124,20 @@ internal sealed class SocketDiag : IDisposable
         Span<byte> octets = stackalloc byte[SocketMessages.RequestLength];
         NetlinkRequest request = SocketMessages.Destroy(octets, socket);
         NetlinkError error = _socket.Change(ref request);
-        switch (error.Error)
-        {
-            case 0:
-                return DestroyResult.Destroyed;
-            case Errno.Enoent or Errno.Estale:
-                return DestroyResult.NotFound;
-            case Errno.Eperm or Errno.Eacces:
-                return DestroyResult.NotAllowed;
-            case Errno.Eopnotsupp or Errno.Einval:
-                return DestroyResult.NotSupported;
-            default:
-                throw new LinuxException("SOCK_DESTROY", error.Error);
-        }
+        return ResultOf(error.Error) ?? throw new LinuxException("SOCK_DESTROY", error.Error);
     }
+
+    /// <summary>What an error of SOCK_DESTROY means.</summary>
+    /// <param name="error">The errno.</param>
+    /// <returns>What became of it; null if it means something else.</returns>
+    internal static DestroyResult? ResultOf(int error) => error switch
+    {
+        0 => DestroyResult.Destroyed,
+        Errno.Enoent or Errno.Estale => DestroyResult.NotFound,
+        Errno.Eperm or Errno.Eacces => DestroyResult.NotAllowed,
+        Errno.Eopnotsupp or Errno.Einval => DestroyResult.NotSupported,    // not built in; before Linux 4.5
+        _ => null,
+    };
 
     /// <summary>Makes sure that the kernel can tell of the sockets of a protocol; it loads the module if it may.</summary>
     /// <param name="protocol">The protocol.</param>
@@ -216,14 +224,19 @@ internal sealed class SocketDiag : IDisposable
     private ulong ReadAnswers(
         uint first, ReadOnlySpan<SocketQuery> queries, Span<SocketRecord> records, Span<bool> found, ulong missing)
     {
+        bool isOverrun = false;
         while (missing != 0)
         {
-            switch (_socket.ReceiveAnswer(out ReadOnlySpan<byte> received))
+            // After an overrun the kernel gives nothing new before what there is has been taken.
+            switch (isOverrun ? _socket.TryReceive(out ReadOnlySpan<byte> received) : _socket.ReceiveAnswer(out received))
             {
+                case NetlinkReceipt.Nothing when isOverrun:
+                    return missing;
                 case NetlinkReceipt.Nothing:
                     throw new LinuxException("SOCK_DIAG_BY_FAMILY", Errno.Etimedout);
                 case NetlinkReceipt.Overrun:
-                    return missing;
+                    isOverrun = true;
+                    continue;
             }
 
             while (!received.IsEmpty)
@@ -254,6 +267,14 @@ internal sealed class SocketDiag : IDisposable
 
         int error = NetlinkError.NumberOf(message);
         return error == Errno.Enoent ? false : throw new LinuxException("SOCK_DIAG_BY_FAMILY", error);
+    }
+
+    // A dump that was given up goes on as long as it is read; the kernel begins no other before its end.
+    private void TakeRest()
+    {
+        while (_socket.TryReceive(out _) != NetlinkReceipt.Nothing)
+        {
+        }
     }
 
     // Gives whether it is whole.

@@ -7,8 +7,8 @@ internal enum SocketStates : uint
     /// <summary>None.</summary>
     None = 0,
 
-    /// <summary>All but what has no socket of a program behind it: <see cref="SocketState.SynReceived"/>,
-    /// <see cref="SocketState.TimeWait"/>.</summary>
+    /// <summary>All in which a program can have a socket: not half-open, not <see cref="SocketState.TimeWait"/>. Whether one has it
+    /// <see cref="SocketRecord.HasProgram"/> tells.</summary>
     OfPrograms = All & ~((1u << (int)SocketState.SynReceived) | (1u << (int)SocketState.TimeWait) | (1u << (int)SocketState.NewSynReceived)),
 
     /// <summary>All.</summary>

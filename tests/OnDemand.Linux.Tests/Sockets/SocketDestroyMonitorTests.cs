@@ -56,6 +56,19 @@ public sealed class SocketDestroyMonitorTests
     });
 
     [Fact]
+    public void The_end_of_a_connection_closed_here_alone_is_told_before_its_peer_closes() => InScene((scene, diag) =>
+    {
+        SocketDestroyMonitor monitor = scene.Keep(SocketDestroyMonitor.Open());
+        (Socket client, _) = scene.Connect(scene.Listener(Server, 80), 5000);
+        ulong cookie = CookieOf(client);
+        client.Close();
+
+        Assert.Equal(cookie, Take(monitor).Cookie);
+        Assert.True(diag.TryFind(Query(SocketProtocol.Tcp, Inside, 5000, Server, 80), out SocketRecord rest));
+        Assert.Equal((SocketState.FinWait2, false), (rest.State, rest.HasProgram));
+    });
+
+    [Fact]
     public void A_socket_that_two_processes_have_ends_with_the_second() => InScene((scene, diag) =>
     {
         SocketDestroyMonitor monitor = scene.Keep(SocketDestroyMonitor.Open());

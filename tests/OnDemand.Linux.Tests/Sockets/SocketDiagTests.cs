@@ -208,6 +208,19 @@ public sealed class SocketDiagTests
     });
 
     [Fact]
+    public void Answers_that_the_socket_could_not_hold_are_asked_for_again() => InScene((scene, _) =>
+    {
+        SocketQuery[] queries = [.. Enumerable.Range(4000, 96).Select(static port => Query(SocketProtocol.Udp, Inside, port, Server, 53))];
+        ulong[] cookies = [.. queries.Select(query => CookieOf(scene.Udp("::", query.LocalPort)))];
+        SocketDiag narrow = scene.Keep(SocketDiag.Open(receiveBuffer: 4096));
+        var records = new SocketRecord[queries.Length];
+        bool[] found = new bool[queries.Length];
+
+        Assert.Equal(queries.Length, narrow.Find(queries, records, found));
+        Assert.Equal(cookies, records.Select(static record => record.Cookie));
+    });
+
+    [Fact]
     public void The_rest_of_an_answer_that_was_given_up_is_not_taken_for_another() => InScene((scene, diag) =>
     {
         for (int i = 0; i < 300; i++)
@@ -222,6 +235,11 @@ public sealed class SocketDiagTests
         Assert.True(diag.TryFind(Query(SocketProtocol.Udp, Inside, 5000, Server, 53), out SocketRecord record));
         Assert.Equal(CookieOf(wanted), record.Cookie);
         Assert.False(diag.TryFind(Query(SocketProtocol.Udp, Inside, 5001, Server, 53), out _));
+        Assert.Throws<InvalidOperationException>(() => diag.Dump(
+            SocketProtocol.Udp, SocketStates.All, (in SocketRecord _) => throw new InvalidOperationException()));
+        int count = 0;
+        diag.Dump(SocketProtocol.Udp, SocketStates.All, (in SocketRecord _) => count++);
+        Assert.Equal(301, count);
     });
 
     [Fact]
