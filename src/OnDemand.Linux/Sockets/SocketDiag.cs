@@ -191,17 +191,18 @@ internal sealed class SocketDiag : IDisposable
     {
         found[..queries.Length].Clear();
         ulong missing = (1UL << queries.Length) - 1;
-        for (int attempt = 0; attempt < Attempts; attempt++)
+        int fruitless = 0;
+        while (missing != 0)
         {
             uint first = Ask(queries, missing);
-            missing = ReadAnswers(first, queries, records, found, missing);
-            if (missing == 0)
+            ulong left = ReadAnswers(first, queries, records, found, missing);
+            if (left == missing && ++fruitless == Attempts)
             {
-                return;
+                throw new LinuxException("SOCK_DIAG_BY_FAMILY", Errno.Enobufs);
             }
-        }
 
-        throw new LinuxException("SOCK_DIAG_BY_FAMILY", Errno.Enobufs);
+            missing = left;
+        }
     }
 
     // A query keeps its place among the numbers, whether it is asked (again) or not.
