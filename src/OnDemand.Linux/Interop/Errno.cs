@@ -20,6 +20,7 @@ internal static class Errno
     public const int Einval = 22;
     public const int Enospc = 28;
     public const int Enobufs = 105;
+    public const int Eprotonosupport = 93;
     public const int Eopnotsupp = 95;
     public const int Eaddrinuse = 98;
     public const int Eaddrnotavail = 99;
@@ -27,4 +28,6 @@ internal static class Errno
     public const int Enetunreach = 101;
     public const int Ehostunreach = 113;
     public const int Ebadfd = 77;
+    public const int Etimedout = 110;
+    public const int Estale = 116;
 }

@@ -19,7 +19,7 @@ internal static partial class Libc
 
     /// <summary>getsockopt(2).</summary>
     [LibraryImport(Library, EntryPoint = "getsockopt", SetLastError = true)]
-    public static partial int GetSocketOption(FileDescriptor socket, int level, int option, Span<byte> value, ref uint valueLength);
+    public static partial int GetSocketOption(SafeHandle socket, int level, int option, Span<byte> value, ref uint valueLength);
 
     /// <summary>setsockopt(2).</summary>
     [LibraryImport(Library, EntryPoint = "setsockopt", SetLastError = true)]

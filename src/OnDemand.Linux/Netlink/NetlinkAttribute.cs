@@ -30,6 +30,9 @@ internal readonly ref struct NetlinkAttribute(ushort type, ReadOnlySpan<byte> va
     /// <summary>The value as a number of four octets.</summary>
     public uint UInt32 => Value.Length < sizeof(uint) ? 0 : MemoryMarshal.Read<uint>(Value);
 
+    /// <summary>The value as a number of eight octets.</summary>
+    public ulong UInt64 => Value.Length < sizeof(ulong) ? 0 : MemoryMarshal.Read<ulong>(Value);
+
     /// <summary>The value as an IPv6 address.</summary>
     public IpAddress Address => Value.Length < IpAddress.Length ? default : IpAddress.Read(Value);
 

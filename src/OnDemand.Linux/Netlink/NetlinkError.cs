@@ -49,6 +49,15 @@ internal readonly record struct NetlinkError(int Error, string? Sentence)
         };
     }
 
+    /// <summary>The number alone, without an allocation for the kernel's sentence.</summary>
+    /// <param name="message">An error message or the end of a dump.</param>
+    /// <returns>As <see cref="Error"/>.</returns>
+    public static int NumberOf(NetlinkMessage message)
+    {
+        int error = message.Payload.Length < sizeof(int) ? int.MaxValue : MemoryMarshal.Read<int>(message.Payload);
+        return error is <= 0 and > int.MinValue ? -error : Malformed;
+    }
+
     /// <summary>Throws unless all went well.</summary>
     /// <param name="call">What was asked, as in <c>RTM_NEWROUTE 2001:db8::/64</c>.</param>
     /// <exception cref="LinuxException">It did not go well.</exception>

@@ -21,6 +21,7 @@ internal sealed class NetlinkSocket : IDisposable
     private const int SocketLevel = 1;
     private const int ReceiveBuffer = 8;
     private const int ReceiveTimeout = 20;
+    private const int ReceiveBufferForce = 33;
     private const int NetlinkLevel = 270;
     private const int AddMembership = 1;
     private const int CapAcknowledgment = 10;
@@ -43,6 +44,7 @@ internal sealed class NetlinkSocket : IDisposable
     private readonly FileDescriptor _socket;
     private byte[] _buffer = new byte[FirstBuffer];
     private uint _sequence;
+    private TimeSpan _answerTime = TimeSpan.FromSeconds(AnswerSeconds);
 
     private NetlinkSocket(FileDescriptor socket) => _socket = socket;
 
@@ -127,6 +129,60 @@ internal sealed class NetlinkSocket : IDisposable
     /// <exception cref="LinuxException">The socket itself failed.</exception>
     public NetlinkError Change(ref NetlinkRequest request) => Ask(ref request, NoItem, Nothing);
 
+    /// <summary>Sends a request without waiting for its answer, which <see cref="ReceiveAnswer"/> gives.</summary>
+    /// <param name="request">The request.</param>
+    /// <returns>Its number: that of every message of the answer.</returns>
+    /// <exception cref="LinuxException">The socket failed.</exception>
+    public uint Post(ref NetlinkRequest request)
+    {
+        uint sequence = TakeNumbers(1);
+        Send(request.Finish(sequence));
+        return sequence;
+    }
+
+    /// <summary>Takes numbers for requests that are to be sent together.</summary>
+    /// <param name="count">How many.</param>
+    /// <returns>The first; each next one is greater by one, and follows on the greatest by zero.</returns>
+    public uint TakeNumbers(int count)
+    {
+        uint first = _sequence + 1;
+        _sequence += (uint)count;
+        return first;
+    }
+
+    /// <summary>Sends requests together, without waiting for their answers. The kernel deals with them one after the other before this
+    /// returns; an answer that the socket cannot hold is lost (<see cref="NetlinkReceipt.Overrun"/>).</summary>
+    /// <param name="requests">Finished requests one after the other, with numbers of <see cref="TakeNumbers"/>.</param>
+    /// <exception cref="LinuxException">The socket failed.</exception>
+    public void Post(ReadOnlySpan<byte> requests) => Send(requests);
+
+    /// <summary>Waits for messages, as long as an answer may take (<see cref="LimitAnswerTime"/>). Allocates nothing and makes one system call:
+    /// only for answers that are no longer than the kernel makes those of a dump, 32 KiB.</summary>
+    /// <param name="received">Messages, see <see cref="NetlinkMessage.TryTake"/>; valid until the next call. Old ones may be among
+    /// them: <see cref="NetlinkMessage.Sequence"/> tells.</param>
+    /// <returns>What there was; nothing if the time is over.</returns>
+    /// <exception cref="LinuxException">The socket itself failed.</exception>
+    public NetlinkReceipt ReceiveAnswer(out ReadOnlySpan<byte> received) => ReceiveOnce(0, out received, measure: false);
+
+    /// <summary>Limits how long an answer may take; 10 s unless told.</summary>
+    /// <param name="limit">More than zero; the kernel counts in its ticks.</param>
+    /// <exception cref="LinuxException">The socket failed.</exception>
+    public void LimitAnswerTime(TimeSpan limit)
+    {
+        SetTimeout(limit);
+        _answerTime = limit;
+    }
+
+    /// <summary>Sets how much may wait in the socket; beyond net.core.rmem_max only with CAP_NET_ADMIN, else as much as that.</summary>
+    /// <param name="octets">Octets; the kernel doubles it for what it needs itself.</param>
+    public void SetReceiveBuffer(int octets)
+    {
+        if (!TrySet(SocketLevel, ReceiveBufferForce, octets))
+        {
+            TrySet(SocketLevel, ReceiveBuffer, octets);
+        }
+    }
+
     /// <summary>Takes what has been received, without waiting.</summary>
     /// <param name="received">Messages, see <see cref="NetlinkMessage.TryTake"/>; valid until the next call.</param>
     /// <returns>What there was.</returns>
@@ -156,7 +212,7 @@ internal sealed class NetlinkSocket : IDisposable
         }
         finally
         {
-            SetTimeout(TimeSpan.FromSeconds(AnswerSeconds));
+            SetTimeout(_answerTime);
         }
     }
 
@@ -186,11 +242,11 @@ internal sealed class NetlinkSocket : IDisposable
         TrySet(NetlinkLevel, ExtendedAcknowledgment, 1);
         TrySet(NetlinkLevel, CapAcknowledgment, 1);
         TrySet(NetlinkLevel, StrictCheck, 1);
-        SetTimeout(TimeSpan.FromSeconds(AnswerSeconds));
+        SetTimeout(_answerTime);
         foreach (int group in groups)
         {
-            // Bursts of notices come with every move; the kernel limits this to net.core.rmem_max.
-            TrySet(SocketLevel, ReceiveBuffer, KernelBuffer);
+            // Bursts of notices come with every move.
+            SetReceiveBuffer(KernelBuffer);
             if (!TrySet(NetlinkLevel, AddMembership, group))
             {
                 throw new LinuxException($"setsockopt NETLINK_ADD_MEMBERSHIP {group}", Libc.LastError);
@@ -278,7 +334,7 @@ internal sealed class NetlinkSocket : IDisposable
         }
     }
 
-    private NetlinkReceipt ReceiveOnce(int flags, out ReadOnlySpan<byte> received)
+    private NetlinkReceipt ReceiveOnce(int flags, out ReadOnlySpan<byte> received, bool measure = true)
     {
         Span<byte> sender = stackalloc byte[AddressLength];
         received = default;
@@ -287,7 +343,7 @@ internal sealed class NetlinkSocket : IDisposable
             uint senderLength = AddressLength;
 
             // First only the length, so that nothing is ever cut off.
-            nint length = Libc.ReceiveFrom(_socket, _buffer, 0, flags | Peek | Truncated, sender, ref senderLength);
+            nint length = measure ? Libc.ReceiveFrom(_socket, _buffer, 0, flags | Peek | Truncated, sender, ref senderLength) : 0;
             if (length > _buffer.Length && length <= LargestBuffer)
             {
                 _buffer = new byte[length];
