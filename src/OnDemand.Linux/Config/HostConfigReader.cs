@@ -12,7 +12,7 @@ internal sealed class HostConfigReader
 {
     private const int SmallestMtu = 1280;            // RFC 8200 §5
     private const int LargestMtu = 65_521;           // ETH_MAX_MTU less the Ethernet header
-    private const uint FirstRule = 2;                // the one before is for internal prefixes
+    private const uint FirstRule = 3;                // the two before are used as well
     private const uint LastRuleBeforeMain = 32_764;
     private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
 
@@ -83,7 +83,7 @@ internal sealed class HostConfigReader
     private uint ReadTable(ScenarioNode node)
     {
         uint table = (uint)Number(node, 1, uint.MaxValue);
-        return table is >= 253 and <= 255
+        return table is (>= 252 and <= 255) or uint.MaxValue
             ? throw _fields.Wrong(node, $"table {table}, which is the kernel's own", "a table that nothing else uses, such as 8653")
             : table;
     }
