@@ -209,18 +209,11 @@ public sealed partial class DataplaneEngine
     }
 
     // A flow has opened, or will not: what was said of its socket is used up.
-    private void ForgetAnswer(int at, int flow)
+    private void ForgetAnswer(int at)
     {
-        if (at < 0)
+        if (at >= 0)
         {
-            return;
-        }
-
-        ulong cookie = _pendingSockets![at].Answer.Cookie;
-        _pendingSockets.Remove(at);
-        if (flow >= 0 && cookie != 0)
-        {
-            _ = _sockets!.TryLink(flow, cookie);
+            _pendingSockets!.Remove(at);
         }
     }
 
