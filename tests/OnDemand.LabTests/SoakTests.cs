@@ -19,7 +19,7 @@ public sealed class SoakTests
     private static readonly TimeSpan Never = TimeSpan.FromSeconds(30);
 
     // Everything has been taken once that is taken at all: tables, the runtime's heap, its compiled code.
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(20);
+    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(30);
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Burst = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(4);
@@ -70,6 +70,8 @@ public sealed class SoakTests
             Assert.Equal(up.Sent, up.Received);
             Assert.Equal(down.Sent, down.Received);
             AssertFlat(samples, $"{churn.Connections} connections, {churn.Exchanges} exchanges, {churn.Cut} cut, {rig.Lab.State.Moves} moves");
+            using var client = new ControlClient(rig.Lab.Directory.Control);
+            Assert.True((await client.CountersAsync(Cancellation)).NetworkRequests > 5, "The network was hardly ever asked for a prefix.");
             Assert.True(churn.Connections > 2000 && churn.Exchanges > 2000, $"{churn.Connections} and {churn.Exchanges}");
         }
 
