@@ -1,6 +1,5 @@
 using System.Diagnostics;
 using System.Globalization;
-using System.Net.Sockets;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
@@ -50,29 +49,20 @@ public sealed class SoakTests
     private static async Task SoakAsync(LabRig rig)
     {
         using var churn = new Churn(rig);
-        using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, FixedPort);
-        (Socket host, Socket peer) = await rig.ConnectAsync(listener, FixedPort);
-        using (host)
-        using (peer)
+        using (Transfers transfers = await Transfers.BeginAsync(rig, FixedPort))
         {
             using var stop = new CancellationTokenSource();
-            var up = new Bulk(host, peer);
-            var down = new Bulk(peer, host);
-            var pace = TimeSpan.FromMilliseconds(5);
-            Task bulk = Task.WhenAll(up.RunAsync(stop.Token, pace), down.RunAsync(stop.Token, pace));
             Task[] all = [churn.RunAsync(Burst, Rest, stop.Token), MoveAsync(rig, stop.Token), AskAsync(rig, stop.Token)];
             ProcessSamples samples = await SampleAsync(rig, Task.WhenAny(all));
             await stop.CancelAsync();
             await Task.WhenAll(all).WaitAsync(Never, Cancellation);
-            await bulk.WaitAsync(Never, Cancellation);
+            await transfers.AssertGoOnAsync();
+            await transfers.AssertWholeAsync();
 
-            Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-            Assert.Equal(up.Sent, up.Received);
-            Assert.Equal(down.Sent, down.Received);
             AssertFlat(samples, $"{churn.Connections} connections, {churn.Exchanges} exchanges, {churn.Cut} cut, {rig.Lab.State.Moves} moves");
+            Assert.True(churn.Connections > 2000 && churn.Exchanges > 2000, $"{churn.Connections} and {churn.Exchanges}");
             using var client = new ControlClient(rig.Lab.Directory.Control);
             Assert.True((await client.CountersAsync(Cancellation)).NetworkRequests > 5, "The network was hardly ever asked for a prefix.");
-            Assert.True(churn.Connections > 2000 && churn.Exchanges > 2000, $"{churn.Connections} and {churn.Exchanges}");
         }
 
         await AssertEmptiesAsync(rig);
@@ -143,8 +133,11 @@ public sealed class SoakTests
         StatusResource status = await client.StatusAsync(Cancellation);
         bool empties = await LabRig.BecomesAsync(
             async () => (status = await client.StatusAsync(Cancellation)) is { Flows: 0, Prefixes.Count: <= 3, Addresses: <= 3 }, Never);
+        FlowsResource left = await client.FlowsAsync(null, null, 10, Cancellation);
         Assert.True(
-            empties, $"{status.Flows} flows, {status.Addresses} addresses, {string.Join(", ", status.Prefixes.Select(one => one.Prefix))}");
+            empties,
+            $"{status.Flows} flows ({string.Join(", ", left.Flows)}), {status.Addresses} addresses, " +
+            string.Join(", ", status.Prefixes.Select(one => one.Prefix)));
     }
 
     private const string Scenario =
