@@ -48,9 +48,13 @@ internal sealed class Churn : IDisposable
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     /// <summary>Goes on until told to stop.</summary>
+    /// <param name="burst">How long they go on without a rest.</param>
     /// <param name="rest">What the Session-Lasting ones do between two bursts, so that their prefix is released and asked for again.</param>
-    public Task RunAsync(TimeSpan burst, TimeSpan rest, CancellationToken stop) => Task.WhenAll(Enumerable.Range(0, Types).SelectMany(
-        type => new[] { WorkAsync(type, SocketType.Stream, burst, rest, stop), WorkAsync(type, SocketType.Dgram, burst, rest, stop) }));
+    /// <param name="stop">Told when it is enough.</param>
+    public Task RunAsync(TimeSpan burst, TimeSpan rest, CancellationToken stop) => Task.WhenAll(
+        from type in Enumerable.Range(0, Types)
+        from kind in new[] { SocketType.Stream, SocketType.Dgram }
+        select WorkAsync(type, kind, burst, rest, stop));
 
     public void Dispose() => _servers.ForEach(server => server.Dispose());
 

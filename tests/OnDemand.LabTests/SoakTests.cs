@@ -172,6 +172,6 @@ public sealed class SoakTests
             - {remote-port: 9003, type: nonpersistent}
             - {remote-port: 9004, type: graceful-replacement}
         linger: 1s
-        timers: {tcp-opening: 2s, tcp-closing: 500ms, udp: 1s, icmp: 1s, other: 1s}
+        timers: {tcp-established: 10s, tcp-opening: 2s, tcp-closing: 500ms, udp: 1s, icmp: 1s, other: 1s}
         """;
 }

@@ -146,6 +146,7 @@ internal sealed class Lab
         using IDisposable guard = await _directory.LockAsync(cancellationToken).ConfigureAwait(false);
         Refresh();
         string router = Scenario.RouterOf(point);
+        LabScenario.Check(prefixes ?? []);
         string? old = State.Serving;
         LabOffer offer = Scenario.OfferOf(router);
         if (!State.Plain)
@@ -213,6 +214,7 @@ internal sealed class Lab
         Refresh();
         var scenario = LabScenario.Load(scenarioFile);
         await EndDataplaneAsync(cancellationToken).ConfigureAwait(false);
+        _directory.ForgetDataplane();
         if (State.Serving is { } old)
         {
             await _topology.DisconnectAsync(old, cancellationToken).ConfigureAwait(false);
