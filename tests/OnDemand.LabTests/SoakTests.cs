@@ -17,8 +17,10 @@ public sealed class SoakTests
     private const string Graceful = "2001:db8:91:1::/64";
     private static readonly TimeSpan Never = TimeSpan.FromSeconds(30);
 
-    // Everything has been taken once that is taken at all: tables, the runtime's heap, its compiled code.
-    private static readonly TimeSpan WarmUp = TimeSpan.FromSeconds(30);
+    // The warm-up ends when everything has been taken once that is taken at all (tables, the runtime's heap, its compiled code): when
+    // in ten seconds less than a hundredth was added. It ends anyway; what still grows then fails.
+    private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(90);
+    private const int Settled = 120;
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Burst = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(4);
@@ -71,16 +73,23 @@ public sealed class SoakTests
     // Until the time is over, or something has ended that should not have.
     private static async Task<ProcessSamples> SampleAsync(LabRig rig, Task ended)
     {
-        await Task.WhenAny(ended, Task.Delay(WarmUp, Cancellation));
-        var samples = new ProcessSamples(rig.Lab.State.Dataplane!.Id);
+        int process = rig.Lab.State.Dataplane!.Id;
+        var before = new ProcessSamples(process);
+        await TakeAsync(before, LongestWarmUp, () => ended.IsCompleted || (before.Count >= Settled
+            && before.Median(^20..).Resident - before.Median(^60..^40).Resident < before.Median(^20..).Resident / 100));
+        var samples = new ProcessSamples(process);
+        await TakeAsync(samples, Length, () => ended.IsCompleted);
+        return samples;
+    }
+
+    private static async Task TakeAsync(ProcessSamples samples, TimeSpan length, Func<bool> enough)
+    {
         long began = Stopwatch.GetTimestamp();
-        while (Stopwatch.GetElapsedTime(began) < Length && !ended.IsCompleted)
+        while (Stopwatch.GetElapsedTime(began) < length && !enough())
         {
             samples.Take();
-            await Task.WhenAny(ended, Task.Delay(Look, Cancellation));
+            await Task.Delay(Look, Cancellation);
         }
-
-        return samples;
     }
 
     private static void AssertFlat(ProcessSamples samples, string what)
