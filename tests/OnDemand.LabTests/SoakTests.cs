@@ -20,7 +20,7 @@ public sealed class SoakTests
     // The warm-up ends when everything has been taken once that is taken at all (tables, the runtime's heap, its compiled code): when
     // in ten seconds less than a hundredth was added. It ends anyway; what still grows then fails.
     private static readonly TimeSpan LongestWarmUp = TimeSpan.FromSeconds(90);
-    private const int Settled = 120;
+    private const int Settled = 240;    // looks: a minute at least
     private static readonly TimeSpan Look = TimeSpan.FromMilliseconds(250);
     private static readonly TimeSpan Burst = TimeSpan.FromSeconds(3);
     private static readonly TimeSpan Rest = TimeSpan.FromSeconds(4);
