@@ -33,8 +33,10 @@ internal sealed record HostPlan
     /// <summary>The metric of the default route in the own table, as the kernel would choose it.</summary>
     public const uint DefaultRouteMetric = 1024;
 
+    /// <summary>The smallest MTU with which the kernel lets a link carry IPv6 (RFC 8200 §5).</summary>
+    public const int SmallestMtu = 1280;
+
     private const int LongestName = 15;
-    private const int SmallestMtu = 1280;
     private const int LargestMtu = 65521;
     private const uint SmallestPreference = 3;        // two before it are used
     private const uint LargestPreference = 32764;     // one more is used, and 32766 is the rule of table main

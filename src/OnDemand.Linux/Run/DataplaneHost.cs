@@ -371,8 +371,11 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
                     _tapDown = false;
                     Repair($"The TAP {happened.Name} is up again");
                     break;
-                case HostEventKind.TapMtuChanged:
-                    _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {happened.Name} is {happened.Mtu} now."));
+                case HostEventKind.TapMtuChanged or HostEventKind.UplinkMtuChanged:
+                    SayMtu(happened);
+                    break;
+                case HostEventKind.UplinkDown when happened.Mtu is > 0 and < HostPlan.SmallestMtu:
+                    SayMtu(happened);
                     break;
                 case HostEventKind.UplinkDown:
                     _say($"The uplink {happened.Name} is gone or down; flows wait for it.");
@@ -386,6 +389,16 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
                     break;
             }
         }
+    }
+
+    // With a smaller one the kernel takes IPv6 off the interface. The TAP's is ours to put right; an uplink is its owner's.
+    private void SayMtu(in HostEvent happened)
+    {
+        string what = happened.Kind == HostEventKind.TapMtuChanged ? happened.Name : $"the uplink {happened.Name}";
+        string then = happened.Mtu >= HostPlan.SmallestMtu ? string.Empty
+            : happened.Kind == HostEventKind.TapMtuChanged ? $", less than IPv6 needs: it is set back to {_settings.Mtu}"
+            : ", less than IPv6 needs: flows wait until it is raised and the uplink has its address and routes again";
+        _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {what} is {happened.Mtu} now{then}."));
     }
 
     private void Repair(string what)
