@@ -52,7 +52,7 @@ internal sealed class HostConfigReader
     private HostSettings ReadSettings(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(
-            node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "state", "forwarding", "uplinks");
+            node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "state", "forwarding", "uplinks", "sockets");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         return new HostSettings
         {
@@ -66,6 +66,7 @@ internal sealed class HostConfigReader
             Control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap)),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
+            AskSockets = map.Get("sockets", word => _fields.Word(word, "knowledge of sockets", "ask", "off"), 0) == 0,
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),
         };
     }

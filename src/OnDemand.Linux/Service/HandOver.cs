@@ -12,8 +12,8 @@ internal sealed class HandOver<T>(int capacity)
     where T : struct
 {
     private readonly T[] _items = new T[capacity];
-    private Cursor _given;       // written by the giver only
-    private Cursor _taken;       // written by the taker only
+    private HandOverCursor _given;       // written by the giver only
+    private HandOverCursor _taken;       // written by the taker only
 
     /// <summary>Whether nothing is under way.</summary>
     public bool IsEmpty => Volatile.Read(ref _given.Count) == Volatile.Read(ref _taken.Count);
@@ -50,12 +50,14 @@ internal sealed class HandOver<T>(int capacity)
         Volatile.Write(ref _taken.Count, taken + 1);
         return true;
     }
+}
 
-    // A cache line for each, so that the two threads do not take it from each other.
-    [StructLayout(LayoutKind.Explicit, Size = 128)]
-    private struct Cursor
-    {
-        [FieldOffset(64)]
-        public long Count;
-    }
+/// <summary>How much has gone by one end of a <see cref="HandOver{T}"/>; in a cache line of its own, so that two threads do not take it from
+/// each other.</summary>
+[StructLayout(LayoutKind.Explicit, Size = 128)]
+internal struct HandOverCursor
+{
+    /// <summary>How much.</summary>
+    [FieldOffset(64)]
+    public long Count;
 }

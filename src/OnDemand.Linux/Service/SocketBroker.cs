@@ -108,6 +108,11 @@ internal sealed class SocketBroker : IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
+        if (_stopping)
+        {
+            return;
+        }
+
         _stopping = true;
         _wakeUp.Ring();
         _thread?.Join();
