@@ -55,6 +55,19 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    private static void KeepLiving(SavedState saved, SocketBroker? broker)
+    {
+        HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
+        {
+            if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
+            {
+                saved.Bindings.Remove(cookie);
+            }
+        }
+    }
+
     // Without the kernel's knowledge of sockets everything works but types for single sockets.
     private static SocketBroker? MakeBroker(HostSettings settings, DataplaneOptions options, Action<string> say)
     {
@@ -91,11 +104,13 @@ internal static class RunCommand
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
-        var keeper = new StateKeeper(stateFile, Say);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
         using SocketBroker? broker = MakeBroker(settings, options, Say);
         var services = new SocketServices();
         await using var serving = services.ConfigureAwait(false);
+        services.KeepsChanges = true;
+        KeepLiving(saved, broker);
+        var keeper = new StateKeeper(stateFile, Say, services);
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
         services.Start(host);
@@ -106,8 +121,10 @@ internal static class RunCommand
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
         {
-            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
-                + "used.");
+            Say(saved.IsForeign
+                ? $"{stateFile} is no state file of this version; it is kept as {saved.SetAside}, and this run begins afresh."
+                : $"Line {line} of {stateFile} is damaged and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used, and "
+                    + $"the file is kept as {saved.SetAside}.");
         }
 
         if (saved.HasNetwork)

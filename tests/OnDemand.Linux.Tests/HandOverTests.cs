@@ -1,7 +1,6 @@
-using OnDemand.Linux.Service;
 using Xunit;
 
-namespace OnDemand.Linux.Tests.Service;
+namespace OnDemand.Linux.Tests;
 
 /// <summary>The queue between two threads.</summary>
 public sealed class HandOverTests
