@@ -1,12 +1,15 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -52,6 +55,25 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
+    // Without the kernel's knowledge of sockets everything works but types for single sockets.
+    private static SocketBroker? MakeBroker(HostSettings settings, DataplaneOptions options, Action<string> say)
+    {
+        if (!settings.AskSockets)
+        {
+            return null;
+        }
+
+        try
+        {
+            return new SocketBroker(options.MaximumSocketQuestions, judge: null, say);
+        }
+        catch (HostException problem)
+        {
+            say($"{problem.Message.TrimEnd('.')}; until then types go by port and policy.");
+            return null;
+        }
+    }
+
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
     [
@@ -70,7 +92,13 @@ internal static class RunCommand
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         var keeper = new StateKeeper(stateFile, Say);
-        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, recorder, keeper: keeper, saved: saved);
+        DataplaneOptions options = EngineSeeds.BuildOptions(config);
+        using SocketBroker? broker = MakeBroker(settings, options, Say);
+        var services = new SocketServices();
+        await using var serving = services.ConfigureAwait(false);
+        using var host = new DataplaneHost(
+            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
+        services.Start(host);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
@@ -87,6 +115,7 @@ internal static class RunCommand
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
 
+        broker?.Start(tap.Index, host.Wake, host);
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
@@ -107,6 +136,7 @@ internal static class RunCommand
             // What ended the loop is the reason, whatever became of the server because of it.
             host.Stop();
             await loop.ConfigureAwait(false);
+            broker?.Dispose();                       // before the host, which it wakes
         }
 
         return ExitStatus.Done;

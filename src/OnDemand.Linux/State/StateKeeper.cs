@@ -25,6 +25,10 @@ internal sealed class StateKeeper : IAsyncDisposable
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly EventRing _ring = new(RingLength);
+
+    // Kept, for they are large: made anew for every change of an address they would grow the heap until its oldest part is collected.
+    private readonly AddressSnapshot[] _addresses = new AddressSnapshot[Slice];
+    private readonly FlowSnapshot[] _flows = new FlowSnapshot[Slice];
     private readonly CancellationTokenSource _stop = new();
     private readonly string _path;
     private readonly Action<string> _tell;
@@ -260,9 +264,8 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private static async Task WriteAddressesAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    private async Task WriteAddressesAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
     {
-        var slice = new AddressSnapshot[Slice];
         for (int cursor = 0; cursor >= 0;)
         {
             int from = cursor;
@@ -270,20 +273,19 @@ internal sealed class StateKeeper : IAsyncDisposable
                 context =>
                 {
                     int at = from;
-                    int copied = context.Engine.CopyAddresses(ref at, slice);
+                    int copied = context.Engine.CopyAddresses(ref at, _addresses);
                     return (copied, at);
                 },
                 stop).ConfigureAwait(false);
             for (int i = 0; i < count; i++)
             {
-                await file.WriteLineAsync(StateFormat.Address(slice[i])).ConfigureAwait(false);
+                await file.WriteLineAsync(StateFormat.Address(_addresses[i])).ConfigureAwait(false);
             }
         }
     }
 
-    private static async Task WriteFlowsAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    private async Task WriteFlowsAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
     {
-        var slice = new FlowSnapshot[Slice];
         for (int cursor = 0; cursor >= 0;)
         {
             int from = cursor;
@@ -291,15 +293,16 @@ internal sealed class StateKeeper : IAsyncDisposable
                 context =>
                 {
                     int at = from;
-                    int copied = context.Engine.CopyFlows(ref at, slice);
+                    int copied = context.Engine.CopyFlows(ref at, _flows);
                     return (copied, at);
                 },
                 stop).ConfigureAwait(false);
             for (int i = 0; i < count; i++)
             {
-                if (slice[i].State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
+                FlowSnapshot flow = _flows[i];
+                if (flow.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
                 {
-                    await file.WriteLineAsync(StateFormat.Flow(slice[i].Identity, slice[i].Address, slice[i].Decision)).ConfigureAwait(false);
+                    await file.WriteLineAsync(StateFormat.Flow(flow.Identity, flow.Address, flow.Decision)).ConfigureAwait(false);
                 }
             }
         }
