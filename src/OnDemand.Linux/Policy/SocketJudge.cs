@@ -2,6 +2,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Policy;
@@ -10,7 +11,7 @@ namespace OnDemand.Linux.Policy;
 /// Says what the policy and the command that it was started under mean for a socket. <see cref="Judge"/> is for one thread; the policy may be
 /// changed from another.
 /// </summary>
-internal sealed class SocketJudge
+internal sealed class SocketJudge : ISocketJudge
 {
     private const int CgroupsKept = 16_384;
 
@@ -55,9 +56,7 @@ internal sealed class SocketJudge
     /// <param name="traits">Its conditions.</param>
     public void Use(SocketTraits traits) => _traits = traits;
 
-    /// <summary>Judges a socket.</summary>
-    /// <param name="socket">What the kernel says of it.</param>
-    /// <returns>The verdict.</returns>
+    /// <inheritdoc/>
     public SocketVerdict Judge(in SocketRecord socket)
     {
         Place place = PlaceOf(socket.CgroupId);
