@@ -7,6 +7,7 @@ using OnDemand.Linux;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Policy;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
@@ -32,7 +33,7 @@ internal static class RunCommand
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var record = new Option<string?>("--record") { HelpName = "REC.pcapng", Description = "Record both sides; 'ondemand replay REC.pcapng --output X' replays it." };
         var limit = new Option<string?>("--record-limit") { HelpName = "SIZE", Description = "How long the recording may become; 256MiB unless said." };
-        var command = new Command("run", "Run the dataplane on this host.") { config, dryRun, record, limit };
+        var command = new Command("run", "Run the dataplane on this host. SIGHUP makes it read the policy of its configuration again.") { config, dryRun, record, limit };
         command.SetAction((parsed, cancellationToken) =>
         {
             HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
@@ -69,16 +70,21 @@ internal static class RunCommand
     }
 
     // Without the kernel's knowledge of sockets everything works but types for single sockets.
-    private static SocketBroker? MakeBroker(HostSettings settings, DataplaneOptions options, Action<string> say)
+    private static SocketBroker? MakeBroker(HostConfig config, DataplaneOptions options, SocketJudge judge, Action<string> say)
     {
-        if (!settings.AskSockets)
+        if (!config.Host.AskSockets)
         {
+            if (config.Scenario.Policy.Conditions.Count > 0)
+            {
+                say("No rule of the policy that names a user, group, program or cgroup will match: 'host: sockets' is off.");
+            }
+
             return null;
         }
 
         try
         {
-            return new SocketBroker(options.MaximumSocketQuestions, judge: null, say);
+            return new SocketBroker(options.MaximumSocketQuestions, judge, say);
         }
         catch (HostException problem)
         {
@@ -98,6 +104,7 @@ internal static class RunCommand
         HostConfig config, RecordingOptions? record, CommandStreams streams, CancellationToken cancellationToken)
     {
         HostSettings settings = config.Host;
+        var judge = SocketJudge.ForThisHost(config);
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
@@ -105,7 +112,7 @@ internal static class RunCommand
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
-        using SocketBroker? broker = MakeBroker(settings, options, Say);
+        using SocketBroker? broker = MakeBroker(config, options, judge, Say);
         var services = new SocketServices();
         await using var serving = services.ConfigureAwait(false);
         services.KeepsChanges = true;
@@ -117,6 +124,8 @@ internal static class RunCommand
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        using var reload = new PolicyReload(config.Scenario.File, config, host, judge, Say);
+        using var hungUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Reload);
         keeper.Start(host);
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
@@ -159,6 +168,12 @@ internal static class RunCommand
         return ExitStatus.Done;
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
+
+        void Reload(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            _ = reload.RunAsync();                   // says what came of it, and never fails
+        }
 
         void End(PosixSignalContext context)
         {

@@ -46,7 +46,10 @@ internal sealed class HostConfigReader
         var map = (MappingNode)root;                 // the scenario's reader has seen to that
         ScenarioNode? host = map.Entries.FirstOrDefault(entry => entry.Key.Text == ScenarioReader.HostKey).Value;
         HostSettings settings = host is null ? new HostSettings() : new HostConfigReader(file).ReadSettings(host);
-        return new HostConfig(scenario, settings, map.Entries.Any(entry => entry.Key.Text == "seed"));
+        return new HostConfig(scenario, settings, map.Entries.Any(entry => entry.Key.Text == "seed"))
+        {
+            Outline = ConfigOutline.Of(map),
+        };
     }
 
     private HostSettings ReadSettings(ScenarioNode node)

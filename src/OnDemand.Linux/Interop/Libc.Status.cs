@@ -32,6 +32,9 @@ internal static partial class Libc
     /// <summary>Offset of stx_ino.</summary>
     public const int StatusInodeOffset = 32;
 
+    /// <summary>Offset of stx_dev_major, which stx_dev_minor follows.</summary>
+    public const int StatusDeviceOffset = 136;
+
     /// <summary>statx(2).</summary>
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int GetStatus(int directory, string path, int flags, uint mask, Span<byte> status);

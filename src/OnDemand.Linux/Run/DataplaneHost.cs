@@ -3,6 +3,7 @@ using OnDemand.Captures.Recording;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
@@ -140,6 +141,22 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
 
         _wakeUp.Ring();
         return command.Task;
+    }
+
+    /// <summary>Sets policy anew: rules, inbound rules and default, for flows that begin from now on. From any thread.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <returns>Ends when it is in force.</returns>
+    /// <exception cref="InvalidOperationException">The dataplane is shutting down, or too many commands wait.</exception>
+    public Task SetPolicyAsync(ScenarioPolicy policy)
+    {
+        ServicePolicy built = policy.Build();
+        return RunAsync(context =>
+        {
+            _drive.Settle();                         // of a step before in the same turn
+            _observer?.OnPolicy(policy, context.Now);
+            _drive.SetPolicy(built, context.Now);
+            return true;
+        });
     }
 
     /// <summary>Wakes the loop, which then takes what is new. From any thread.</summary>
