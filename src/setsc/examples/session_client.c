@@ -113,7 +113,7 @@ static int exchange(int s)
 
 int main(int count, char **arguments)
 {
-    static char *usual[] = {(char[]){"session-lasting"}, NULL};
+    char session_lasting[] = "session-lasting", *usual[] = {session_lasting, NULL};
     if (count < 3) {
         fprintf(stderr, "usage: %s ADDRESS PORT [TYPE...]\n", arguments[0]);
         return 2;
