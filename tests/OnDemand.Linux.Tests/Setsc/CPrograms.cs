@@ -7,7 +7,7 @@ namespace OnDemand.Linux.Tests.Setsc;
 /// <summary>libsetsc and the tests' C programs, built once into a temporary directory.</summary>
 internal static class CPrograms
 {
-    private static readonly Lazy<string> s_directory = new(Build);
+    private static readonly Lazy<string> Built = new(Build);
 
     /// <summary>The root of the repository.</summary>
     public static string Root { get; } = FindRoot();
@@ -18,7 +18,7 @@ internal static class CPrograms
     public static string Find(string name)
     {
         Assert.SkipWhen(!Exists("gcc") || !Exists("make"), "gcc and make are not installed.");
-        return Path.Combine(s_directory.Value, name);
+        return Path.Combine(Built.Value, name);
     }
 
     /// <summary>Compiles one file in the way given; what the compiler says is empty when nothing is wrong.</summary>
