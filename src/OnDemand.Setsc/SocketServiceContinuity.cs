@@ -43,7 +43,7 @@ public static class SocketServiceContinuity
     /// await socket.ConnectAsync(server);
     /// </code>
     /// </example>
-    /// <param name="socket">An IPv6 socket, kept open by this call until its end.</param>
+    /// <param name="socket">An IPv6 socket.</param>
     /// <param name="type">What the address has to promise.</param>
     /// <param name="options">How to ask; null for a timeout of ten seconds and nothing else.</param>
     /// <param name="cancellationToken">Gives up.</param>

@@ -193,10 +193,12 @@ public sealed class ConversationTests
     {
         var asked = new TaskCompletionSource();
         var closed = new TaskCompletionSource();
+        ulong late = 0;
         await using var server = new SetscServer(async question =>
         {
             asked.SetResult();
             await closed.Task;
+            late = SetscServer.CookieOf(question.Connection, question.Body);
             await question.GrantAsync();
         });
         using Process process = CPrograms.Start(CPrograms.Find("probe"), server.SocketPath, "race");
@@ -208,6 +210,7 @@ public sealed class ConversationTests
         Probe probe = await Probe.FinishAsync(process);
 
         Assert.Equal("same", probe["number"]);
+        Assert.Equal(Assert.Single(server.Questions).Cookie, late);
         Assert.Equal("0", probe["freebind"]);
         Assert.Equal("0", probe["result"]);
         Assert.Equal("0", probe["left"]);

@@ -49,6 +49,29 @@ internal sealed partial class SetscServer : IAsyncDisposable
         }
     }
 
+    /// <summary>The cookie of the socket that the descriptor in a question is at this moment, taken as the dataplane takes it.</summary>
+    public static ulong CookieOf(Socket connection, string body)
+    {
+        int descriptor = JsonDocument.Parse(body).RootElement.GetProperty("fd").GetInt32();
+        byte[] peer = new byte[12];
+        _ = connection.GetRawSocketOption(SocketLevel, PeerCredentials, peer);
+        nint process = Call(OpenByProcess, BitConverter.ToInt32(peer), 0, 0);
+        nint taken = Call(GetDescriptor, process, descriptor, 0);
+        int error = Marshal.GetLastPInvokeError();
+        _ = Close((int)process);
+        if (taken < 0)
+        {
+            throw new InvalidOperationException($"Descriptor {descriptor} could not be taken: errno {error}.");
+        }
+
+        // Not wrapped in a Socket of .NET: that would set options on what is the program's.
+        Span<byte> cookie = stackalloc byte[8];
+        int length = cookie.Length;
+        int status = GetOption((int)taken, SocketLevel, CookieOption, ref MemoryMarshal.GetReference(cookie), ref length);
+        _ = Close((int)taken);
+        return status == 0 ? BitConverter.ToUInt64(cookie) : throw new InvalidOperationException("The descriptor is not a socket.");
+    }
+
     private async Task AcceptAsync()
     {
         try
@@ -109,28 +132,6 @@ internal sealed partial class SetscServer : IAsyncDisposable
                 throw new InvalidOperationException($"The question ended early: '{so_far}'.");
             }
         }
-    }
-
-    private static ulong CookieOf(Socket connection, string body)
-    {
-        int descriptor = JsonDocument.Parse(body).RootElement.GetProperty("fd").GetInt32();
-        byte[] peer = new byte[12];
-        _ = connection.GetRawSocketOption(SocketLevel, PeerCredentials, peer);
-        nint process = Call(OpenByProcess, BitConverter.ToInt32(peer), 0, 0);
-        nint taken = Call(GetDescriptor, process, descriptor, 0);
-        int error = Marshal.GetLastPInvokeError();
-        _ = Close((int)process);
-        if (taken < 0)
-        {
-            throw new InvalidOperationException($"Descriptor {descriptor} could not be taken: errno {error}.");
-        }
-
-        // Not wrapped in a Socket of .NET: that would set options on what is the program's.
-        Span<byte> cookie = stackalloc byte[8];
-        int length = cookie.Length;
-        int status = GetOption((int)taken, SocketLevel, CookieOption, ref MemoryMarshal.GetReference(cookie), ref length);
-        _ = Close((int)taken);
-        return status == 0 ? BitConverter.ToUInt64(cookie) : throw new InvalidOperationException("The descriptor is not a socket.");
     }
 
     [GeneratedRegex("(?im)^Content-Length: ([0-9]+)\r?$")]
