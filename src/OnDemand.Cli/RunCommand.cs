@@ -4,7 +4,9 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux;
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Policy;
@@ -121,6 +123,10 @@ internal static class RunCommand
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
         services.Start(host);
+        using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
+        using KernelSockets? sockets = broker is null ? null : new KernelSockets();
+        using SocketRequests? requests = sockets is null
+            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
@@ -145,10 +151,17 @@ internal static class RunCommand
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken).ConfigureAwait(false);
-            await using (server.ConfigureAwait(false))
+            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken, requests).ConfigureAwait(false);
+            await using var control = server.ConfigureAwait(false);
+            UnixHttpServer? programs = settings.Programs is null || requests is null
+                ? null : await ProgramServer.StartAsync(requests, settings.Programs, cancellationToken).ConfigureAwait(false);
+            try
             {
                 await loop.ConfigureAwait(false);
+            }
+            finally
+            {
+                await (programs?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             }
         }
         catch (Exception problem) when (

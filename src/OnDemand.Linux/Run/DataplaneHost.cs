@@ -123,6 +123,9 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     /// <summary>What was taken over from the last run.</summary>
     public Restored Restored { get; }
 
+    /// <summary>The time by which the engine counts. From any thread.</summary>
+    public Timestamp Now => _clock.Now;
+
     /// <summary>Whether the loop was asked to end.</summary>
     public bool IsStopping => _stopping;
 
