@@ -22,12 +22,7 @@ internal static class AttachCommand
             Description = "The point of attachment; may be left out if --file names it.",
             Arity = ArgumentArity.ZeroOrOne,
         };
-        var prefix = new Option<string[]>("--prefix")
-        {
-            Description = "A prefix that the network gives, with its type and lifetimes; may be given several times.",
-            HelpName = "P[,type=T][,preferred=1h][,valid=2h][,home=true]",
-            DefaultValueFactory = _ => [],
-        };
+        Option<string[]> prefix = PrefixOption();
         var window = new Option<string?>("--window")
         {
             Description = "How long prefixes that are replaced gracefully stay, as in 10s; else what the configuration says.",
@@ -71,16 +66,32 @@ internal static class AttachCommand
     public static Task<int> MoveAsync(CommandStreams streams, string? control, bool json, Func<ControlClient, Task<MoveResource>> move) =>
         ControlAccess.ShowAsync(streams, control, json, move, context => context.MoveResource, ControlTables.Write);
 
-    private static AttachBody FromArguments(string? name, string[] prefixes, string? window)
+    /// <summary>The option for what the network gives.</summary>
+    /// <returns>The option.</returns>
+    public static Option<string[]> PrefixOption() => new("--prefix")
     {
-        var body = new AttachBody(
-            name ?? throw new UsageException("An attachment needs the name of the point of attachment, as in 'ondemand attach ar2'."),
-            [.. prefixes.Select(ReadPrefix)],
-            window);
+        Description = "A prefix that the network gives, with its type and lifetimes; may be given several times.",
+        HelpName = "P[,type=T][,preferred=1h][,valid=2h][,home=true]",
+        DefaultValueFactory = _ => [],
+    };
+
+    /// <summary>Checks a move that was told on the command line.</summary>
+    /// <param name="name">The point of attachment.</param>
+    /// <param name="prefixes">What <see cref="PrefixOption"/> says.</param>
+    /// <param name="window">How long prefixes that are replaced gracefully stay; null for what the configuration says.</param>
+    /// <returns>The move as it is asked for, and as it was understood.</returns>
+    /// <exception cref="UsageException">It is wrong.</exception>
+    public static (AttachBody Body, AttachEvent Move) Read(string name, string[] prefixes, string? window)
+    {
+        var body = new AttachBody(name, [.. prefixes.Select(ReadPrefix)], window);
         byte[] octets = JsonSerializer.SerializeToUtf8Bytes(body, ControlJson.Default.AttachBody);
-        _ = ControlAccess.Check(octets, (reader, node) => reader.ReadAttach(node, MostPrefixes));
-        return body;
+        return (body, ControlAccess.Check(octets, (reader, node) => reader.ReadAttach(node, MostPrefixes)));
     }
+
+    private static AttachBody FromArguments(string? name, string[] prefixes, string? window) => Read(
+        name ?? throw new UsageException("An attachment needs the name of the point of attachment, as in 'ondemand attach ar2'."),
+        prefixes,
+        window).Body;
 
     private static AttachBody FromFile(string path, string? name, CommandStreams streams)
     {

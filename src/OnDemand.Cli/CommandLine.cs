@@ -91,6 +91,7 @@ internal static class CommandLine
         }
 
         root.Subcommands.Add(RunCommand.Create(streams));
+        root.Subcommands.Add(ExecCommand.Create(streams));
         root.Subcommands.Add(LabCommand.Create(streams));
         root.Subcommands.Add(AttachCommand.Create(streams));
         root.Subcommands.Add(WithdrawCommand.Create(streams));

@@ -3,6 +3,7 @@ using System.Diagnostics;
 using System.Globalization;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux;
 using OnDemand.Linux.Lab;
 
@@ -20,21 +21,33 @@ internal static partial class LabCommand
         };
         Option<Duration?> window = Span("--window", "How long gracefully replaced prefixes stay; as the scenario says, or 10s.");
         Option<Duration?> gap = Span("--gap", "Cut the old link this long before the new one is there; else the new one is there first.");
-        var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.") { name, point, window, gap };
+        Option<string[]> prefix = AttachCommand.PrefixOption();
+        prefix.Description += " Left out: what the scenario says.";
+        var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.")
+        {
+            name, point, prefix, window, gap,
+        };
         command.SetAction(async (parsed, cancellationToken) =>
         {
             string called = parsed.GetRequiredValue(name);
             await LabPrivileges.EnterAsync(called, create: false, cancellationToken).ConfigureAwait(false);
             Lab lab = Lab.Open(called);
             string target = parsed.GetRequiredValue(point);
+            string[] given = parsed.GetValue(prefix) ?? [];
+            IReadOnlyList<PrefixAdvertisement>? prefixes = given.Length > 0 ? AttachCommand.Read(target, given, null).Move.Prefixes : null;
             long began = Stopwatch.GetTimestamp();
             if (target == "nowhere")
             {
+                if (prefixes is not null)
+                {
+                    throw new UsageException("Nowhere is no network that could give a --prefix.");
+                }
+
                 await lab.DetachAsync(cancellationToken).ConfigureAwait(false);
             }
             else
             {
-                await lab.MoveAsync(target, null, parsed.GetValue(window), parsed.GetValue(gap)?.ToTimeSpan(), cancellationToken)
+                await lab.MoveAsync(target, prefixes, parsed.GetValue(window), parsed.GetValue(gap)?.ToTimeSpan(), cancellationToken)
                     .ConfigureAwait(false);
             }
 
@@ -59,10 +72,11 @@ internal static partial class LabCommand
         };
         var keep = new Option<bool>("--keep") { Description = "Leave the lab there afterwards." };
         Option<bool> plain = Plain();
+        Option<string?> record = Record();
         var command = new Command(
             "run", "Play the moves of a scenario in real time, in the lab that is there or in one that is built for it and removed again.")
         {
-            name, scenario, program, keep, plain,
+            name, scenario, program, keep, plain, record,
         };
         command.SetAction((parsed, cancellationToken) => RunAsync(
             new LabOptions
@@ -70,6 +84,7 @@ internal static partial class LabCommand
                 Name = parsed.GetRequiredValue(name),
                 ScenarioFile = parsed.GetRequiredValue(scenario),
                 Plain = parsed.GetValue(plain),
+                Record = parsed.GetValue(record),
             },
             parsed.GetValue(program) ?? [],
             parsed.GetValue(keep),
@@ -87,7 +102,7 @@ internal static partial class LabCommand
         Lab lab = built ? await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false) : Lab.Open(options.Name);
         if (!built)
         {
-            await lab.RestartAsync(options.ScenarioFile, null, cancellationToken).ConfigureAwait(false);
+            await lab.RestartAsync(options.ScenarioFile, options.Record, cancellationToken).ConfigureAwait(false);
         }
 
         try

@@ -22,11 +22,7 @@ internal static partial class LabCommand
         Option<string> name = Name();
         Option<string?> scenario = Scenario();
         Option<bool> plain = Plain();
-        var record = new Option<string?>("--record")
-        {
-            Description = "Record what the dataplane sees on both sides.",
-            HelpName = "REC.pcapng",
-        };
+        Option<string?> record = Record();
         var command = new Command("up", "Build a lab, start its dataplane and attach its host.") { name, scenario, plain, record };
         command.SetAction(async (parsed, cancellationToken) =>
         {
@@ -147,6 +143,12 @@ internal static partial class LabCommand
     private static Option<bool> Plain() => new("--plain")
     {
         Description = "Give the host ordinary addresses and no dataplane, to compare with.",
+    };
+
+    private static Option<string?> Record() => new("--record")
+    {
+        Description = "Record what the dataplane sees on both sides.",
+        HelpName = "REC.pcapng",
     };
 
     private static Argument<string> Node()

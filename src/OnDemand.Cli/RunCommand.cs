@@ -1,12 +1,18 @@
 using System.CommandLine;
 using System.Runtime.InteropServices;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux;
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Policy;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -29,7 +35,7 @@ internal static class RunCommand
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var record = new Option<string?>("--record") { HelpName = "REC.pcapng", Description = "Record both sides; 'ondemand replay REC.pcapng --output X' replays it." };
         var limit = new Option<string?>("--record-limit") { HelpName = "SIZE", Description = "How long the recording may become; 256MiB unless said." };
-        var command = new Command("run", "Run the dataplane on this host.") { config, dryRun, record, limit };
+        var command = new Command("run", "Run the dataplane on this host. SIGHUP makes it read the policy of its configuration again.") { config, dryRun, record, limit };
         command.SetAction((parsed, cancellationToken) =>
         {
             HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
@@ -52,6 +58,43 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    private static void KeepLiving(SavedState saved, SocketBroker? broker)
+    {
+        HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
+        {
+            if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
+            {
+                saved.Bindings.Remove(cookie);
+            }
+        }
+    }
+
+    // Without the kernel's knowledge of sockets everything works but types for single sockets.
+    private static SocketBroker? MakeBroker(HostConfig config, DataplaneOptions options, SocketJudge judge, Action<string> say)
+    {
+        if (!config.Host.AskSockets)
+        {
+            if (config.Scenario.Policy.Conditions.Count > 0)
+            {
+                say("No rule of the policy that names a user, group, program or cgroup will match: 'host: sockets' is off.");
+            }
+
+            return null;
+        }
+
+        try
+        {
+            return new SocketBroker(options.MaximumSocketQuestions, judge, say);
+        }
+        catch (HostException problem)
+        {
+            say($"{problem.Message.TrimEnd('.')}; until then types go by port and policy.");
+            return null;
+        }
+    }
+
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
     [
@@ -63,23 +106,40 @@ internal static class RunCommand
         HostConfig config, RecordingOptions? record, CommandStreams streams, CancellationToken cancellationToken)
     {
         HostSettings settings = config.Host;
+        var judge = SocketJudge.ForThisHost(config);
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
-        var keeper = new StateKeeper(stateFile, Say);
-        using var host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), tap, network, Say, recorder, keeper: keeper, saved: saved);
+        DataplaneOptions options = EngineSeeds.BuildOptions(config);
+        using SocketBroker? broker = MakeBroker(config, options, judge, Say);
+        var services = new SocketServices();
+        await using var serving = services.ConfigureAwait(false);
+        services.KeepsChanges = true;
+        KeepLiving(saved, broker);
+        var keeper = new StateKeeper(stateFile, Say, services);
+        using var host = new DataplaneHost(
+            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
+        services.Start(host);
+        using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
+        using KernelSockets? sockets = broker is null ? null : new KernelSockets();
+        using SocketRequests? requests = sockets is null
+            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
+        using var reload = new PolicyReload(config.Scenario.File, config, host, judge, Say);
+        using var hungUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Reload);
         keeper.Start(host);
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
         {
-            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
-                + "used.");
+            Say(saved.IsForeign
+                ? $"{stateFile} is no state file of this version; it is kept as {saved.SetAside}, and this run begins afresh."
+                : $"Line {line} of {stateFile} is damaged and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used, and "
+                    + $"the file is kept as {saved.SetAside}.");
         }
 
         if (saved.HasNetwork)
@@ -87,13 +147,21 @@ internal static class RunCommand
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
 
+        broker?.Start(tap.Index, host.Wake, host);
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken).ConfigureAwait(false);
-            await using (server.ConfigureAwait(false))
+            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken, requests).ConfigureAwait(false);
+            await using var control = server.ConfigureAwait(false);
+            UnixHttpServer? programs = settings.Programs is null || requests is null
+                ? null : await ProgramServer.StartAsync(requests, settings.Programs, cancellationToken).ConfigureAwait(false);
+            try
             {
                 await loop.ConfigureAwait(false);
+            }
+            finally
+            {
+                await (programs?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             }
         }
         catch (Exception problem) when (
@@ -107,11 +175,18 @@ internal static class RunCommand
             // What ended the loop is the reason, whatever became of the server because of it.
             host.Stop();
             await loop.ConfigureAwait(false);
+            broker?.Dispose();                       // before the host, which it wakes
         }
 
         return ExitStatus.Done;
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
+
+        void Reload(PosixSignalContext context)
+        {
+            context.Cancel = true;
+            _ = reload.RunAsync();                   // says what came of it, and never fails
+        }
 
         void End(PosixSignalContext context)
         {

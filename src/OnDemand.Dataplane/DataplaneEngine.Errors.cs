@@ -23,7 +23,7 @@ public sealed partial class DataplaneEngine
         IpAddress remote = SourceOf(frame, quoted);
         if (DestinationOf(frame, quoted) != prepared.Source)
         {
-            return Verdict.Dropped(DropReason.ErrorWithoutFlow);
+            return ErrorOfThisRouter(frame, prepared, quoted, info, now);
         }
 
         var key = new FlowKey(remote, quoted.Protocol, HostOf(prepared.Name), quoted.DestinationPort, quoted.SourcePort);
@@ -69,6 +69,33 @@ public sealed partial class DataplaneEngine
         AddressRewrite.Error(frame, prepared.Layout, quoted, outbound: true, address.External, address.Difference, info.PartialChecksum);
         return _addresses.Find(prepared.Destination).IsTyped
             ? Hairpin(frame, info, id, now) : Verdict.Sent(ForwardReason.Rewritten, id);
+    }
+
+    // The host's kernel is also the router between its links and the dataplane: what does not fit, it says of a packet of the remote that
+    // it has not translated yet. Only the outer source is the host's own, and the remote would never hear it from an internal address.
+    private Verdict ErrorOfThisRouter(Span<byte> frame, in Prepared prepared, in FrameLayout quoted, in FrameInfo info, Timestamp now)
+    {
+        AddressName name = _addresses.Find(DestinationOf(frame, quoted));
+        if (!name.IsTyped || quoted.Shape != FrameShape.Transport)
+        {
+            return Verdict.Dropped(DropReason.ErrorWithoutFlow);
+        }
+
+        ref TypedAddress address = ref _addresses.Typed(name.Number);
+        var key = new FlowKey(SourceOf(frame, quoted), quoted.Protocol, address.Host, quoted.DestinationPort, quoted.SourcePort);
+        int id = address.Internal == prepared.Source && prepared.Destination == key.Remote ? FindLive(key, now) : -1;
+        if (id < 0 || (_flows.Entry(id).Address != name.Number && _flows.Entry(id).OldAddress != name.Number))
+        {
+            return Verdict.Dropped(DropReason.ErrorWithoutFlow);
+        }
+
+        if (_prefixes[address.Prefix].State == PrefixState.Ended || !_attached)
+        {
+            return Verdict.Dropped(_attached ? DropReason.AddressEnded : DropReason.Detached, id);
+        }
+
+        AddressRewrite.Source(frame, prepared.Layout, address.External, address.Difference, info.PartialChecksum);
+        return Verdict.Sent(ForwardReason.Rewritten, id);
     }
 
     // An error of the remote, or of a router, about a packet of the host: its own destination, and the source that it quotes, are the host's.

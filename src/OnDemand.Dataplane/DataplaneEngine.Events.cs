@@ -41,6 +41,7 @@ public sealed partial class DataplaneEngine
             Time = now,
             Flow = id,
             Identity = IdentityOf(entry),
+            Socket = _sockets?.CookieOf(id) ?? 0,
             Address = address,
             Previous = previous,
             Type = _addresses.Typed(entry.Address).Type,

@@ -47,6 +47,11 @@ public sealed partial class DataplaneEngine
         }
 
         _flows.Cold(id).Decision = choice.Decision;
+        if (choice.Cookie != 0)
+        {
+            _ = _sockets!.TryLink(id, choice.Cookie);
+        }
+
         if (choice.Binding >= 0)
         {
             _bindings[choice.Binding].Flows++;

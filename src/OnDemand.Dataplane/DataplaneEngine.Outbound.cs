@@ -241,21 +241,25 @@ public sealed partial class DataplaneEngine
 
         var choice = new SourceChoice { Address = prepared.Name.Number, Binding = -1, Decision = new Decision(DecisionOrigin.Native, default, default, -1, default) };
         int socket = -1;
-        if (!native)
+        if (_pendingSockets is not null && HasSocket(layout.Protocol))
         {
-            if (_pendingSockets is not null && HasSocket(layout.Protocol))
+            socket = SocketOf(frame, prepared, info, now, out Verdict waiting);
+            if (socket < 0)
             {
-                socket = SocketOf(frame, prepared, info, now, out Verdict waiting);
-                if (socket < 0)
-                {
-                    return waiting;
-                }
+                return waiting;
             }
 
+            choice.Cookie = _pendingSockets[socket].Answer.Cookie;
+        }
+
+        if (!native)
+        {
+            ulong cookie = choice.Cookie;
             choice = Acquire(FactsOf(frame, prepared), prepared.Name.Number, prepared.Key.Tail, socket, now);
+            choice.Cookie = cookie;
             if (choice.Result != ChoiceResult.Chosen)
             {
-                ForgetAnswer(choice.Result == ChoiceResult.Ask ? -1 : socket, -1);
+                ForgetAnswer(choice.Result == ChoiceResult.Ask ? -1 : socket);
                 return NotChosen(frame, prepared, info, choice, now);
             }
 
@@ -269,7 +273,7 @@ public sealed partial class DataplaneEngine
         FlowMarks marks = native ? FlowMarks.Native : FlowMarks.None;
         marks |= HairpinMark(prepared.Destination);
         int id = OpenFlow(prepared.Key, prepared.Hash, choice, marks, flags, tcp, now);
-        ForgetAnswer(socket, id);
+        ForgetAnswer(socket);
         ref FlowEntry entry = ref _flows.Entry(id);
         return SendOutbound(frame, ref prepared, info, id, ref entry, ref _addresses.Typed(entry.Address), Ticks.At(now, _origin), now);
     }

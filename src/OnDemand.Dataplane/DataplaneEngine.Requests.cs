@@ -240,9 +240,18 @@ public sealed partial class DataplaneEngine
 
     private void Reply(ulong token, SetscStatus status, int address)
     {
-        SetscReply reply = address >= 0
-            ? new SetscReply(token, status, _addresses.Typed(address).External, _addresses.Typed(address).Type, _prefixes[_addresses.Typed(address).Prefix].ValidUntil)
-            : new SetscReply(token, status, default, AddressType.None, default);
+        var reply = new SetscReply(token, status, default, AddressType.None, default);
+        if (address >= 0)
+        {
+            ref TypedAddress typed = ref _addresses.Typed(address);
+            ref PrefixEntry prefix = ref _prefixes[typed.Prefix];
+            reply = new SetscReply(token, status, typed.External, typed.Type, prefix.ValidUntil)
+            {
+                Prefix = prefix.Prefix,
+                PreferredUntil = prefix.PreferredUntil,
+            };
+        }
+
         if (!_setscReplies.TryAdd(reply))
         {
             Counters.EventsLost++;

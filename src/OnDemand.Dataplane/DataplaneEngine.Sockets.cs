@@ -76,6 +76,32 @@ public sealed partial class DataplaneEngine
         return known;
     }
 
+    /// <summary>Whether a socket has flows here, or has asked for something.</summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <returns>Whether it is known.</returns>
+    public bool KnowsSocket(ulong cookie) => _sockets?.Find(cookie) >= 0 || FindRequestByKey(SocketTail(cookie)) >= 0;
+
+    /// <summary>What a socket has got that asked by its cookie.</summary>
+    /// <param name="cookie">The socket's cookie.</param>
+    /// <param name="granted">Its address and the address's prefix as they are now.</param>
+    /// <returns>Whether it has asked and got something.</returns>
+    public bool TryGetGrant(ulong cookie, out AddressGrant granted)
+    {
+        granted = default;
+        int id = FindRequestByKey(SocketTail(cookie));
+        if (id < 0 || !_requests[id].Holds)
+        {
+            return false;
+        }
+
+        ref TypedAddress address = ref _addresses.Typed(_bindings[_requests[id].Binding].Address);
+        ref PrefixEntry prefix = ref _prefixes[address.Prefix];
+        granted = new AddressGrant(
+            address.External, address.Type, prefix.Prefix, prefix.State, prefix.PreferredUntil,
+            prefix.State == PrefixState.Closing && prefix.ClosesAt < prefix.ValidUntil ? prefix.ClosesAt : prefix.ValidUntil);
+        return true;
+    }
+
     /// <summary>Says whose a flow is that was there before it could be asked for: after a restart.</summary>
     /// <param name="flow">The flow.</param>
     /// <param name="cookie">Its socket's cookie.</param>
@@ -183,18 +209,11 @@ public sealed partial class DataplaneEngine
     }
 
     // A flow has opened, or will not: what was said of its socket is used up.
-    private void ForgetAnswer(int at, int flow)
+    private void ForgetAnswer(int at)
     {
-        if (at < 0)
+        if (at >= 0)
         {
-            return;
-        }
-
-        ulong cookie = _pendingSockets![at].Answer.Cookie;
-        _pendingSockets.Remove(at);
-        if (flow >= 0 && cookie != 0)
-        {
-            _ = _sockets!.TryLink(flow, cookie);
+            _pendingSockets!.Remove(at);
         }
     }
 

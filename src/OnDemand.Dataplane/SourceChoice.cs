@@ -29,5 +29,6 @@ internal struct SourceChoice
     public int Address;
     public int Binding;
     public int Question;
+    public ulong Cookie;         // of the flow's socket; 0 if it is not known
     public Decision Decision;
 }

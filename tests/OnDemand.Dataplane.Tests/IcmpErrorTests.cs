@@ -45,6 +45,24 @@ public sealed class IcmpErrorTests
         Assert.Equal(Frames.Error(address, Frames.Server, 1, 4, answer.Build()).Build(), sent.Octets);
     }
 
+    // The host's kernel forwards from its link to the dataplane: a packet that does not fit there is still one to the typed address.
+    [Fact]
+    [Rfc(8201, "4")]
+    public void The_hosts_error_about_a_packet_that_did_not_fit_into_the_TAP_reaches_the_remote()
+    {
+        HostScene scene = Scene();
+        IpAddress address = scene.SendUdp().Source;
+        byte[] late = Frames.Udp(Frames.Server, 53, address, 5000).Build();
+
+        Handled sent = scene.Send(Frames.Error(Frames.Host, Frames.Server, 2, 0, late, 1280));
+
+        Assert.Equal(ForwardReason.Rewritten, sent.Forwarded);
+        Assert.Equal(Frames.Error(address, Frames.Server, 2, 0, late, 1280).Build(), sent.Octets);
+        byte[] other = Frames.Udp(Frames.Server, 54, address, 5000).Build();
+        Assert.Equal(DropReason.ErrorWithoutFlow, scene.Send(Frames.Error(Frames.Host, Frames.Server, 2, 0, other, 1280)).Dropped);
+        Assert.Equal(DropReason.ErrorWithoutFlow, scene.Send(Frames.Error(Frames.Host, Router, 2, 0, late, 1280)).Dropped);
+    }
+
     [Fact]
     [Rfc(4443, "2.4")]
     public void A_quote_that_was_cut_is_enough_if_it_has_the_ports()

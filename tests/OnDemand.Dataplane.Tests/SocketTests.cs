@@ -110,6 +110,29 @@ public sealed class SocketTests
     }
 
     [Fact]
+    public void A_socket_bound_to_its_typed_address_is_known_too_and_its_datagrams_end_with_it()
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent).Attach(Session);
+        Ask(scene, 1, AddressType.SessionLasting, native: true);
+        IpAddress typed = scene.Reply().Address;
+        TestFrame frame = Frames.Udp(typed, 5000, Frames.Server, 53);
+
+        Assert.True(scene.Send(frame).Held);
+        Say(scene, Asked(scene), cookie: 1);
+        Assert.Equal(frame.Build(), scene.OnlyOutput().Octets);
+        Assert.Equal((ForwardReason.Native, ForwardReason.Native), (scene.Send(frame).Forwarded, scene.ReceiveUdp(typed).Forwarded));
+        Assert.Equal(1UL, Flows(scene).Single().Socket);
+        Assert.True(scene.Engine.TryGetGrant(1, out AddressGrant grant));
+        Assert.Equal((typed, HostScene.SessionOne), (grant.Address, grant.Prefix));
+
+        scene.Engine.EndSocket(1, scene.Now);
+
+        Assert.Equal(0, scene.Engine.FlowCount);
+        Assert.False(scene.Engine.KnowsSocket(1));
+        Assert.Equal(0, Prefixes(scene).Single().Users);
+    }
+
+    [Fact]
     public void Without_a_word_in_time_the_flow_goes_on_by_policy()
     {
         HostScene scene = Scene(AddressType.Nonpersistent).Attach(Nonpersistent);

@@ -102,7 +102,10 @@ internal sealed class LabRig : IAsyncDisposable
     }
 
     /// <summary>Starts a capture of what passes the host's links, as its access routers see it.</summary>
-    public async Task<NetworkCapture> CaptureAsync() => await NetworkCapture.StartAsync(this);
+    public Task<NetworkCapture> CaptureAsync() => NetworkCapture.StartAsync(this, LabNodes.Routers.Select(router => (router, "host")));
+
+    /// <summary>Starts a capture of what passes an interface of a node.</summary>
+    public Task<NetworkCapture> CaptureAsync(string node, string name) => NetworkCapture.StartAsync(this, [(node, name)]);
 
     /// <summary>Whether something becomes true in time.</summary>
     public static async Task<bool> BecomesAsync(Func<Task<bool>> condition, TimeSpan limit)

@@ -3,7 +3,7 @@ using OnDemand.Linux.Lab;
 
 namespace OnDemand.LabTests;
 
-/// <summary>What passes the host's two links, captured at the access routers by tcpdump, and judged by it.</summary>
+/// <summary>What passes some links, captured by tcpdump and judged by it.</summary>
 internal sealed class NetworkCapture
 {
     private readonly LabRig _rig;
@@ -11,19 +11,19 @@ internal sealed class NetworkCapture
 
     private NetworkCapture(LabRig rig) => _rig = rig;
 
-    public static async Task<NetworkCapture> StartAsync(LabRig rig)
+    public static async Task<NetworkCapture> StartAsync(LabRig rig, IEnumerable<(string Node, string Interface)> places)
     {
         var capture = new NetworkCapture(rig);
-        foreach (string router in LabNodes.Routers)
+        foreach ((string node, string name) in places)
         {
-            string file = Path.Combine(rig.Place, router + ".pcap");
+            string file = Path.Combine(rig.Place, $"{node}-{name}.pcap");
 
             // As root all the way: the directory is root's.
             Process program = rig.Start(
-                router, CommandRunner.Find("tcpdump"), "-i", "host", "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768",
+                node, CommandRunner.Find("tcpdump"), "-i", name, "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768",
                 "-w", file);
             string? line = await program.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
-            Assert.Contains("listening on host", line, StringComparison.Ordinal);
+            Assert.Contains($"listening on {name}", line, StringComparison.Ordinal);
             capture._captures.Add((program, file));
         }
 

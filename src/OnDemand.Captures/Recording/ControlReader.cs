@@ -15,14 +15,15 @@ namespace OnDemand.Captures.Recording;
 /// <param name="End">Why the recording ends.</param>
 /// <param name="Socket">The kernel said whose a new flow is.</param>
 /// <param name="Sockets">Something else about sockets that the kernel knows.</param>
+/// <param name="Policy">Policy was set anew.</param>
 /// <param name="Restore">Gives the engine a part of what an earlier run left.</param>
 /// <param name="RestoredName">The point of attachment that is restored.</param>
 /// <param name="IsRestoredAttachment">Whether that begins with this record.</param>
 /// <param name="RestoreEnds">Whether that is all, so that the step is whole.</param>
 internal readonly record struct ControlRecord(
     NetworkEvent? Network = null, PrefixAnswer? Answer = null, SetscRequest? Request = null, bool Closes = false, string? End = null,
-    SocketAnswer? Socket = null, Action<EngineDrive, Timestamp>? Sockets = null, Action<DataplaneEngine, Timestamp>? Restore = null, string? RestoredName = null, bool RestoreEnds = false,
-    bool IsRestoredAttachment = false);
+    SocketAnswer? Socket = null, Action<EngineDrive, Timestamp>? Sockets = null, ScenarioPolicy? Policy = null,
+    Action<DataplaneEngine, Timestamp>? Restore = null, string? RestoredName = null, bool RestoreEnds = false, bool IsRestoredAttachment = false);
 
 /// <summary>Reads control records as <see cref="ControlText"/> writes them.</summary>
 internal sealed class ControlReader
@@ -34,7 +35,7 @@ internal sealed class ControlReader
     [
         "attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end", "window", "prefixes", "authenticated",
         "grant", "refuse", "unsupported", "protocol", "local-port", "internal", "type", "prefix", "on-net", "preferences",
-        "socket", "end-socket", "release", "name-socket", "cookie", "native", "traits", "remote", "remote-port",
+        "socket", "end-socket", "release", "name-socket", "cookie", "native", "traits", "remote", "remote-port", "policy", "bits",
     ];
 
     private readonly ScenarioFields _fields;
@@ -62,7 +63,7 @@ internal sealed class ControlReader
     {
         string kind = _map.ExactlyOne(
             "attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end", "socket", "end-socket", "release",
-            "name-socket");
+            "name-socket", "policy");
         ScenarioNode value = _map.Need(kind);
         ScenarioTime at = default;
         return kind switch
@@ -76,6 +77,7 @@ internal sealed class ControlReader
             "close" => new ControlRecord(Request: Request(), Closes: true),
             "socket" => new ControlRecord(Socket: Answer() with { Id = (int)_fields.Number(value, 0, int.MaxValue, "a question's number") }),
             "end-socket" or "release" or "name-socket" => new ControlRecord(Sockets: OfSocket(kind, Cookie(value))),
+            "policy" => new ControlRecord(Policy: Policy(value)),
             "end" => new ControlRecord(End: _fields.Text(value, "why the recording ends")),
             _ => default,
         };
@@ -108,6 +110,27 @@ internal sealed class ControlReader
             _fields.Protocol(_map.Need("protocol")), _fields.Address(_map.Need("internal")), Port(_map.Need("local-port")),
             _fields.Address(_map.Need("remote")), Port(_map.Need("remote-port")));
         return (engine, now) => engine.NameSocket(flow, cookie, now);
+    }
+
+    // Any prefix and internal address may be named: what the engine was given was checked against the file that it came from.
+    private ScenarioPolicy Policy(ScenarioNode node)
+    {
+        ScenarioPolicy policy = new ScenarioPolicyReader(_fields, null, null).ReadPolicy(node);
+        const string expected = "a different bit for each condition on sockets";
+        ScenarioNode[] bits = _fields.List(_map.Find("bits"), expected, bit => bit);
+        if (bits.Length != policy.Conditions.Count)
+        {
+            throw _fields.Wrong(_map.Node, $"{bits.Length} bits for {policy.Conditions.Count} conditions on sockets", expected);
+        }
+
+        var places = new SocketCondition?[ScenarioPolicy.MaximumConditions];
+        for (int i = 0; i < bits.Length; i++)
+        {
+            ref SocketCondition? place = ref places[(int)_fields.Number(bits[i], 0, ScenarioPolicy.MaximumConditions - 1, "a bit from 0 to 63")];
+            place = place is null ? policy.Conditions[i] : throw _fields.Wrong(bits[i], $"{bits[i].Description} a second time", expected);
+        }
+
+        return policy with { Conditions = places };
     }
 
     private ulong Cookie(ScenarioNode node) => _fields.Number(node, 0, ulong.MaxValue, "a socket's cookie");

@@ -109,6 +109,12 @@ internal static class ControlText
         $"remote: {Quoted(flow.Remote.ToString())}",
         string.Create(CultureInfo.InvariantCulture, $"remote-port: {flow.RemotePort}"));
 
+    /// <summary>Policy was set anew.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <returns>The record: the policy in the words of scenarios, and the bits of its conditions on sockets in the order in which its rules
+    /// first have them.</returns>
+    public static string Of(ScenarioPolicy policy) => Map($"policy: {PolicyText.Of(policy)}", Bits(policy));
+
     /// <summary>The recording ends.</summary>
     /// <param name="why">One of the words above.</param>
     /// <returns>The record.</returns>
@@ -117,6 +123,14 @@ internal static class ControlText
     private static string Socket(byte protocol, IpAddress internalAddress, ushort localPort) => string.Create(
         CultureInfo.InvariantCulture,
         $"protocol: {ScenarioText.Protocol(protocol)}, local-port: {localPort}{(internalAddress.IsUnspecified ? "" : $", internal: {Quoted(internalAddress.ToString())}")}");
+
+    private static string? Bits(ScenarioPolicy policy)
+    {
+        SocketCondition?[] places = [.. policy.Conditions];
+        int[] bits = [.. policy.Rules.Select(rule => rule.Socket).OfType<SocketCondition>().Distinct()
+            .Select(condition => Array.IndexOf(places, condition))];
+        return bits.Length == 0 ? null : $"bits: [{string.Join(", ", bits)}]";
+    }
 
     private static string Prefix(PrefixAdvertisement prefix) => Map(
         $"prefix: {Quoted(prefix.Prefix.ToString())}",

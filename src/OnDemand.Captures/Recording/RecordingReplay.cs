@@ -360,6 +360,10 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
         {
             sockets(_drive!, now);
         }
+        else if (control.Policy is { } policy)
+        {
+            _drive!.SetPolicy(policy.Build(), now);
+        }
         else if (control.Restore is { } restore)
         {
             Restore(control, restore, now);

@@ -120,10 +120,7 @@ public sealed record Scenario
 
     /// <summary>The policy in the engine's form.</summary>
     /// <returns>The policy.</returns>
-    public ServicePolicy BuildPolicy() => new(
-        [.. Policy.Rules.Select(rule => rule.Build())],
-        [.. Policy.Inbound.SelectMany(rule => rule.Build())],
-        Policy.Default == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(Policy.Default));
+    public ServicePolicy BuildPolicy() => Policy.Build();
 
     /// <summary>The RFC 6724 §2.1 table in the engine's form: the scenario's, or the default one of its profile.</summary>
     /// <returns>The table.</returns>

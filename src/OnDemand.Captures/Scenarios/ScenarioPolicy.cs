@@ -8,6 +8,11 @@ namespace OnDemand.Captures.Scenarios;
 /// <summary>What sockets get that asked for nothing. First match wins.</summary>
 public sealed record ScenarioPolicy
 {
+    /// <summary>The most different conditions on sockets: each has one bit of <see cref="PolicyRule.Traits"/>.</summary>
+    public const int MaximumConditions = 64;
+
+    private readonly IReadOnlyList<SocketCondition?>? _conditions;
+
     /// <summary>The type of sockets that no rule names; <see cref="AddressType.None"/> is legacy.</summary>
     public AddressType Default { get; init; }
 
@@ -27,6 +32,65 @@ public sealed record ScenarioPolicy
 
     /// <summary>What ON_NET means: the drafts differ.</summary>
     public OnNetReading OnNet { get; init; }
+
+    /// <summary>
+    /// The different conditions on sockets that rules have, each at the place of its bit of <see cref="PolicyRule.Traits"/>; null at a place
+    /// whose bit has no meaning. In the order of the rules, unless the policy is a <see cref="Successor"/>.
+    /// </summary>
+    public IReadOnlyList<SocketCondition?> Conditions
+    {
+        get => _conditions ?? InOrder();
+        init => _conditions = value;
+    }
+
+    /// <summary>
+    /// A later policy with the bits of this one: a condition that both have keeps its bit, and a new one gets, as long as there are any, a bit
+    /// that had no meaning here. So what was said of a socket before the change still means the same.
+    /// </summary>
+    /// <param name="later">The later policy.</param>
+    /// <returns>The later policy, with its <see cref="Conditions"/> in their places.</returns>
+    public ScenarioPolicy Successor(ScenarioPolicy later)
+    {
+        ArgumentNullException.ThrowIfNull(later);
+        SocketCondition[] wanted = later.InOrder();
+        var places = new SocketCondition?[MaximumConditions];
+        for (int bit = 0; bit < Conditions.Count; bit++)
+        {
+            places[bit] = Conditions[bit] is { } kept ? Array.Find(wanted, kept.Equals) : null;
+        }
+
+        // Bits without a meaning in either policy come first.
+        IEnumerable<int> free = Enumerable.Range(0, places.Length).Where(bit => places[bit] is null)
+            .OrderBy(bit => bit < Conditions.Count && Conditions[bit] is not null);
+        foreach ((int bit, SocketCondition condition) in free.ToArray().Zip(wanted.Where(condition => !places.Contains(condition))))
+        {
+            places[bit] = condition;
+        }
+
+        return later with { Conditions = places[..(Array.FindLastIndex(places, place => place is not null) + 1)] };
+    }
+
+    /// <summary>The policy in the engine's form.</summary>
+    /// <returns>The policy.</returns>
+    public ServicePolicy Build()
+    {
+        IReadOnlyList<SocketCondition?> conditions = Conditions;
+        Dictionary<SocketCondition, ulong> bits = [];
+        for (int bit = 0; bit < conditions.Count; bit++)
+        {
+            if (conditions[bit] is { } condition)
+            {
+                bits.Add(condition, 1UL << bit);
+            }
+        }
+
+        return new ServicePolicy(
+            [.. Rules.Select(rule => rule.Build(rule.Socket is { } condition ? bits[condition] : 0))],
+            [.. Inbound.SelectMany(rule => rule.Build())],
+            Default == AddressType.None ? PolicyOutcome.Legacy : PolicyOutcome.OfType(Default));
+    }
+
+    private SocketCondition[] InOrder() => [.. Rules.Select(rule => rule.Socket).OfType<SocketCondition>().Distinct()];
 }
 
 /// <summary>One rule: every condition that is given must hold; then the flow gets what the rule says.</summary>
@@ -50,6 +114,9 @@ public sealed record ScenarioRule
     /// <summary>The Traffic Class of the first packet; null for any.</summary>
     public byte? TrafficClass { get; init; }
 
+    /// <summary>What is demanded of the socket; null for nothing.</summary>
+    public SocketCondition? Socket { get; init; }
+
     /// <summary>The type to give; <see cref="AddressType.None"/> when the rule gives a prefix, preferences or legacy treatment.</summary>
     public AddressType Type { get; init; }
 
@@ -66,9 +133,11 @@ public sealed record ScenarioRule
     public AddressPreferences Preferences { get; init; }
 
     /// <summary>The rule in the engine's form.</summary>
+    /// <param name="traits">The bit of its condition on the socket; 0 if it has none.</param>
     /// <returns>The rule.</returns>
-    internal PolicyRule Build() => new()
+    internal PolicyRule Build(ulong traits) => new()
     {
+        Traits = traits,
         Protocol = Protocol,
         Remote = Remote,
         RemotePort = RemotePort,

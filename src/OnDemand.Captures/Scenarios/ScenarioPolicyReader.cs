@@ -7,12 +7,14 @@ namespace OnDemand.Captures.Scenarios;
 
 /// <summary>Reads what policy and programs ask for.</summary>
 /// <param name="fields">Reads single values.</param>
-/// <param name="inside">The internal addresses.</param>
-/// <param name="given">Every prefix that the network gives at some time.</param>
-internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] inside, IReadOnlyCollection<IpPrefix> given)
+/// <param name="inside">The internal addresses; null if any may be named.</param>
+/// <param name="given">Every prefix that the network gives at some time; null if any may be named.</param>
+internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[]? inside, IReadOnlyCollection<IpPrefix>? given)
 {
     // An inbound rule without a type becomes one for each of the types that need one.
     private const int MostRules = ServicePolicy.MaximumRules / 4;
+
+    private readonly SocketConditionReader _conditions = new(fields);
 
     /// <summary>Reads <c>policy</c>.</summary>
     public ScenarioPolicy ReadPolicy(ScenarioNode node)
@@ -71,8 +73,11 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     private ScenarioRule ReadRule(ScenarioNode node)
     {
         ScenarioMap map = fields.Map(
-            node, "a rule", "protocol", "remote", "remote-port", "local-port", "internal", "traffic-class", "type", "prefix", "legacy",
-            "on-net", "preferences");
+            node, "a rule",
+            [
+                "protocol", "remote", "remote-port", "local-port", "internal", "traffic-class", .. SocketConditionReader.Keys, "type", "prefix",
+                "legacy", "on-net", "preferences",
+            ]);
         AddressPreferences preferences = fields.Preferences(map.Find("preferences"));
         bool legacy = map.Get(
             "legacy", truth => fields.Truth(truth, "true") ? true : throw fields.Wrong(truth, truth.Description, "true"), false);
@@ -89,6 +94,7 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
             LocalPort = map.Maybe("local-port", fields.Ports),
             Internal = map.Maybe("internal", ReadInternalPrefix),
             TrafficClass = map.Maybe("traffic-class", ReadTrafficClass),
+            Socket = _conditions.Read(map),
             Type = ReadType(map),
             Prefix = map.Maybe("prefix", ReadGiven),
             Legacy = legacy,
@@ -140,24 +146,24 @@ internal sealed class ScenarioPolicyReader(ScenarioFields fields, IpPrefix[] ins
     private IpAddress ReadInternal(ScenarioNode node)
     {
         IpAddress address = fields.Address(node);
-        return Array.Exists(inside, prefix => prefix.Contains(address)) ? address : throw NotInternal(node);
+        return inside is null || Array.Exists(inside, prefix => prefix.Contains(address)) ? address : throw NotInternal(node);
     }
 
     private IpPrefix ReadInternalPrefix(ScenarioNode node)
     {
         IpPrefix wanted = fields.Prefix(node);
-        return Array.Exists(inside, known => known.Contains(wanted.Address) || wanted.Contains(known.Address))
+        return inside is null || Array.Exists(inside, known => known.Contains(wanted.Address) || wanted.Contains(known.Address))
             ? wanted
             : throw NotInternal(node);
     }
 
     private ScenarioException NotInternal(ScenarioNode node) =>
-        fields.Wrong(node, node.Description, $"one of the internal addresses {string.Join(", ", inside.Take(8))}");
+        fields.Wrong(node, node.Description, $"one of the internal addresses {string.Join(", ", inside!.Take(8))}");
 
     private IpPrefix ReadGiven(ScenarioNode node)
     {
         IpPrefix prefix = fields.Prefix(node);
-        return given.Contains(prefix) ? prefix : throw fields.UnknownWord(
+        return given is null || given.Contains(prefix) ? prefix : throw fields.UnknownWord(
             node, prefix.ToString(), "prefix", [.. given.Take(8).Select(known => known.ToString())]);
     }
 }

@@ -58,7 +58,7 @@ public sealed class ScenarioWriter
         writer.WriteMap("limits", Limits(scenario.Limits));
         writer.WriteMap("timers", Timers(scenario.Timers));
         writer.WriteLabels(scenario.Labels);
-        writer.WriteMap("outside", scenario.Outside.Select(pair => ($"\"{pair.Key}\"", (string?)Quote(pair.Value.ToString()))));
+        writer.WriteMap("outside", scenario.Outside.Select(pair => ($"\"{pair.Key}\"", (string?)PolicyText.Quote(pair.Value.ToString()))));
         writer.Comment("", remarks.Foot);
     }
 
@@ -114,9 +114,9 @@ public sealed class ScenarioWriter
         Line("    prefixes:");
         foreach (PrefixAdvertisement entry in prefixes)
         {
-            Line($"      - {{{Join(
-                Pair("prefix", entry.Prefix.ToString()),
-                Pair("type", AddressTypes.ToName(entry.Type)),
+            Line($"      - {{{PolicyText.Join(
+                PolicyText.Pair("prefix", entry.Prefix.ToString()),
+                PolicyText.Pair("type", AddressTypes.ToName(entry.Type)),
                 Lifetimes(entry.PreferredLifetime, entry.ValidLifetime),
                 entry.Home ? "home: true" : null)}}}");
         }
@@ -135,17 +135,17 @@ public sealed class ScenarioWriter
             Line($"  {AddressTypes.ToName(type)}:");
             foreach (NetworkAnswer answer in list)
             {
-                Line($"    - {{{Join(
-                    Pair("answer", answer.Kind switch
+                Line($"    - {{{PolicyText.Join(
+                    PolicyText.Pair("answer", answer.Kind switch
                     {
                         NetworkAnswerKind.Grant => "grant",
                         NetworkAnswerKind.Refuse => "refuse",
                         NetworkAnswerKind.Silence => "silence",
                         _ => "unsupported",
                     }),
-                    Pair("prefix", answer.Prefix?.Prefix.ToString()),
+                    PolicyText.Pair("prefix", answer.Prefix?.Prefix.ToString()),
                     answer.Prefix is { } given ? Lifetimes(given.PreferredLifetime, given.ValidLifetime) : null,
-                    answer.Delay == Duration.Zero ? null : Pair("delay", ScenarioText.Format(answer.Delay)))}}}");
+                    answer.Delay == Duration.Zero ? null : PolicyText.Pair("delay", ScenarioText.Format(answer.Delay)))}}}");
             }
         }
     }
@@ -162,15 +162,7 @@ public sealed class ScenarioWriter
             Line("  rules:", "first match wins");
             foreach (ScenarioRule rule in policy.Rules)
             {
-                Line($"    - {{{Join(
-                    Pair("protocol", rule.Protocol is { } protocol ? ScenarioText.Protocol(protocol) : null),
-                    Pair("remote", rule.Remote?.ToString()),
-                    Pair("remote-port", rule.RemotePort?.ToString()),
-                    Pair("local-port", rule.LocalPort?.ToString()),
-                    Pair("internal", rule.Internal?.ToString()),
-                    Pair("traffic-class", rule.TrafficClass?.ToString(CultureInfo.InvariantCulture)),
-                    rule.Legacy ? "legacy: true" : null,
-                    Wish(rule.Type, rule.OnNet, rule.Prefix, rule.Preferences))}}}");
+                Line($"    - {PolicyText.Of(rule)}");
             }
         }
 
@@ -180,11 +172,7 @@ public sealed class ScenarioWriter
             Line("  inbound:", "unsolicited flows that may come in besides those to Fixed addresses");
             foreach (ScenarioInbound rule in policy.Inbound)
             {
-                Line($"    - {{{Join(
-                    Pair("type", rule.Type is { } type ? AddressTypes.ToName(type) : null),
-                    Pair("protocol", rule.Protocol is { } protocol ? ScenarioText.Protocol(protocol) : null),
-                    Pair("local-port", rule.LocalPort?.ToString()),
-                    Pair("remote", rule.Remote?.ToString()))}}}");
+                Line($"    - {PolicyText.Of(rule)}");
             }
         }
     }
@@ -199,13 +187,13 @@ public sealed class ScenarioWriter
         Line("sockets:", "requests of programs, as setsc() would make them");
         foreach (SocketRequest socket in sockets)
         {
-            Line($"  - {{{Join(
-                Pair("at", socket.At.ToString()),
-                Pair("close", socket.Close?.ToString()),
-                Pair("protocol", ScenarioText.Protocol(socket.Protocol)),
-                Pair("local-port", socket.LocalPort.ToString(CultureInfo.InvariantCulture)),
-                Pair("internal", socket.Internal?.ToString()),
-                Wish(socket.Type, socket.OnNet, socket.Prefix, socket.Preferences))}}}");
+            Line($"  - {{{PolicyText.Join(
+                PolicyText.Pair("at", socket.At.ToString()),
+                PolicyText.Pair("close", socket.Close?.ToString()),
+                PolicyText.Pair("protocol", ScenarioText.Protocol(socket.Protocol)),
+                PolicyText.Pair("local-port", socket.LocalPort.ToString(CultureInfo.InvariantCulture)),
+                PolicyText.Pair("internal", socket.Internal?.ToString()),
+                PolicyText.Wish(socket.Type, socket.OnNet, socket.Prefix, socket.Preferences))}}}");
         }
     }
 
@@ -222,9 +210,9 @@ public sealed class ScenarioWriter
         WriteUnless(addresses.Renew.Count == 0, "  renew:");
         foreach ((AddressType type, RenewalLimit rule) in addresses.Renew)
         {
-            Line($"    {AddressTypes.ToName(type)}: {{{Join(
-                rule.After == Duration.Infinite ? null : Pair("after", ScenarioText.Format(rule.After)),
-                rule.Bytes == 0 ? null : Pair("bytes", ScenarioText.Size((long)rule.Bytes)))}}}");
+            Line($"    {AddressTypes.ToName(type)}: {{{PolicyText.Join(
+                rule.After == Duration.Infinite ? null : PolicyText.Pair("after", ScenarioText.Format(rule.After)),
+                rule.Bytes == 0 ? null : PolicyText.Pair("bytes", ScenarioText.Size((long)rule.Bytes)))}}}");
         }
     }
 
@@ -270,37 +258,18 @@ public sealed class ScenarioWriter
         ("answer", Span(timers.Answer)),
     ];
 
-    private static string? Wish(AddressType type, bool onNet, IpPrefix? prefix, AddressPreferences preferences)
-    {
-        string wish = Join(
-            type == AddressType.None ? null : Pair("type", AddressTypes.ToName(type)),
-            onNet ? "on-net: true" : null,
-            Pair("prefix", prefix?.ToString()),
-            preferences == AddressPreferences.None
-                ? null
-                : $"preferences: [{AddressPreferenceRules.ToText(preferences)}]");
-        return wish.Length == 0 ? null : wish;
-    }
-
     private static string? Lifetimes(Duration preferred, Duration valid) =>
         preferred == Duration.Infinite && valid == Duration.Infinite
             ? null
             : $"preferred: {ScenarioText.Format(preferred)}, valid: {ScenarioText.Format(valid)}";
 
-    private static string Internal(IpPrefix prefix) => Quote(prefix.IsSingleAddress ? prefix.Address.ToString() : prefix.ToString());
+    private static string Internal(IpPrefix prefix) => PolicyText.Quote(prefix.IsSingleAddress ? prefix.Address.ToString() : prefix.ToString());
 
     private static string? Count(int? count) => count?.ToString(CultureInfo.InvariantCulture);
 
     private static string? Span(Duration? span) => span is { } given ? ScenarioText.Format(given) : null;
 
     private static string Truth(bool truth) => truth ? "true" : "false";
-
-    private static string? Pair(string key, string? value) => value is null ? null : $"{key}: {Quote(value)}";
-
-    private static string Join(params string?[] parts) => string.Join(", ", parts.Where(part => part is not null));
-
-    // An address such as 2001:db8:: ends in a colon, which YAML takes for a key: quotes keep it a value.
-    private static string Quote(string value) => value.EndsWith(':') || value.StartsWith(':') ? $"\"{value}\"" : value;
 
     private static string Word(string word) =>
         word.All(character => char.IsAsciiLetterOrDigit(character) || character is '-' or '_' or '.') && !word.StartsWith('-')

@@ -96,6 +96,9 @@ public readonly record struct EngineEvent
     /// <summary>The flow.</summary>
     public FlowIdentity Identity { get; init; }
 
+    /// <summary>The kernel's cookie of the flow's socket; 0 if it is not known.</summary>
+    public ulong Socket { get; init; }
+
     /// <summary>The typed address.</summary>
     public IpAddress Address { get; init; }
 

@@ -68,7 +68,14 @@ public enum SetscStatus : byte
 /// <param name="Address">The typed address, if granted.</param>
 /// <param name="Type">Its type.</param>
 /// <param name="ValidUntil">When it ends at the latest.</param>
-public readonly record struct SetscReply(ulong Token, SetscStatus Status, IpAddress Address, AddressType Type, Timestamp ValidUntil);
+public readonly record struct SetscReply(ulong Token, SetscStatus Status, IpAddress Address, AddressType Type, Timestamp ValidUntil)
+{
+    /// <summary>The address's prefix, if granted.</summary>
+    public IpPrefix Prefix { get; init; }
+
+    /// <summary>Until when the address is preferred.</summary>
+    public Timestamp PreferredUntil { get; init; }
+}
 
 /// <summary>A question to the network: a prefix of this type (RFC 8653 §3.1 step 3).</summary>
 /// <param name="Id">The question's number; comes back in the answer.</param>

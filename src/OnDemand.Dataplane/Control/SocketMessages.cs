@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Control;
 
@@ -30,3 +31,13 @@ public readonly record struct SocketAnswer
     /// <summary>ON_NET, together with <see cref="Type"/>.</summary>
     public bool OnNet { get; init; }
 }
+
+/// <summary>What a socket has got.</summary>
+/// <param name="Address">Its typed address.</param>
+/// <param name="Type">The address's type.</param>
+/// <param name="Prefix">The address's prefix.</param>
+/// <param name="State">The prefix's state.</param>
+/// <param name="PreferredUntil">Until when the address is preferred.</param>
+/// <param name="ValidUntil">Until when it is valid, or until its replacement window closes.</param>
+public readonly record struct AddressGrant(
+    IpAddress Address, AddressType Type, IpPrefix Prefix, PrefixState State, Timestamp PreferredUntil, Timestamp ValidUntil);

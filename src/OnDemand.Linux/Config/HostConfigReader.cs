@@ -14,7 +14,7 @@ internal sealed class HostConfigReader
 {
     private const int SmallestMtu = 1280;            // RFC 8200 §5
     private const int LargestMtu = 65_521;           // ETH_MAX_MTU less the Ethernet header
-    private const uint FirstRule = 2;                // the one before is for internal prefixes
+    private const uint FirstRule = 3;                // the two before are used as well
     private const uint LastRuleBeforeMain = 32_764;
     private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
 
@@ -48,14 +48,17 @@ internal sealed class HostConfigReader
         var map = (MappingNode)root;                 // the scenario's reader has seen to that
         ScenarioNode? host = map.Entries.FirstOrDefault(entry => entry.Key.Text == ScenarioReader.HostKey).Value;
         HostSettings settings = host is null ? new HostSettings() : new HostConfigReader(file).ReadSettings(host);
-        return new HostConfig(scenario, settings, map.Entries.Any(entry => entry.Key.Text == "seed"));
+        return new HostConfig(scenario, settings, map.Entries.Any(entry => entry.Key.Text == "seed"))
+        {
+            Outline = ConfigOutline.Of(map),
+        };
     }
 
     private HostSettings ReadSettings(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
-            "forwarding", "uplinks");
+            "forwarding", "uplinks", "sockets");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         return new HostSettings
         {
@@ -72,6 +75,7 @@ internal sealed class HostConfigReader
             Audit = map.Get<AuditSettings?>("audit", new AuditReader(_fields).Read, null),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
+            AskSockets = map.Get("sockets", word => _fields.Word(word, "knowledge of sockets", "ask", "off"), 0) == 0,
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),
         };
     }
@@ -89,7 +93,7 @@ internal sealed class HostConfigReader
     private uint ReadTable(ScenarioNode node)
     {
         uint table = (uint)Number(node, 1, uint.MaxValue);
-        return table is >= 253 and <= 255
+        return table is (>= 252 and <= 255) or uint.MaxValue
             ? throw _fields.Wrong(node, $"table {table}, which is the kernel's own", "a table that nothing else uses, such as 8653")
             : table;
     }

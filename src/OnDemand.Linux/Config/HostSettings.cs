@@ -63,6 +63,9 @@ internal sealed record HostSettings
     /// <summary>Whether IPv6 forwarding is switched on if it is off; else that is an error.</summary>
     public bool SetForwarding { get; init; }
 
+    /// <summary>Whether the kernel is asked whose flows are; else sockets are known by their ports.</summary>
+    public bool AskSockets { get; init; } = true;
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 

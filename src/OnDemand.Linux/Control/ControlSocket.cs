@@ -55,6 +55,14 @@ internal static class ControlSocket
         }
     }
 
+    /// <summary>The TAPs whose dataplanes answer in the usual place, or may not be tried.</summary>
+    /// <returns>Their names, in order.</returns>
+    public static IReadOnlyList<string> FindTaps() =>
+    [
+        .. FindAlive(DefaultDirectory).Select(path => Path.GetFileNameWithoutExtension(path))
+            .Where(static name => !name.EndsWith(".programs", StringComparison.Ordinal)),
+    ];
+
     /// <summary>Makes sure that a socket can be bound at a path: its directory is there, and what a dead process left is gone.</summary>
     /// <param name="path">The path.</param>
     /// <exception cref="HostException">It cannot: another server is alive there, something else is there, or the path cannot be

@@ -30,7 +30,11 @@ internal interface IDataplaneControl
 /// <param name="Shell">What is counted around the engine, at the TAP.</param>
 /// <param name="Now">The time, in nanoseconds since 1970.</param>
 internal readonly record struct ControlContext(
-    DataplaneEngine Engine, IAttachmentControl Network, ShellCounters Shell, Timestamp Now);
+    DataplaneEngine Engine, IAttachmentControl Network, ShellCounters Shell, Timestamp Now)
+{
+    /// <summary>Requests of sockets; null where nobody takes any.</summary>
+    public ISocketControl? Sockets { get; init; }
+}
 
 /// <summary>Moves of a running host. Only for the engine's thread.</summary>
 internal interface IAttachmentControl

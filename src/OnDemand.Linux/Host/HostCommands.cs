@@ -47,8 +47,10 @@ internal static class HostCommands
     {
         string destination = route.Destination.Length == 0 ? "default" : route.Destination.ToString();
         string source = route.PreferredSource is IpAddress address ? $" src {address}" : string.Empty;
+        string type = route.Type == Route.LocalType ? "local " : string.Empty;
+        string link = route.Type == Route.LocalType ? "lo" : tap;
         return string.Create(
-            Plain, $"ip -6 route add {destination} dev {tap}{source} proto {route.Protocol} metric {route.Metric} table {route.Table}");
+            Plain, $"ip -6 route add {type}{destination} dev {link}{source} proto {route.Protocol} metric {route.Metric} table {route.Table}");
     }
 
     private static string OfRule(RoutingRule rule) =>

@@ -15,11 +15,14 @@ internal enum HostEventKind
     /// <summary>The TAP's longest packet was changed.</summary>
     TapMtuChanged,
 
-    /// <summary>An uplink was deleted, set down, or has lost its carrier.</summary>
+    /// <summary>An uplink was deleted, set down, has lost its carrier, or its MTU has become too small for IPv6.</summary>
     UplinkDown,
 
-    /// <summary>An uplink is there, up and has a carrier.</summary>
+    /// <summary>An uplink is there, up, has a carrier and an MTU that IPv6 can use.</summary>
     UplinkUp,
+
+    /// <summary>The longest packet of an uplink that is up was changed.</summary>
+    UplinkMtuChanged,
 
     /// <summary>An address, route or rule that must be there was removed by somebody: <see cref="HostNetwork.Apply"/> repairs it.</summary>
     Disturbed,

@@ -41,18 +41,19 @@ internal sealed partial class HostNetwork
     {
         List<Route> wanted = [.. _plan.RoutesTo(tap.Index, _typedPrefixes)];
         HashSet<int> others = DataplanesElsewhere();
-        foreach (Route route in _netlink.RoutesOf(_plan.Table))
+        HashSet<uint> deliveryOfOthers = DeliveryTablesElsewhere();
+        foreach (Route route in _netlink.RoutesOf(_plan.Table).Concat(_netlink.RoutesOf(_plan.DeliveryTable)))
         {
-            if (route.Protocol == HostPlan.Protocol && others.Contains(route.LinkIndex))
+            if (route.Protocol == HostPlan.Protocol && (others.Contains(route.LinkIndex) || deliveryOfOthers.Contains(route.Table)))
             {
                 throw new HostException(Invariant(
-                    $"Routing table {_plan.Table} is in use by another dataplane: choose another table."));
+                    $"Routing table {route.Table} is in use by another dataplane: choose another table."));
             }
 
             if (route.Protocol != HostPlan.Protocol && !wanted.Exists(other => IsSameRoute(route, other)))
             {
                 throw new HostException(Invariant(
-                    $"Routing table {_plan.Table} is in use: it has a route to {Named(route.Destination)} that is not ours; ")
+                    $"Routing table {route.Table} is in use: it has a route to {Named(route.Destination)} that is not ours; ")
                     + "choose another table.");
             }
         }
@@ -169,8 +170,10 @@ internal sealed partial class HostNetwork
     private void RemoveRoutes(Link? tap, List<Route> keep)
     {
         HashSet<int> others = DataplanesElsewhere();
-        bool isOurs(Route route) =>
-            route.LinkIndex == tap?.Index || (route.Table == _plan.Table && !others.Contains(route.LinkIndex));
+        HashSet<uint> deliveryOfOthers = DeliveryTablesElsewhere();
+        bool isOurs(Route route) => route.LinkIndex == HostPlan.Loopback
+            ? !deliveryOfOthers.Contains(route.Table)
+            : route.LinkIndex == tap?.Index || (route.Table == _plan.Table && !others.Contains(route.LinkIndex));
 
         foreach (Route route in _netlink.Routes(HostPlan.Protocol))
         {
@@ -220,7 +223,7 @@ internal sealed partial class HostNetwork
         HashSet<string> names = [.. _netlink.Links().Select(link => link.Name)];
         return rule => rule.Protocol == HostPlan.Protocol && !rule.HasOtherConditions && rule switch
         {
-            { Table: Route.MainTable } => rule.IncomingInterface == _plan.Tap || !names.Contains(rule.IncomingInterface ?? "lo"),
+            { IncomingInterface: not (null or "lo") } => rule.IncomingInterface == _plan.Tap || !names.Contains(rule.IncomingInterface ?? "lo"),
             _ when rule.Table == _plan.Table => !tablesOfOthers.Contains(rule.Table),
             _ => !tablesInUse.Contains(rule.Table),
         };
@@ -228,7 +231,18 @@ internal sealed partial class HostNetwork
 
     /// <summary>Interfaces that another dataplane may hold: a TAP has a carrier exactly while a program has it open.</summary>
     private HashSet<int> DataplanesElsewhere() =>
-        [.. _netlink.Links().Where(link => link.IsRunning && link.Name != _plan.Tap).Select(link => link.Index)];
+        [.. _netlink.Links().Where(link => link.IsRunning && link.Name != _plan.Tap && link.Index != HostPlan.Loopback).Select(link => link.Index)];
+
+    /// <summary>Where another dataplane of this host delivers to its sockets: it has a rule for what comes out of its TAP.</summary>
+    private HashSet<uint> DeliveryTablesElsewhere()
+    {
+        HashSet<string> taps = [.. _netlink.Links().Where(link => link.IsRunning && link.Name != _plan.Tap).Select(link => link.Name)];
+        return
+        [
+            .. _netlink.Rules().Where(rule => rule.Protocol == HostPlan.Protocol && rule.IncomingInterface is { } tap && taps.Contains(tap))
+                .Where(rule => rule.IncomingInterface != "lo").Select(rule => rule.Table),
+        ];
+    }
 
     private static bool IsSameRoute(Route one, Route other) => one with { Protocol = other.Protocol } == other;
 

@@ -91,7 +91,10 @@ internal sealed partial class HostNetwork : IDisposable
                 CheckOnOtherLinks(prefix.Address, "typed", _netlink.Addresses(), tap);
             }
 
-            AddRoute(HostPlan.TypedRoute(tap.Index, prefix));
+            foreach (Route route in _plan.TypedRoutes(tap.Index, prefix))
+            {
+                AddRoute(route);
+            }
         }
 
         _typedPrefixes.Add(prefix);
@@ -105,7 +108,10 @@ internal sealed partial class HostNetwork : IDisposable
         _typedPrefixes.Remove(prefix);
         if (_applied && _netlink.FindLink(_plan.Tap) is Link tap)
         {
-            DeleteRoute(HostPlan.TypedRoute(tap.Index, prefix));
+            foreach (Route route in _plan.TypedRoutes(tap.Index, prefix))
+            {
+                DeleteRoute(route);
+            }
         }
     }
 
@@ -132,7 +138,8 @@ internal sealed partial class HostNetwork : IDisposable
     /// <summary>Whether a route, by its destination, is one that must be there.</summary>
     /// <param name="route">The route.</param>
     /// <returns>Whether it must.</returns>
-    internal bool Wants(Route route) => _plan.RoutesTo(route.LinkIndex, _typedPrefixes).Any(wanted => IsSameRoute(wanted, route));
+    internal bool Wants(Route route) =>
+        _plan.RoutesTo(route.Table == _plan.DeliveryTable ? 0 : route.LinkIndex, _typedPrefixes).Any(wanted => IsSameRoute(wanted, route));
 
     /// <summary>Closes netlink; takes nothing back.</summary>
     public void Dispose() => _netlink.Dispose();

@@ -24,15 +24,21 @@ internal sealed record HostPlan
     /// the very prefix on the uplink.</summary>
     public const uint TypedPrefixMetric = 64;
 
+    /// <summary>The index of the loopback interface, on every Linux (<c>LOOPBACK_IFINDEX</c>).</summary>
+    public const int Loopback = 1;
+
     /// <summary>The metric of routes to internal prefixes: they lose against any route to the hosts that use them (256, 1024).</summary>
     public const uint InternalPrefixMetric = 4096;
 
     /// <summary>The metric of the default route in the own table, as the kernel would choose it.</summary>
     public const uint DefaultRouteMetric = 1024;
 
+    /// <summary>The smallest MTU with which the kernel lets a link carry IPv6 (RFC 8200 §5).</summary>
+    public const int SmallestMtu = 1280;
+
     private const int LongestName = 15;
-    private const int SmallestMtu = 1280;
     private const int LargestMtu = 65521;
+    private const uint SmallestPreference = 3;        // two before it are used
     private const uint LargestPreference = 32764;     // one more is used, and 32766 is the rule of table main
     private static readonly SearchValues<char> NameCharacters =
         SearchValues.Create("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._-");
@@ -50,11 +56,14 @@ internal sealed record HostPlan
     /// shorter one are those of other hosts or namespaces behind this one: what comes from them goes into the TAP too.</summary>
     public IReadOnlyList<IpPrefix> Internal { get; init; } = [];
 
-    /// <summary>The routing table for what goes into the TAP; none of the kernel's (253 to 255), and nobody else's.</summary>
+    /// <summary>The routing table for what goes into the TAP; none of the kernel's (253 to 255), and nobody else's. The next one is used as
+    /// well, for what comes out of the TAP to sockets that are bound to typed addresses.</summary>
     public uint Table { get; init; } = UsualTable;
 
-    /// <summary>The preference of the rules that lead there, 2 to 32764. The next one is used as well and, with internal prefixes,
-    /// the one before.</summary>
+    /// <summary>The table of <see cref="Table"/>'s neighbor.</summary>
+    public uint DeliveryTable => Table + 1;
+
+    /// <summary>The preference of the rules that lead there, 3 to 32764. The next one and the two before are used as well.</summary>
     public uint RulePreference { get; init; } = UsualRulePreference;
 
     /// <summary>What to do about IPv6 forwarding.</summary>
@@ -92,14 +101,15 @@ internal sealed record HostPlan
             throw new HostException(Text($"The TAP's MTU {Mtu} is out of range: IPv6 needs 1280, and a TAP carries at most 65521."));
         }
 
-        if (Table is 0 or (>= 253 and <= 255))
+        if (Table is 0 or (>= 252 and <= 255) or uint.MaxValue)
         {
-            throw new HostException(Text($"Routing table {Table} belongs to the kernel: choose another, as {UsualTable}."));
+            throw new HostException(Text($"Routing table {Table} or the next one belongs to the kernel: choose another, as {UsualTable}."));
         }
 
-        if (RulePreference is < 2 or > LargestPreference)
+        if (RulePreference is < SmallestPreference or > LargestPreference)
         {
-            throw new HostException(Text($"Rule preference {RulePreference} is out of range: choose one from 2 to {LargestPreference}."));
+            throw new HostException(Text(
+                $"Rule preference {RulePreference} is out of range: choose one from {SmallestPreference} to {LargestPreference}."));
         }
 
         foreach (IpPrefix prefix in Internal.Concat(TypedPrefixes))
@@ -141,21 +151,29 @@ internal sealed record HostPlan
 
         foreach (IpPrefix prefix in typedPrefixes)
         {
-            yield return TypedRoute(tap, prefix);
+            foreach (Route route in TypedRoutes(tap, prefix))
+            {
+                yield return route;
+            }
         }
     }
 
-    /// <summary>The route of a typed prefix.</summary>
+    /// <summary>The routes of a typed prefix: into the TAP; and, for what comes out of it unchanged because a socket has bound itself to the
+    /// typed address, to the sockets of this host (as for transparent proxies, whose addresses are on no interface either).</summary>
     /// <param name="tap">The TAP's index.</param>
     /// <param name="prefix">The prefix.</param>
-    /// <returns>The route.</returns>
-    internal static Route TypedRoute(int tap, IpPrefix prefix) =>
-        new(Route.MainTable, prefix, tap) { Protocol = Protocol, Metric = TypedPrefixMetric };
+    /// <returns>The routes.</returns>
+    internal IEnumerable<Route> TypedRoutes(int tap, IpPrefix prefix) =>
+    [
+        new Route(Route.MainTable, prefix, tap) { Protocol = Protocol, Metric = TypedPrefixMetric },
+        new Route(DeliveryTable, prefix, Loopback) { Protocol = Protocol, Metric = DefaultRouteMetric, Type = Route.LocalType },
+    ];
 
     /// <summary>The rules that must be there.</summary>
     /// <returns>The rules.</returns>
     internal IEnumerable<RoutingRule> Rules()
     {
+        yield return new RoutingRule(RulePreference - 2, DeliveryTable) { IncomingInterface = Tap, Protocol = Protocol };
         if (PrefixesBehind.Any())
         {
             // What the dataplane hands back with an internal source must not be sent into the TAP again by the rules below.

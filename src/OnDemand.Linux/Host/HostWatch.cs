@@ -15,6 +15,7 @@ internal sealed class HostWatch : IDisposable
     private readonly Queue<HostEvent> _events = [];
     private readonly Dictionary<int, Link> _links = [];
     private readonly HashSet<string> _uplinksUp;
+    private readonly Dictionary<string, int> _uplinkMtus = [];
     private Link? _tap;
 
     /// <summary>Begins to watch.</summary>
@@ -111,11 +112,17 @@ internal sealed class HostWatch : IDisposable
         foreach (string name in _network.Plan.Uplinks)
         {
             Link? link = Find(name);
-            bool isUp = link is { IsRunning: true };
+            bool isUp = link is { IsRunning: true, Mtu: >= HostPlan.SmallestMtu };
             if (isUp ? _uplinksUp.Add(name) : _uplinksUp.Remove(name))
             {
                 _events.Enqueue(new HostEvent(isUp ? HostEventKind.UplinkUp : HostEventKind.UplinkDown, name, link?.Mtu ?? 0));
             }
+            else if (isUp && _uplinkMtus.TryGetValue(name, out int before) && before != link!.Mtu)
+            {
+                _events.Enqueue(new HostEvent(HostEventKind.UplinkMtuChanged, name, link.Mtu));
+            }
+
+            _uplinkMtus[name] = link?.Mtu ?? 0;
         }
     }
 

@@ -18,7 +18,10 @@ internal static class Errno
     public const int Eexist = 17;
     public const int Enodev = 19;
     public const int Einval = 22;
+    public const int Enfile = 23;
+    public const int Emfile = 24;
     public const int Enospc = 28;
+    public const int Erange = 34;
     public const int Enobufs = 105;
     public const int Eprotonosupport = 93;
     public const int Eopnotsupp = 95;
@@ -32,8 +35,5 @@ internal static class Errno
     public const int Estale = 116;
     public const int Enosys = 38;
     public const int Enotsock = 88;
-    public const int Emfile = 24;
-    public const int Enfile = 23;
-    public const int Erange = 34;
     public const int Enoprotoopt = 92;
 }

@@ -34,4 +34,8 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "recvfrom", SetLastError = true)]
     public static partial nint ReceiveFrom(
         FileDescriptor socket, Span<byte> message, nuint length, int flags, Span<byte> address, ref uint addressLength);
+
+    /// <summary>if_nametoindex(3).</summary>
+    [LibraryImport(Library, EntryPoint = "if_nametoindex", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial uint InterfaceIndex(string name);
 }

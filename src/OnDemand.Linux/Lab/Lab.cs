@@ -92,7 +92,7 @@ internal sealed class Lab
         {
             directory.Save(lab.State);
             await topology.BuildAsync(cancellationToken).ConfigureAwait(false);
-            await topology.ApplyAsync(LabRoutes.Changes([], LabRoutes.For(lab.State, now)), cancellationToken).ConfigureAwait(false);
+            await topology.ApplyAsync(LabRoutes.Changes([], LabRoutes.For(lab.State, now)), between: null, cancellationToken).ConfigureAwait(false);
             await lab.BeginAsync(options.Record, cancellationToken).ConfigureAwait(false);
             return lab;
         }
@@ -146,6 +146,7 @@ internal sealed class Lab
         using IDisposable guard = await _directory.LockAsync(cancellationToken).ConfigureAwait(false);
         Refresh();
         string router = Scenario.RouterOf(point);
+        LabScenario.Check(prefixes ?? []);
         string? old = State.Serving;
         LabOffer offer = Scenario.OfferOf(router);
         if (!State.Plain)
@@ -213,6 +214,7 @@ internal sealed class Lab
         Refresh();
         var scenario = LabScenario.Load(scenarioFile);
         await EndDataplaneAsync(cancellationToken).ConfigureAwait(false);
+        _directory.ForgetDataplane();
         if (State.Serving is { } old)
         {
             await _topology.DisconnectAsync(old, cancellationToken).ConfigureAwait(false);
@@ -273,20 +275,31 @@ internal sealed class Lab
         string point, string router, IReadOnlyList<PrefixAdvertisement> prefixes, Duration window, CancellationToken cancellationToken)
     {
         await _topology.ConnectAsync(router, cancellationToken).ConfigureAwait(false);
-        await ChangeAsync(State.Attach(router, prefixes, window, DateTimeOffset.UtcNow), cancellationToken).ConfigureAwait(false);
-        NetworkMoved?.Invoke();
-        if (!State.Plain)
+
+        // The host learns of the new network before the old one forgets it: what is under way to the old addresses still arrives.
+        await ChangeAsync(State.Attach(router, prefixes, window, DateTimeOffset.UtcNow), cancellationToken, async () =>
         {
-            await _dataplane.AttachAsync(point, prefixes, window, cancellationToken).ConfigureAwait(false);
-        }
+            NetworkMoved?.Invoke();
+            if (!State.Plain)
+            {
+                await _dataplane.AttachAsync(point, prefixes, window, cancellationToken).ConfigureAwait(false);
+            }
+        }).ConfigureAwait(false);
     }
 
-    private async Task ChangeAsync(LabState next, CancellationToken cancellationToken)
+    private async Task ChangeAsync(LabState next, CancellationToken cancellationToken, Func<Task>? tell = null)
     {
         DateTimeOffset now = DateTimeOffset.UtcNow;
         IReadOnlyList<LabRoute> before = LabRoutes.For(State, now);
         string[] oldAddresses = PlainAddresses(State, now);
-        await _topology.ApplyAsync(LabRoutes.Changes(before, LabRoutes.For(next, now)), cancellationToken).ConfigureAwait(false);
+        await _topology.ApplyAsync(
+            LabRoutes.Changes(before, LabRoutes.For(next, now)),
+            () =>
+            {
+                Save(next);
+                return tell?.Invoke() ?? Task.CompletedTask;
+            },
+            cancellationToken).ConfigureAwait(false);
         if (next.Plain)
         {
             string[] addresses = PlainAddresses(next, now);
@@ -298,8 +311,6 @@ internal sealed class Lab
                 ],
                 cancellationToken).ConfigureAwait(false);
         }
-
-        Save(next);
     }
 
     private static string[] PlainAddresses(LabState state, DateTimeOffset now) =>

@@ -100,12 +100,12 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
 
     /// <summary>Tells it that the network takes a prefix back.</summary>
     /// <param name="prefix">The prefix.</param>
-    /// <param name="window">How long it stays.</param>
+    /// <param name="window">How long it stays; zero: it ends at once.</param>
     /// <param name="cancellationToken">Stops waiting for the answer.</param>
     /// <returns>Completes when it is done.</returns>
     public Task WithdrawAsync(IpPrefix prefix, Duration window, CancellationToken cancellationToken) =>
         AskAsync(client => client.WithdrawAsync(
-            new WithdrawBody(prefix.ToString(), ScenarioText.Format(window)), cancellationToken));
+            new WithdrawBody(prefix.ToString(), window == Duration.Zero ? null : ScenarioText.Format(window)), cancellationToken));
 
     // A connection for each command: a lab lives between commands for as long as it likes.
     private async Task AskAsync<T>(Func<ControlClient, Task<T>> command)

@@ -97,6 +97,15 @@ internal sealed class LabDirectory(string name)
         File.Move(fresh, StateFile, overwrite: true);
     }
 
+    /// <summary>Removes what a dataplane keeps for the next one, which goes on with it where it finds it.</summary>
+    public void ForgetDataplane()
+    {
+        if (Directory.Exists(DataplaneState))
+        {
+            Directory.Delete(DataplaneState, recursive: true);
+        }
+    }
+
     /// <summary>Removes the directory and everything in it.</summary>
     public void Remove()
     {

@@ -143,7 +143,10 @@ internal sealed class LabScenario
         : known.TryGetValue(name, out string? router) ? router
         : at is null ? LabNodes.FirstRouter : LabNodes.OtherRouter(at);
 
-    private static void Check(IEnumerable<PrefixAdvertisement> prefixes)
+    /// <summary>Checks prefixes that the network is to give.</summary>
+    /// <param name="prefixes">The prefixes.</param>
+    /// <exception cref="HostException">One lies over what the lab's network is made of.</exception>
+    public static void Check(IEnumerable<PrefixAdvertisement> prefixes)
     {
         foreach (PrefixAdvertisement given in prefixes)
         {

@@ -85,18 +85,26 @@ internal sealed class LabTopology(string lab)
     /// <summary>Carries out route changes, every node's at the same time: first everywhere what is new, then what is to go, so that no
     /// packet is sent back by a router that does not know the way any more.</summary>
     /// <param name="changes">Node and <c>ip</c> command.</param>
+    /// <param name="between">What happens when the new routes are there and the old ones are too; null for nothing.</param>
     /// <param name="cancellationToken">Stops.</param>
     /// <returns>Completes when the routes are there.</returns>
-    public async Task ApplyAsync(IReadOnlyList<(string Node, string Command)> changes, CancellationToken cancellationToken)
+    public async Task ApplyAsync(
+        IReadOnlyList<(string Node, string Command)> changes, Func<Task>? between, CancellationToken cancellationToken)
     {
         await Task.WhenAll(changes.Where(change => !IsDelete(change.Command)).GroupBy(change => change.Node).Select(
             node => BatchAsync(node.Key, node.Select(change => change.Command), cancellationToken))).ConfigureAwait(false);
-
-        // A route that expires may be gone before it is deleted: then there is nothing to complain about.
-        await Task.WhenAll(changes.Where(change => IsDelete(change.Command)).GroupBy(change => change.Node).Select(
-            node => CommandRunner.RunAsync(
-                "ip", ["-n", Namespace(node.Key), "-force", "-batch", "-"], Lines(node.Select(change => change.Command)),
-                cancellationToken))).ConfigureAwait(false);
+        try
+        {
+            await (between?.Invoke() ?? Task.CompletedTask).ConfigureAwait(false);
+        }
+        finally
+        {
+            // A route that expires may be gone before it is deleted: then there is nothing to complain about.
+            await Task.WhenAll(changes.Where(change => IsDelete(change.Command)).GroupBy(change => change.Node).Select(
+                node => CommandRunner.RunAsync(
+                    "ip", ["-n", Namespace(node.Key), "-force", "-batch", "-"], Lines(node.Select(change => change.Command)),
+                    cancellationToken))).ConfigureAwait(false);
+        }
     }
 
     /// <summary>Switches the host's link to an access router on, and sends everything there that has no other route.</summary>

@@ -143,6 +143,9 @@ internal sealed class LiveRecorder : IDataplaneObserver, IDisposable
     public void OnSocketNamed(in FlowIdentity flow, ulong cookie, Timestamp now) => AddControl(ControlText.Name(flow, cookie), now);
 
     /// <inheritdoc/>
+    public void OnPolicy(ScenarioPolicy policy, Timestamp now) => AddControl(ControlText.Of(policy), now);
+
+    /// <inheritdoc/>
     public void OnStop(Timestamp now)
     {
         Add(new RingEntry { Kind = RingKind.Stop, Time = now }, default);

@@ -1,5 +1,6 @@
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Policy;
 
 namespace OnDemand.Linux.Rights;
 
@@ -46,8 +47,8 @@ internal sealed class RightsReader(ScenarioFields fields)
     {
         ScenarioMap map = fields.Map(node, "rights to a type", "users", "groups", "programs");
         return new TypeRights(
-            map.Get("users", list => ReadAccounts(list, "user", AccountNames.User), null),
-            map.Get("groups", list => ReadAccounts(list, "group", AccountNames.Group), null),
+            map.Get("users", list => ReadAccounts(list, "user", UserNames.UserOf), null),
+            map.Get("groups", list => ReadAccounts(list, "group", UserNames.GroupOf), null),
             map.Get("programs", list => fields.List(list, "a list of programs", ReadProgram), null));
     }
 

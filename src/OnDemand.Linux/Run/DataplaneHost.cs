@@ -3,11 +3,13 @@ using OnDemand.Captures.Recording;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -28,9 +30,10 @@ namespace OnDemand.Linux.Run;
 /// After each step the engine's outputs are written, its questions put, its events followed: a prefix that is added is routed into the
 /// TAP, one that has ended no more.
 /// </remarks>
-internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposable
+internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngineShell, IDisposable
 {
     private const int CommandsInTurn = 8;
+    private const int NewsInTurn = 64;
     private const int TurnsBetweenLooks = 64;        // under load nobody waits, and changes on the host must be seen all the same
     private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
 
@@ -42,6 +45,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     private readonly IHostNetwork _network;
     private readonly IDataplaneObserver? _observer;
     private readonly StateKeeper? _keeper;
+    private readonly SocketBroker? _broker;
+    private readonly SocketServices? _services;
+    private readonly SocketBinding[] _adopted;
     private readonly Action<string> _say;
     private readonly HostClock _clock;
     private readonly HostSettings _settings;
@@ -58,6 +64,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     private string _disturbed = string.Empty;
     private bool _tapDown;
     private bool _tapGone;
+    private Timestamp _now;                          // of the turn
     private volatile bool _stopping;
 
     /// <summary>Makes a dataplane; nothing happens before <see cref="Run"/>.</summary>
@@ -71,11 +78,15 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     /// <param name="saved">What the last run left; null or empty to begin afresh. If there is something, the configuration's events of the
     /// network are over: they were the last run's.</param>
     /// <param name="time">The clocks; null for the machine's.</param>
+    /// <param name="broker">Knows whose flows are; null for nobody, then sockets are known by their ports.</param>
+    /// <param name="services">Takes requests of sockets; null for nobody.</param>
     /// <exception cref="ScenarioException">The configuration's events are not in time order.</exception>
     public DataplaneHost(
         HostConfig config, DataplaneOptions options, IFrameDevice device, IHostNetwork network, Action<string> say,
-        IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null)
+        IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null,
+        SocketBroker? broker = null, SocketServices? services = null)
     {
+        options = options with { AskSockets = broker is not null };
         _clock = new HostClock(time ?? TimeProvider.System);
         Start = _clock.Now;
         config.Scenario.CheckOrder(Start);
@@ -89,9 +100,12 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
         _say = say;
         _observer = observer;
         _keeper = keeper;
+        _broker = broker;
+        _services = services;
         _attachments = new AttachmentControl(_drive, network, Start, observer);
         bool goesOn = saved is { HasNetwork: true };
         Restored = goesOn ? _attachments.Restore(saved!, Start) : default;
+        _adopted = goesOn ? [.. saved!.Bindings.Values.Select(kept => kept.Binding)] : [];
         Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
         _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
@@ -108,6 +122,9 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
 
     /// <summary>What was taken over from the last run.</summary>
     public Restored Restored { get; }
+
+    /// <summary>The time by which the engine counts. From any thread.</summary>
+    public Timestamp Now => _clock.Now;
 
     /// <summary>Whether the loop was asked to end.</summary>
     public bool IsStopping => _stopping;
@@ -129,6 +146,25 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
         return command.Task;
     }
 
+    /// <summary>Sets policy anew: rules, inbound rules and default, for flows that begin from now on. From any thread.</summary>
+    /// <param name="policy">The policy.</param>
+    /// <returns>Ends when it is in force.</returns>
+    /// <exception cref="InvalidOperationException">The dataplane is shutting down, or too many commands wait.</exception>
+    public Task SetPolicyAsync(ScenarioPolicy policy)
+    {
+        ServicePolicy built = policy.Build();
+        return RunAsync(context =>
+        {
+            _drive.Settle();                         // of a step before in the same turn
+            _observer?.OnPolicy(policy, context.Now);
+            _drive.SetPolicy(built, context.Now);
+            return true;
+        });
+    }
+
+    /// <summary>Wakes the loop, which then takes what is new. From any thread.</summary>
+    public void Wake() => _wakeUp.Ring();
+
     /// <summary>Asks the loop to end. From any thread.</summary>
     public void Stop()
     {
@@ -143,11 +179,21 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     /// same.</exception>
     public void Run()
     {
-        _network.Apply();
+        try
+        {
+            _network.Apply();
+        }
+        catch
+        {
+            _commands.Close();                       // nobody will carry them out
+            throw;
+        }
+
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
             Drain(Start);
+            Adopt(Start);
             PerformDue(Start);
             _say($"Running on {_settings.Tap}; stop with SIGTERM or Ctrl-C.");
             while (!_stopping && !_tapGone)
@@ -182,10 +228,17 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     internal bool Turn()
     {
         bool worked = _pump.Turn(out Timestamp now);
+        _now = now;
         Drain(now);
         if (!_commands.IsEmpty)
         {
             RunCommands(now);
+            worked = true;
+        }
+
+        if (_broker is { HasNews: true })
+        {
+            TakeNews(_broker, now);
             worked = true;
         }
 
@@ -216,7 +269,7 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     {
         for (int i = 0; i < CommandsInTurn && _commands.Take() is { } command; i++)
         {
-            command.Execute(new ControlContext(_engine, _attachments, Counters, now));
+            command.Execute(new ControlContext(_engine, _attachments, Counters, now) { Sockets = this });
             Drain(now);
             Counters.Commands++;
             command.Answer();
@@ -230,14 +283,32 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
     void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _timetable.Ask(question, now);
 
     /// <inheritdoc/>
-    void IEngineShell.Ask(in SocketQuestion question, Timestamp now)
-    {
-    }
+    void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
 
+    // The configuration's own requests have no number: nobody could read the answer; what they got shows in their flows.
     /// <inheritdoc/>
     void IEngineShell.Reply(in SetscReply reply)
     {
-        // The configuration's own requests have nobody who could read the answer; what they got shows in their flows.
+        if (reply.Token != 0)
+        {
+            _services?.Reply(reply, _now);
+        }
+    }
+
+    /// <inheritdoc/>
+    void ISocketControl.Handle(in SetscRequest request, Timestamp now)
+    {
+        _drive.Settle();
+        _observer?.OnRequest(request, now);
+        _drive.Handle(request, now);
+    }
+
+    /// <inheritdoc/>
+    bool ISocketControl.Release(ulong cookie, Timestamp now)
+    {
+        _drive.Settle();
+        _observer?.OnReleased(cookie, now);
+        return _drive.ReleaseRequest(cookie, now);
     }
 
     /// <inheritdoc/>
@@ -254,6 +325,51 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
 
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
+        _services?.Follow(happened);
+    }
+
+    /// <summary>Asks again for what sockets got of an earlier run. Their addresses are restored, so they get the same.</summary>
+    /// <param name="now">The time.</param>
+    internal void Adopt(Timestamp now)
+    {
+        if (_services is null)
+        {
+            return;
+        }
+
+        foreach (SocketBinding binding in _adopted.OrderBy(binding => binding.Cookie))
+        {
+            ((ISocketControl)this).Handle(_services.Adopt(binding), now);
+            Drain(now);
+        }
+    }
+
+    // What the kernel said of sockets, a few at a time. Of the sockets of this host that end only those matter that the engine knows.
+    private void TakeNews(SocketBroker broker, Timestamp now)
+    {
+        for (int i = 0; i < NewsInTurn && broker.TryTake(out SocketNews news); i++)
+        {
+            switch (news.Kind)
+            {
+                case SocketNewsKind.Answer:
+                    _observer?.OnSocket(news.Answer, now);
+                    _drive.Answer(news.Answer, now);
+                    break;
+                case SocketNewsKind.Ended when _engine.KnowsSocket(news.Cookie):
+                    _observer?.OnSocketEnded(news.Cookie, now);
+                    _drive.EndSocket(news.Cookie, now);
+                    _services?.Ended(news.Cookie, now);
+                    break;
+                case SocketNewsKind.Named:
+                    _observer?.OnSocketNamed(news.Flow, news.Cookie, now);
+                    _ = _drive.NameSocket(news.Flow, news.Cookie, now);
+                    break;
+                default:
+                    continue;
+            }
+
+            Drain(now);
+        }
     }
 
     private void PerformDue(Timestamp now)
@@ -303,8 +419,11 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
                     _tapDown = false;
                     Repair($"The TAP {happened.Name} is up again");
                     break;
-                case HostEventKind.TapMtuChanged:
-                    _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {happened.Name} is {happened.Mtu} now."));
+                case HostEventKind.TapMtuChanged or HostEventKind.UplinkMtuChanged:
+                    SayMtu(happened);
+                    break;
+                case HostEventKind.UplinkDown when happened.Mtu is > 0 and < HostPlan.SmallestMtu:
+                    SayMtu(happened);
                     break;
                 case HostEventKind.UplinkDown:
                     _say($"The uplink {happened.Name} is gone or down; flows wait for it.");
@@ -318,6 +437,16 @@ internal sealed class DataplaneHost : IDataplaneControl, IEngineShell, IDisposab
                     break;
             }
         }
+    }
+
+    // With a smaller one the kernel takes IPv6 off the interface. The TAP's is ours to put right; an uplink is its owner's.
+    private void SayMtu(in HostEvent happened)
+    {
+        string what = happened.Kind == HostEventKind.TapMtuChanged ? happened.Name : $"the uplink {happened.Name}";
+        string then = happened.Mtu >= HostPlan.SmallestMtu ? string.Empty
+            : happened.Kind == HostEventKind.TapMtuChanged ? $", less than IPv6 needs: it is set back to {_settings.Mtu}"
+            : ", less than IPv6 needs: flows wait until it is raised and the uplink has its address and routes again";
+        _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {what} is {happened.Mtu} now{then}."));
     }
 
     private void Repair(string what)

@@ -129,6 +129,11 @@ internal interface IDataplaneObserver
     /// <param name="now">The time.</param>
     void OnSocketNamed(in FlowIdentity flow, ulong cookie, Timestamp now);
 
+    /// <summary>Policy was set anew.</summary>
+    /// <param name="policy">The policy; with the same conditions on sockets, the same bits.</param>
+    /// <param name="now">The time.</param>
+    void OnPolicy(ScenarioPolicy policy, Timestamp now);
+
     /// <summary>The run is over; nothing follows.</summary>
     /// <param name="now">The time.</param>
     void OnStop(Timestamp now);

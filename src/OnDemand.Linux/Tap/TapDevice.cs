@@ -35,6 +35,9 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <summary>The interface's name.</summary>
     public string Name { get; }
 
+    /// <summary>The interface's number; 0 if it is gone.</summary>
+    public int Index => (int)Libc.InterfaceIndex(Name);
+
     /// <summary>What the kernel agreed to leave to us.</summary>
     public TapOffloads Offloads { get; }
 

@@ -25,8 +25,30 @@ internal sealed class RecordedWalk : IEngineShell
             - {remote-port: 2, type: graceful-replacement}
             - {remote-port: 3, type: fixed}
             - {remote-port: 4, legacy: true}
+            - {user: alice, type: graceful-replacement}
         limits: {flows: 64, held-packets: 8}
         """;
+
+    private const string Without = """
+        internal: [fd00::1, fd00::2]
+        network: [{at: 0s, attach: unused, prefixes: [{prefix: "2001:db8:a1:1::/64", type: nonpersistent}]}]
+
+        """;
+
+    private static readonly string[] OtherPolicies =
+    [
+        "policy: {}",
+        """
+        policy:
+          default: session-lasting
+          rules:
+            - {user: bob, group: "it''s", program: "/usr/bin/*", cgroup: "/a b", type: fixed}
+            - {user: 'alice', protocol: udp, prefix: "2001:db8:a1:1::/64"}
+            - {remote-port: 3, preferences: tmp, internal: "fd00::1"}
+            - {user: alice, type: nonpersistent, on-net: true}
+          inbound: [{type: untyped, protocol: udp}, {local-port: 1000-1001}]
+        """,
+    ];
 
     private static readonly string[] Internals = ["fd00::1", "fd00::2", "2001:db8:77::1"];
 
@@ -35,6 +57,8 @@ internal sealed class RecordedWalk : IEngineShell
     private readonly DataplaneEngine _engine;
     private readonly EngineDrive _drive;
     private readonly byte[] _output;
+    private readonly ScenarioPolicy[] _policies;
+    private ScenarioPolicy _policy;
     private readonly List<string> _typed = [];
     private readonly List<PrefixRequest> _questions = [];
     private readonly List<SocketQuestion> _sockets = [];
@@ -60,6 +84,8 @@ internal sealed class RecordedWalk : IEngineShell
         _writer = new RecordingWriter(link);
         _engine = new DataplaneEngine(options, _now);
         _drive = new EngineDrive(_engine, this);
+        _policy = scenario.Policy;
+        _policies = [.. OtherPolicies.Select(other => ScenarioReader.Parse("walk.yaml", Encoding.UTF8.GetBytes(Without + other)).Policy), _policy];
         _output = new byte[EthernetFrame.HeaderLength + _engine.MaximumOutputLength];
         _writer.Begin("od0", new RecordingHead { Scenario = scenario, Options = options, LinkAddresses = link }.Write(), _now);
     }
@@ -73,6 +99,9 @@ internal sealed class RecordedWalk : IEngineShell
     /// <summary>Questions whose socket a flow is of.</summary>
     public int SocketsAsked { get; private set; }
 
+    /// <summary>How often policy was set anew.</summary>
+    public int PoliciesSet { get; private set; }
+
     /// <summary>Walks.</summary>
     /// <param name="seed">Where to.</param>
     /// <param name="steps">How far.</param>
@@ -83,7 +112,7 @@ internal sealed class RecordedWalk : IEngineShell
         walk = new RecordedWalk(seed);
         for (int step = 0; step < steps; step++)
         {
-            walk.Step(step == 0 ? 0 : walk._random.Next(20));
+            walk.Step(step == 0 ? 0 : walk._random.Next(21));
         }
 
         walk._drive.Settle();
@@ -172,6 +201,9 @@ internal sealed class RecordedWalk : IEngineShell
             case 15 when _random.Next(3) == 0:
                 Socket();
                 break;
+            case 20 when _random.Next(2) == 0:
+                SetPolicy();
+                break;
             case 8 or 9:
                 _writer.Control(ControlText.Advance, _now);
                 _drive.Advance(_now);
@@ -251,6 +283,14 @@ internal sealed class RecordedWalk : IEngineShell
                 _ = _drive.NameSocket(flow, cookie, _now);
                 break;
         }
+    }
+
+    private void SetPolicy()
+    {
+        PoliciesSet++;
+        _policy = _policy.Successor(_policies[_random.Next(_policies.Length)]);
+        _writer.Control(ControlText.Of(_policy), _now);
+        _drive.SetPolicy(_policy.Build(), _now);
     }
 
     private void Request()

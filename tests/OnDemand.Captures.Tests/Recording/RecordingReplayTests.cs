@@ -41,6 +41,7 @@ public sealed class RecordingReplayTests : IDisposable
 
         Assert.True(walk.Outputs > 20, $"{walk.Outputs} outputs");
         Assert.True(walk.SocketsAsked > 20, $"{walk.SocketsAsked} flows whose socket was asked for");
+        Assert.True(walk.PoliciesSet > 20, $"{walk.PoliciesSet} policies");
         foreach (EngineEventKind kind in (EngineEventKind[])
             [EngineEventKind.FlowOpened, EngineEventKind.FlowWentOver, EngineEventKind.FlowStranded, EngineEventKind.FlowRefused, EngineEventKind.NetworkAsked,
             EngineEventKind.NetworkGranted, EngineEventKind.NetworkRefused, EngineEventKind.NetworkSilent, EngineEventKind.WindowOpened, EngineEventKind.PrefixEnded])

@@ -29,6 +29,8 @@ public class ScenarioWriterTests
             - {protocol: icmpv6, preferences: [tmp, IPV6_PREFER_SRC_COA]}
             - {type: graceful, on-net: true, preferences: home}
             - {prefix: "2001:db8:3::/56", remote: "::/0"}
+            - {user: alice, group: 0, program: "/opt/it's #1/**", cgroup: "/user.slice/a: b", type: fixed}
+            - {user: 007, legacy: true}
           inbound: [{}, {type: untyped, remote: "2001:db8:99::/48", protocol: sctp, local-port: 1-65535}]
         sockets:
           - {at: 0, close: 9.25s, protocol: dccp, local-port: 0, internal: "fd00::", prefix: "2001:db8:3::/56"}
@@ -93,9 +95,14 @@ public class ScenarioWriterTests
     private static string Describe(Scenario scenario) => string.Join(
         '\n',
         [
-            JsonSerializer.Serialize(scenario with { Network = [], Sockets = [], Outside = new Dictionary<Dataplane.Wire.IpAddress, Dataplane.Wire.IpAddress>() }),
+            JsonSerializer.Serialize(scenario with { Policy = Placeless(scenario.Policy), Network = [], Sockets = [], Outside = new Dictionary<Dataplane.Wire.IpAddress, Dataplane.Wire.IpAddress>() }),
             .. scenario.Network.Select(next => JsonSerializer.Serialize(next with { Place = default }, next.GetType())),
             .. scenario.Sockets.Select(socket => JsonSerializer.Serialize(socket with { Place = default })),
             .. scenario.Outside.Select(pair => pair.ToString()),
         ]);
+
+    private static ScenarioPolicy Placeless(ScenarioPolicy policy) => policy with
+    {
+        Rules = [.. policy.Rules.Select(rule => rule with { Socket = rule.Socket is null ? null : rule.Socket with { UserPlace = default, GroupPlace = default } })],
+    };
 }

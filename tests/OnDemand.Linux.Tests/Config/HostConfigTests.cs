@@ -112,7 +112,7 @@ public sealed class HostConfigTests
     [InlineData("host: {mtu: 1000}", "expected a whole number from 1280 to 65521")]
     [InlineData("host: {neighbors: answers}", "expected 'answer', the nearest of off, answer")]
     [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
-    [InlineData("host: {rule-preference: 32766}", "expected a whole number from 2 to 32764")]
+    [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
     [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
     [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]

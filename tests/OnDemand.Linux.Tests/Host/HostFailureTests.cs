@@ -65,9 +65,11 @@ public sealed class HostFailureTests
     [Fact]
     public void A_running_dataplane_has_the_table_and_keeps_it_even_when_all_of_ours_is_taken_back()
     {
-        // Loopback is up as the TAP of a running dataplane is: with a carrier.
+        // A veth interface is up as the TAP of a running dataplane is: with a carrier.
         using NetworkNamespace space = Space(
-            "ip -6 route add default dev lo proto 86 table 8653 metric 7; ip -6 rule add pref 100 iif lo lookup 8653 protocol 86");
+            "ip link add od9 type veth peer name od8; ip link set od9 addrgenmode none up; ip link set od8 addrgenmode none up; "
+            + "ip -6 route add default dev od9 proto 86 table 8653 metric 7; "
+            + "ip -6 rule add pref 100 iif lo lookup 8653 protocol 86");
         string before = IpState.Of(space);
         using HostNetwork network = space.Run(() => new HostNetwork(Plan));
 
@@ -171,8 +173,8 @@ public sealed class HostFailureTests
     [InlineData("od0;reboot", 1500, 8653u, 100u, "fd00::1", "'od0;reboot' " + BadName)]
     [InlineData("od0", 1279, 8653u, 100u, "fd00::1",
         "The TAP's MTU 1279 is out of range: IPv6 needs 1280, and a TAP carries at most 65521.")]
-    [InlineData("od0", 1500, 254u, 100u, "fd00::1", "Routing table 254 belongs to the kernel: choose another, as 8653.")]
-    [InlineData("od0", 1500, 8653u, 32766u, "fd00::1", "Rule preference 32766 is out of range: choose one from 2 to 32764.")]
+    [InlineData("od0", 1500, 254u, 100u, "fd00::1", "Routing table 254 or the next one belongs to the kernel: choose another, as 8653.")]
+    [InlineData("od0", 1500, 8653u, 32766u, "fd00::1", "Rule preference 32766 is out of range: choose one from 3 to 32764.")]
     [InlineData("od0", 1500, 8653u, 100u, "::/0",
         "::/0 cannot be routed to the TAP: it must be a unicast prefix that is neither link-local nor everything.")]
     public void A_plan_out_of_range_is_refused_before_anything_is_opened(

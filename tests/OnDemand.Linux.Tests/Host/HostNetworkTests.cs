@@ -35,9 +35,11 @@ public sealed class HostNetworkTests
             .Where(address => $"{address!["scope"]}" == "global").Select(address => $"{address!["local"]}/{address["prefixlen"]}").Order());
         Assert.Equal("default dev od0 proto 86 src fd00:a::2 metric 1024", Line(space, "ip -6 route show table 8653"));
         Assert.Equal("2001:db8:a::/64 dev od0 metric 64", Line(space, "ip -6 route show proto 86 table main 2001:db8:a::/64"));
+        Assert.Equal("local 2001:db8:a::/64 dev lo proto 86 metric 1024", Line(space, "ip -6 route show table 8654"));
         Assert.Equal("fd00:b::/64 dev od0 metric 4096", Line(space, "ip -6 route show proto 86 table main fd00:b::/64"));
         Assert.Equal(
             [
+                "98: from all iif od0 lookup 8654 proto 86",
                 "99: from all iif od0 lookup main proto 86",
                 "100: from all iif lo lookup 8653 proto 86",
                 "100: from fd00:b::/64 lookup 8653 proto 86",
@@ -179,7 +181,7 @@ public sealed class HostNetworkTests
         using HostNetwork living = space.Run(() => new HostNetwork(new HostPlan
         {
             Tap = "od1",
-            Table = 8654,
+            Table = 8660,
             RulePreference = 200,
             Internal = [IpPrefix.Parse("fd00:c::/64")],
             Forwarding = ForwardingMode.Set,

@@ -124,6 +124,8 @@ internal sealed class RunRecorder : IDataplaneObserver
         Step(engine => engine.NameSocket(kept, cookie), now);
     }
 
+    public void OnPolicy(ScenarioPolicy policy, Timestamp now) => Step(engine => engine.SetPolicy(policy.Build()), now);
+
     public void OnStop(Timestamp now)
     {
         // Nothing follows.

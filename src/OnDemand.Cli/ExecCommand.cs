@@ -1,0 +1,91 @@
+using System.CommandLine;
+using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Control;
+using OnDemand.Linux.Exec;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Tap;
+
+namespace OnDemand.Cli;
+
+/// <summary><c>ondemand exec</c>: a command whose sockets, and those of everything it starts, have a type.</summary>
+internal static class ExecCommand
+{
+    private const int CannotRun = 126;               // as env(1) and nohup(1) have it
+    private const int NotFound = 127;
+
+    /// <summary>Makes the command.</summary>
+    /// <param name="streams">Standard input, output and error.</param>
+    /// <returns>The command.</returns>
+    public static Command Create(CommandStreams streams)
+    {
+        var type = new Option<string>("--type")
+        {
+            HelpName = "TYPE",
+            Required = true,
+            Description = $"One of {string.Join(", ", ScenarioFields.TypeNames)}.",
+        };
+        type.CompletionSources.Add([.. ScenarioFields.TypeNames]);
+        var onNet = new Option<bool>("--on-net") { Description = "An address of the network that the host is attached to at the time." };
+        var tap = new Option<string?>("--tap")
+        {
+            HelpName = "TAP",
+            Description = "The dataplane's TAP; else that of the only dataplane on this host.",
+        };
+        var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
+        var command = new Command(
+            "exec",
+            "Run a command whose sockets have a type: ondemand exec --type session-lasting -- ssh host. It runs in a cgroup of its own, so this "
+            + "holds for its children and for static programs; a socket's own setsc() comes first. The exit status is the command's, 128 + n if "
+            + "signal n ended it, 127 if there is no such program, 126 if it cannot be run; 4 if no cgroup can be made here.")
+        {
+            type, onNet, tap, program,
+        };
+
+        // Not asynchronous: that would end this process some time after SIGTERM, whatever the command does.
+        command.SetAction(parsed => Run(
+            TapOf(parsed.GetValue(tap)), TypeOf(parsed.GetRequiredValue(type)), parsed.GetValue(onNet), parsed.GetRequiredValue(program), streams));
+        return command;
+    }
+
+    private static int Run(string tap, AddressType type, bool onNet, string[] program, CommandStreams streams)
+    {
+        CommandCgroup cgroup = CommandCgroup.Enter(tap, type, onNet);
+        try
+        {
+            return ChildCommand.Run(program, cgroup.Leave);
+        }
+        catch (LinuxException problem)
+        {
+            cgroup.Leave();
+            streams.Error.WriteLine($"ondemand: The command cannot be run: {problem.Message}.");
+            return problem.Error == Errno.Enoent ? NotFound : CannotRun;
+        }
+        finally
+        {
+            // What the command leaves behind lives on, and its cgroup with it.
+            _ = cgroup.TryRemove();
+        }
+    }
+
+    private static AddressType TypeOf(string word) => AddressTypes.TryParse(word, out AddressType type) ? type : throw new UsageException(
+        $"There is no type {ScalarNode.Quote(word)}; {(NearestName.Of(word, ScenarioFields.TypeNames) is { } near ? $"'{near}' is near, of " : "there are ")}"
+        + $"{string.Join(", ", ScenarioFields.TypeNames)}.");
+
+    // No dataplane need run: the command's sockets have their type as soon as one does.
+    private static string TapOf(string? option)
+    {
+        if (option is null)
+        {
+            return ControlSocket.FindTaps() switch
+            {
+                [] => Linux.Config.HostSettings.DefaultTap,
+                [string only] => only,
+                var several => throw new UsageException(
+                    $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with --tap."),
+            };
+        }
+
+        return InterfaceRequest.IsValidName(option) ? option : throw new UsageException($"{ScalarNode.Quote(option)} is no name of an interface.");
+    }
+}

@@ -1,0 +1,137 @@
+using System.Globalization;
+using System.Net;
+using System.Net.Sockets;
+using System.Text.Json;
+using System.Text.RegularExpressions;
+using OnDemand.Linux.Lab;
+
+namespace OnDemand.LabTests;
+
+/// <summary>One scenario file drives the lab, where it happens, and the replay, where it is calculated; they say the same.</summary>
+public sealed partial class LabRunTests
+{
+    private const int Pings = 20;
+
+    private const string Scenario =
+        """
+        seed: 42
+        internal: [fd00:db8::1]
+        network:
+          - at: 0s
+            attach: ar1
+            prefixes:
+              - {prefix: 2001:db8:f1::7/128, type: fixed}
+              - {prefix: 2001:db8:a1:1::/64, type: nonpersistent}
+          - at: 2s
+            attach: ar2
+            prefixes:
+              - {prefix: 2001:db8:f1::7/128, type: fixed}
+              - {prefix: 2001:db8:a2:1::/64, type: nonpersistent}
+          - {at: 4s, withdraw: 2001:db8:a2:1::/64}
+        policy: {default: nonpersistent}
+        """;
+
+    // On the host: what programs send and receive, as a capture; and a program that asks all the time.
+    private const string Script =
+        """
+        tcpdump -i od0 -U --immediate-mode -n -Z root -w "$1" 'icmp6 and net fd00:db8::/32' 2> "$1.said" &
+        until grep -qs 'listening on' "$1.said"; do sleep 0.02; done
+        ping -c "$2" -i 0.25 -W 1 "$3" > "$1.ping"
+        sleep 0.5
+        kill -INT $!
+        wait $!
+        """;
+
+    private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
+
+    [Fact]
+    public async Task What_happens_in_the_lab_is_what_the_replay_of_the_same_scenario_calculates()
+    {
+        LabRig.Need("tcpdump", "ping");
+        await using LabRig rig = await LabRig.UpAsync();
+        (string file, string inside, string recording) = (Place(rig, "s.yaml"), Place(rig, "inside.pcap"), Place(rig, "live.pcapng"));
+        await File.WriteAllTextAsync(file, Scenario, Cancellation);
+        NetworkCapture capture = await rig.CaptureAsync();
+
+        CommandResult run = await OnDemandAsync(
+            "lab", "run", "--name", rig.Name, "--record", recording, file, "--",
+            "sh", "-c", Script, "sh", inside, Pings.ToString(CultureInfo.InvariantCulture), LabLinks.PeerAddress);
+        await capture.StopAsync();
+        Assert.Matches(
+            @"^ +0\.000 s  attached to ar1\n +2\.\d+ s  moved to ar2 \(router ar2\), 2 prefixes\n +4\.\d+ s  withdrew 2001:db8:a2:1::/64\n$",
+            run.Error);
+
+        // The lab was there before and stays; its dataplane ends so that the recording is whole.
+        Assert.True(await Lab.Open(rig.Name).EndDataplaneAsync(Cancellation));
+
+        // The same file with what the programs sent: the same typed addresses in the same order.
+        (string outside, string calculation) = (Place(rig, "outside.pcap"), Place(rig, "calculation.json"));
+        await OnDemandAsync("replay", inside, "--scenario", file, "--output", outside, "--report", calculation, "--quiet");
+        const string asked = "icmp6[icmp6type] = 128";
+        string[] calculated = Sources((await CommandRunner.RunAsync("tcpdump", ["-r", outside, "-n", asked], null, Cancellation)).Output);
+        string[] happened = Sources(string.Join('\n', await capture.FindAsync(asked)));
+        Assert.Equal(2, happened.Length);
+        Assert.Equal(happened, calculated);
+        await capture.AssertCleanAsync();
+
+        // And the recording alone: the same octets, and moves that did the same to the flow.
+        (string again, string report) = (Place(rig, "again.pcapng"), Place(rig, "report.json"));
+        await OnDemandAsync("replay", recording, "--output", again, "--report", report, "--quiet");
+        Assert.Equal(await File.ReadAllBytesAsync(recording, Cancellation), await File.ReadAllBytesAsync(again, Cancellation));
+        string[] moves = await MovesAsync(report);
+        Assert.Equal(["attach ar1 0 0", "attach ar2 1 0", "withdraw 2001:db8:a2:1::/64 0 0"], moves);
+        Assert.Equal(moves, await MovesAsync(calculation));
+    }
+
+    [Fact]
+    public async Task A_move_can_give_other_prefixes_than_the_scenario_does()
+    {
+        LabRig.Need("tcpdump", "ping");
+        await using LabRig rig = await LabRig.UpAsync();
+        NetworkCapture capture = await rig.CaptureAsync();
+        string[] move = ["lab", "move", "--name", rig.Name, LabNodes.SecondRouter];
+        await OnDemandAsync([.. move, "--prefix", "2001:db8:f1::7/128,type=fixed", "--prefix", "2001:db8:abc::/64,type=nonpersistent,valid=1h"]);
+        using Socket server = rig.Server(LabNodes.Peer, SocketType.Dgram, 9003);
+        using Socket host = rig.Socket(LabNodes.Host, SocketType.Dgram);
+        await host.ConnectAsync(new IPEndPoint(LabRig.Peer, 9003), Cancellation);
+        byte[] word = new byte[1];
+        await host.SendAsync(word, Cancellation);
+        SocketReceiveFromResult asked = await server.ReceiveFromAsync(word, new IPEndPoint(IPAddress.IPv6Any, 0), Cancellation);
+        Assert.StartsWith("2001:db8:abc:0:", ((IPEndPoint)asked.RemoteEndPoint).Address.ToString(), StringComparison.Ordinal);
+        await server.SendToAsync(word, asked.RemoteEndPoint, Cancellation);
+        Assert.Equal(1, await host.ReceiveAsync(word, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(10), Cancellation));
+        await capture.StopAsync();
+        await capture.AssertCleanAsync();
+
+        string[] wrong = LabProgram.Self.Line([.. move, "--prefix", "2001:db8::/48"]);
+        CommandResult refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
+        Assert.Contains("which the lab's network is made of", refused.Error, StringComparison.Ordinal);
+    }
+
+    // Each with the flows that went over and those that were stranded.
+    private static async Task<string[]> MovesAsync(string report)
+    {
+        using JsonDocument said = JsonDocument.Parse(await File.ReadAllBytesAsync(report, Cancellation));
+        return
+        [
+            .. said.RootElement.GetProperty("moves").EnumerateArray().Select(move =>
+                $"{move.GetProperty("kind")} {move.GetProperty("name")} {move.GetProperty("wentOver")} {move.GetProperty("stranded")}"),
+        ];
+    }
+
+    private static string Place(LabRig rig, string name) => Path.Combine(rig.Place, name);
+
+    private static async Task<CommandResult> OnDemandAsync(params string[] arguments)
+    {
+        string[] line = LabProgram.Self.Line(arguments);
+        CommandResult result = await CommandRunner.RunAsync(line[0], line[1..], null, Cancellation);
+        Assert.True(result.Status == 0, $"'{string.Join(' ', arguments)}' gave {result.Status}: {result.Error}{result.Output}");
+        return result;
+    }
+
+    // Each source once, as they came up.
+    private static string[] Sources(string lines) => [.. Source().Matches(lines).Select(line => line.Groups[1].Value).Distinct()];
+
+    [GeneratedRegex("IP6 ([0-9a-f:]+) >")]
+    private static partial Regex Source();
+}
