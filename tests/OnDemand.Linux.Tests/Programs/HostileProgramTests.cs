@@ -92,6 +92,31 @@ public sealed class HostileProgramTests
     }
 
     [Fact]
+    public async Task Who_watches_hears_an_empty_line_when_there_is_nothing_to_tell()
+    {
+        await using ProgramScene scene = await ProgramScene.StartAsync(time: new HastyTime());
+        await using NetworkStream stream = await scene.OpenAsync(TestContext.Current.CancellationToken);
+        await stream.WriteAsync("GET /v1/watch HTTP/1.0\r\n\r\n"u8.ToArray(), TestContext.Current.CancellationToken);
+        using var reader = new StreamReader(stream);
+        while (await reader.ReadLineAsync(TestContext.Current.CancellationToken) is { Length: > 0 })
+        {
+        }
+
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.Equal("", await reader.ReadLineAsync(TestContext.Current.CancellationToken));
+        }
+
+        scene.Services.Tell(new BindingNotice(BindingNoticeKind.Missed, FakeServices.Now, null, null));
+        string? line;
+        while ((line = await reader.ReadLineAsync(TestContext.Current.CancellationToken)) is "")
+        {
+        }
+
+        Assert.Equal("""{"notice":"missed","time":"1700000000.000000000","left":null}""", line);
+    }
+
+    [Fact]
     public async Task A_body_that_is_too_long_is_refused()
     {
         await using ProgramScene scene = await ProgramScene.StartAsync();
@@ -205,5 +230,12 @@ public sealed class HostileProgramTests
         http.Response.Body = output;
         await ProblemResponses.Guard(http, endpoints.SetAsync);
         return (http.Response.StatusCode, Encoding.UTF8.GetString(output.ToArray()));
+    }
+
+    /// <summary>Fifteen seconds are a fiftieth of one.</summary>
+    private sealed class HastyTime : TimeProvider
+    {
+        public override ITimer CreateTimer(TimerCallback callback, object? state, TimeSpan dueTime, TimeSpan period) =>
+            base.CreateTimer(callback, state, dueTime > TimeSpan.Zero ? dueTime / 750 : dueTime, period);
     }
 }

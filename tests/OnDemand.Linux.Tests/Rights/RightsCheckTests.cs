@@ -85,17 +85,6 @@ public sealed class RightsCheckTests
         Assert.Equal(6, Enumerable.Range(0, 10).Count(_ => bucket.TryTake()));
     }
 
-    [Fact]
-    public void Users_and_groups_are_known_by_name_or_number()
-    {
-        Assert.Equal((0u, 0u), (AccountNames.User("root"), AccountNames.Group("root")));
-        Assert.Equal((65534u, 77u), (AccountNames.User("65534"), AccountNames.Group("77")));
-        Assert.Null(AccountNames.User("no-such-user-here"));
-        Assert.Null(AccountNames.Group("no-such-group-here"));
-        Assert.Null(AccountNames.User("4294967295"));
-        Assert.Null(AccountNames.User("-1"));
-    }
-
     private static RightsCheck Quotas(UserQuotas quotas) => new(new RightsConfig { Quotas = quotas });
 
     private static Possession Has(ulong cookie, int network) => new(cookie, Type, IpPrefix.Parse($"2001:db8:{network}::/64"));
