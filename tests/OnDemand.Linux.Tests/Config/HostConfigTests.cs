@@ -1,6 +1,9 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Rights;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Config;
@@ -54,6 +57,37 @@ public sealed class HostConfigTests
     }
 
     [Fact]
+    public void The_programs_socket_follows_the_tap_has_a_path_or_is_off()
+    {
+        Assert.Equal("/run/ondemand/od3.programs.sock", Parse(Least + "host: {tap: od3}").Host.Programs);
+        Assert.Equal("/tmp/p.sock", Parse(Least + "host: {programs: /tmp/p.sock}").Host.Programs);
+        Assert.Null(Parse(Least + "host: {programs: off}").Host.Programs);
+    }
+
+    [Fact]
+    public void Rights_and_the_audit_log_are_read()
+    {
+        HostSettings host = Parse(Least + """
+            host:
+              rights:
+                types:
+                  fixed: {users: [root, 1000], groups: [root], programs: [/usr/bin/ssh]}
+                  session-lasting: {programs: []}
+                quotas: {addresses: 16, prefixes: 0, requests-per-minute: 600}
+              audit: {file: /var/log/ondemand/audit.jsonl, size: 64KiB, keep: 0}
+            """).Host;
+
+        TypeRights rights = host.Rights.Types[AddressType.Fixed];
+        Assert.Equal([0u, 1000u], rights.Users!.Order());
+        Assert.Equal([0u], rights.Groups!);
+        Assert.Equal(["/usr/bin/ssh"], rights.Programs!);
+        Assert.True(host.Rights.Types[AddressType.SessionLasting] is { Users: null, Groups: null, Programs: [] });
+        Assert.Equal(new UserQuotas { Addresses = 16, Prefixes = 0, RequestsPerMinute = 600 }, host.Rights.Quotas);
+        Assert.Equal(new AuditSettings("/var/log/ondemand/audit.jsonl", 65_536, 0), host.Audit);
+        Assert.Null(Parse(Least).Host.Audit);
+    }
+
+    [Fact]
     public void The_same_file_drives_a_replay()
     {
         const string text = Least + "host: {tap: od3}\nnetwork: [{at: 0s, attach: ar1}]\n";
@@ -82,6 +116,16 @@ public sealed class HostConfigTests
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
     [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
     [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]
+    [InlineData("host: {rights: {type: {}}}", "host.yaml:2:17: found the unknown key in rights 'type', expected 'types'")]
+    [InlineData("host: {rights: {types: {fixt: {}}}}", "found the unknown type 'fixt', expected 'fixed'")]
+    [InlineData("host: {rights: {types: {fixed: {user: [root]}}}}", "expected 'users'")]
+    [InlineData("host: {rights: {types: {fixed: {users: [nobody-here]}}}}", "host.yaml:2:41: found 'nobody-here', which no user of this host is called")]
+    [InlineData("host: {rights: {types: {fixed: {programs: [ssh]}}}}", "expected the absolute path of a program")]
+    [InlineData("host: {rights: {types: {fixed: {}, home-network-anchored: {}}}}", "'home-network-anchored' a second time")]
+    [InlineData("host: {rights: {quotas: {requests-per-minute: 0}}}", "expected a whole number from 1 to 1000000")]
+    [InlineData("host: {audit: {size: 1MiB}}", "an audit log without 'file'")]
+    [InlineData("host: {audit: {file: /x, size: 100}}", "expected a size of at least 4KiB")]
+    [InlineData("host: {audit: {file: /x, keep: 100}}", "expected a whole number from 0 to 99")]
     [InlineData("network: {at: 0s}", "host.yaml:2:10")]
     public void A_wrong_word_is_named_with_its_place(string line, string expected)
     {
