@@ -375,20 +375,17 @@ static int release(struct conversation *with, int sockfd)
 int setsc_opts(int sockfd, struct in6_addr *sourceAddress, sc_type addressType, const struct setsc_options *options)
 {
     static const struct setsc_options none = {sizeof none, 0, 0};
+    const struct setsc_options *said = options == NULL ? &none : options;
     int before = errno;
-    if (options == NULL) {
-        options = &none;
-    }
-
-    if (addressType < FIXED_IPV6_ADDRESS || addressType > GRACEFUL_REPLACEMENT_IPV6_ADDRESS || options->size != sizeof *options
-        || (options->flags & ~(SETSC_ON_NET | SETSC_MAP)) != 0 || options->timeout < 0
-        || (sourceAddress == NULL && (options->flags & SETSC_MAP) == 0)) {
+    if (addressType < FIXED_IPV6_ADDRESS || addressType > GRACEFUL_REPLACEMENT_IPV6_ADDRESS || said->size != sizeof *said
+        || (said->flags & ~(SETSC_ON_NET | SETSC_MAP)) != 0 || said->timeout < 0
+        || (sourceAddress == NULL && (said->flags & SETSC_MAP) == 0)) {
         return EINVAL;
     }
 
     struct conversation with = {.held = -1, .connection = -1};
     pthread_cleanup_push(hang_up, &with);
-    with.result = set(&with, sockfd, sourceAddress, addressType, options);
+    with.result = set(&with, sockfd, sourceAddress, addressType, said);
     pthread_cleanup_pop(1);
     errno = before;
     return with.result;
