@@ -174,9 +174,9 @@ public sealed class ConversationTests
         string directory = Directory.CreateTempSubdirectory("setsc-hangup-").FullName;
         try
         {
-            Probe probe = await Probe.RunAsync(Path.Combine(directory, "programs.sock"), "hangup", "5000");
+            Probe probe = await Probe.RunAsync(Path.Combine(directory, "programs.sock"), "hangup", "40000");
 
-            Assert.Equal("5000", probe["reset"]);
+            Assert.Equal("40000", probe["reset"]);
         }
         finally
         {

@@ -316,6 +316,7 @@ static int hangup(int count)
     int results[2] = {0}, s = opened("tcp"), listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     struct sockaddr_un name = {.sun_family = AF_UNIX};
     pthread_t thread;
+    signal(SIGPIPE, SIG_DFL);   /* whatever was inherited */
     snprintf(name.sun_path, sizeof name.sun_path, "%s", getenv("ONDEMAND_PROGRAMS"));
     if (bind(listener, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener, 16) != 0) {
         perror(name.sun_path);
