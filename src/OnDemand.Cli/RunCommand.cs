@@ -7,6 +7,7 @@ using OnDemand.Linux;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
@@ -74,6 +75,10 @@ internal static class RunCommand
         }
     }
 
+    private static IPrefixProvider MakeProvider(HostConfig config, DataplaneOptions options, Action<string> say) =>
+        config.Host.Provider is { } program
+            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario);
+
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
     [
@@ -94,10 +99,13 @@ internal static class RunCommand
         var keeper = new StateKeeper(stateFile, Say);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
         using SocketBroker? broker = MakeBroker(settings, options, Say);
+        IPrefixProvider provider = MakeProvider(config, options, Say);
+        await using var providing = provider.ConfigureAwait(false);
         var services = new SocketServices();
         await using var serving = services.ConfigureAwait(false);
         using var host = new DataplaneHost(
-            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
+            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services,
+            provider: provider);
         services.Start(host);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
@@ -137,6 +145,7 @@ internal static class RunCommand
             host.Stop();
             await loop.ConfigureAwait(false);
             broker?.Dispose();                       // before the host, which it wakes
+            await provider.DisposeAsync().ConfigureAwait(false);
         }
 
         return ExitStatus.Done;

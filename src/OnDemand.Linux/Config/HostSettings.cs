@@ -1,5 +1,6 @@
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Providers;
 
 namespace OnDemand.Linux.Config;
 
@@ -57,6 +58,9 @@ internal sealed record HostSettings
 
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
+
+    /// <summary>The program that speaks to the network; null for the configuration's own table <c>on-demand</c>.</summary>
+    public ProviderSettings? Provider { get; init; }
 
     /// <summary>Where a dataplane listens for commands unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>
