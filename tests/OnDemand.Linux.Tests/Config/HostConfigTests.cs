@@ -1,6 +1,8 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Providers;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Config;
@@ -45,6 +47,26 @@ public sealed class HostConfigTests
     }
 
     [Fact]
+    public void A_provider_is_read_with_its_usual_times_where_none_are_said()
+    {
+        ProviderSettings full = Parse(Least + """
+            host:
+              provider:
+                command: [/usr/lib/provider, --verbose, "two words"]
+                timeout: 5s
+                retry: {first: 200ms, most: 2s}
+                moves: true
+            """).Host.Provider!;
+        ProviderSettings least = Parse(Least + "host: {provider: {command: [/p]}}").Host.Provider!;
+
+        Assert.Equal(["/usr/lib/provider", "--verbose", "two words"], full.Command);
+        Assert.Equal((Duration.FromSeconds(5), true), (full.Timeout, full.MayMove));
+        Assert.Equal(new RetryTimes(Duration.FromMilliseconds(200), Duration.FromSeconds(2)), full.Retry);
+        Assert.Equal((ProviderSettings.UsualTimeout, RetryTimes.Usual, false), (least.Timeout, least.Retry, least.MayMove));
+        Assert.Null(Parse(Least).Host.Provider);
+    }
+
+    [Fact]
     public void The_control_socket_and_the_state_follow_the_tap()
     {
         HostSettings host = Parse(Least + "host: {tap: od3}").Host;
@@ -81,6 +103,10 @@ public sealed class HostConfigTests
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
     [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
+    [InlineData("host: {provider: {command: [provider]}}", "a list of the program's whole path and its arguments")]
+    [InlineData("host: {provider: {timeout: 5s}}", "a provider without 'command'")]
+    [InlineData("host: {provider: {command: [/p], timeout: 0s}}", "a time from 10ms to 1d")]
+    [InlineData("host: {provider: {command: [/p], retry: {first: 5s, most: 2s}}}", "'most' not below 'first'")]
     [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]
     [InlineData("network: {at: 0s}", "host.yaml:2:10")]
     public void A_wrong_word_is_named_with_its_place(string line, string expected)
