@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Text.Json;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
@@ -73,7 +74,8 @@ public sealed class ScriptProviderTests
     [Fact]
     public async Task A_silent_program_is_asked_again_then_told_that_nobody_waits_and_the_question_is_refused()
     {
-        await using var rig = new ProviderRig("""while read -r line; do echo "$line" >>"$1"; done""", timeout: "500ms");
+        await using var rig = new ProviderRig("""while read -r line; do echo "$line" >>"$1"; done""", timeout: "4s");
+        await rig.UntilAsync(() => rig.Log.Length == 1);
         int question = rig.Ask(AddressType.Fixed);
         await rig.UntilAsync(() => rig.News.Count > 0);
         Assert.Equal(new PrefixAnswer(question, PrefixAnswerKind.Refused, default), Assert.Single(rig.News).Answer);
@@ -102,8 +104,9 @@ public sealed class ScriptProviderTests
         Assert.Equal(new PrefixAnswer(question, PrefixAnswerKind.Unsupported, default), rig.News[0].Answer);
         Assert.Contains("ended with status 3; it is started again", Assert.Single(rig.Said), StringComparison.Ordinal);
         Assert.Equal(2, rig.Log.Count(line => line.Contains("hello", StringComparison.Ordinal)));
-        Assert.Equal([1, 1], rig.Log.Where(line => line.Contains("request", StringComparison.Ordinal))
-            .Select(line => ProviderRig.Parse(line).GetProperty("request").GetInt32()));
+        JsonElement[] requests = [.. rig.Log.Where(line => line.Contains("request", StringComparison.Ordinal)).Select(ProviderRig.Parse)];
+        Assert.True(requests.Length >= 2);
+        Assert.All(requests, request => Assert.Equal(1, request.GetProperty("request").GetInt32()));
     }
 
     [Fact]
