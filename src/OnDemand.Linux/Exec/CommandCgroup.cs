@@ -39,7 +39,7 @@ internal sealed class CommandCgroup
     /// <returns>The cgroup.</returns>
     /// <exception cref="HostException">This host does not allow it.</exception>
     public static CommandCgroup Enter(string tap, AddressType type, bool onNet) => Enter(
-        CgroupPaths.FindMount(File.ReadLines("/proc/self/mountinfo")), HomeOf(File.ReadLines("/proc/self/cgroup")), tap, type, onNet);
+        CgroupPaths.FindMount(), HomeOf(File.ReadLines("/proc/self/cgroup")), tap, type, onNet);
 
     /// <summary>Makes the cgroup and puts this process into it.</summary>
     /// <param name="root">Where the hierarchy is mounted; null if it is not.</param>

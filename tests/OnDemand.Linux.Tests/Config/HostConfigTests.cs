@@ -1,8 +1,10 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
 using Xunit;
 
@@ -45,6 +47,26 @@ public sealed class HostConfigTests
         Assert.Equal(("od7", 9000, NeighborMode.Answer, 900u, 50u), (host.Tap, host.Mtu, host.Neighbors, host.Table, host.RulePreference));
         Assert.Equal(("/tmp/od7.sock", "/tmp/od7", true), (host.Control, host.State, host.SetForwarding));
         Assert.Equal(["eth0", "wlan0"], host.Uplinks);
+    }
+
+    [Fact]
+    public void A_provider_is_read_with_its_usual_times_where_none_are_said()
+    {
+        ProviderSettings full = Parse(Least + """
+            host:
+              provider:
+                command: [/usr/lib/provider, --verbose, "two words"]
+                timeout: 5s
+                retry: {first: 200ms, most: 2s}
+                moves: true
+            """).Host.Provider!;
+        ProviderSettings least = Parse(Least + "host: {provider: {command: [/p]}}").Host.Provider!;
+
+        Assert.Equal(["/usr/lib/provider", "--verbose", "two words"], full.Command);
+        Assert.Equal((Duration.FromSeconds(5), true), (full.Timeout, full.MayMove));
+        Assert.Equal(new RetryTimes(Duration.FromMilliseconds(200), Duration.FromSeconds(2)), full.Retry);
+        Assert.Equal((ProviderSettings.UsualTimeout, RetryTimes.Usual, false), (least.Timeout, least.Retry, least.MayMove));
+        Assert.Null(Parse(Least).Host.Provider);
     }
 
     [Fact]
@@ -115,6 +137,10 @@ public sealed class HostConfigTests
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
     [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
+    [InlineData("host: {provider: {command: [provider]}}", "a list of the program's whole path and its arguments")]
+    [InlineData("host: {provider: {timeout: 5s}}", "a provider without 'command'")]
+    [InlineData("host: {provider: {command: [/p], timeout: 0s}}", "a time from 10ms to 1d")]
+    [InlineData("host: {provider: {command: [/p], retry: {first: 5s, most: 2s}}}", "'most' not below 'first'")]
     [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]
     [InlineData("host: {rights: {type: {}}}", "host.yaml:2:17: found the unknown key in rights 'type', expected 'types'")]
     [InlineData("host: {rights: {types: {fixt: {}}}}", "found the unknown type 'fixt', expected 'fixed'")]
