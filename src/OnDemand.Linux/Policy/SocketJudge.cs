@@ -43,7 +43,7 @@ internal sealed class SocketJudge : ISocketJudge
     /// <exception cref="ScenarioException">The policy names a user or group that this host does not know.</exception>
     /// <exception cref="LinuxException">The host's database of users cannot be read.</exception>
     public static SocketJudge ForThisHost(HostConfig config) => new(
-        config, new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), CgroupPaths.FindMount(File.ReadLines("/proc/self/mountinfo")));
+        config, new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), CgroupMount.Find());
 
     /// <summary>Resolves the users and groups that a policy names, as they are now. From any thread.</summary>
     /// <param name="scenario">The policy's scenario.</param>
