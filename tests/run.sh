@@ -39,6 +39,12 @@ need dig bind9-dnsutils
 need dnsmasq dnsmasq-base
 need ssh openssh-client
 need sshd openssh-server
+# libsetsc is built, and its header tried, by the tests themselves.
+need make make
+need gcc gcc
+need g++ g++
+need nm binutils
+[ -e /usr/include/netinet/in.h ] || missing+=(libc6-dev)
 if [ ${#missing[@]} -gt 0 ]; then
     if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
         echo "Installing ${missing[*]}"

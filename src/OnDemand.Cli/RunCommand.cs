@@ -4,7 +4,9 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux;
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Policy;
@@ -56,6 +58,19 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    private static void KeepLiving(SavedState saved, SocketBroker? broker)
+    {
+        HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
+        {
+            if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
+            {
+                saved.Bindings.Remove(cookie);
+            }
+        }
+    }
+
     // Without the kernel's knowledge of sockets everything works but types for single sockets.
     private static SocketBroker? MakeBroker(HostConfig config, DataplaneOptions options, SocketJudge judge, Action<string> say)
     {
@@ -98,14 +113,20 @@ internal static class RunCommand
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
-        var keeper = new StateKeeper(stateFile, Say);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
         using SocketBroker? broker = MakeBroker(config, options, judge, Say);
         var services = new SocketServices();
         await using var serving = services.ConfigureAwait(false);
+        services.KeepsChanges = true;
+        KeepLiving(saved, broker);
+        var keeper = new StateKeeper(stateFile, Say, services);
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
         services.Start(host);
+        using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
+        using KernelSockets? sockets = broker is null ? null : new KernelSockets();
+        using SocketRequests? requests = sockets is null
+            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
@@ -115,8 +136,10 @@ internal static class RunCommand
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
         {
-            Say($"Line {line} of {stateFile} is not understood and was left out, with {saved.DamagedLines.Count - 1} more; the rest is "
-                + "used.");
+            Say(saved.IsForeign
+                ? $"{stateFile} is no state file of this version; it is kept as {saved.SetAside}, and this run begins afresh."
+                : $"Line {line} of {stateFile} is damaged and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used, and "
+                    + $"the file is kept as {saved.SetAside}.");
         }
 
         if (saved.HasNetwork)
@@ -128,10 +151,17 @@ internal static class RunCommand
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
-            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken).ConfigureAwait(false);
-            await using (server.ConfigureAwait(false))
+            ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken, requests).ConfigureAwait(false);
+            await using var control = server.ConfigureAwait(false);
+            UnixHttpServer? programs = settings.Programs is null || requests is null
+                ? null : await ProgramServer.StartAsync(requests, settings.Programs, cancellationToken).ConfigureAwait(false);
+            try
             {
                 await loop.ConfigureAwait(false);
+            }
+            finally
+            {
+                await (programs?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
             }
         }
         catch (Exception problem) when (

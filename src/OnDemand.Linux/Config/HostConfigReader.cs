@@ -1,5 +1,7 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Linux.Audit;
+using OnDemand.Linux.Rights;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Linux.Config;
@@ -55,7 +57,8 @@ internal sealed class HostConfigReader
     private HostSettings ReadSettings(ScenarioNode node)
     {
         ScenarioMap map = _fields.Map(
-            node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "state", "forwarding", "uplinks", "sockets");
+            node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
+            "forwarding", "uplinks", "sockets");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         return new HostSettings
         {
@@ -67,6 +70,9 @@ internal sealed class HostConfigReader
             RulePreference = (uint)map.Get(
                 "rule-preference", preference => Number(preference, FirstRule, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
             Control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap)),
+            Programs = map.Get<string?>("programs", ReadPrograms, HostSettings.DefaultPrograms(tap)),
+            Rights = map.Get("rights", new RightsReader(_fields).Read, RightsConfig.Unlimited),
+            Audit = map.Get<AuditSettings?>("audit", new AuditReader(_fields).Read, null),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
             AskSockets = map.Get("sockets", word => _fields.Word(word, "knowledge of sockets", "ask", "off"), 0) == 0,
@@ -91,6 +97,9 @@ internal sealed class HostConfigReader
             ? throw _fields.Wrong(node, $"table {table}, which is the kernel's own", "a table that nothing else uses, such as 8653")
             : table;
     }
+
+    private string? ReadPrograms(ScenarioNode node) =>
+        node is ScalarNode { Text: "off" or "false" } ? null : ReadSocketPath(node);
 
     private string ReadSocketPath(ScenarioNode node)
     {

@@ -1,5 +1,7 @@
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Rights;
 
 namespace OnDemand.Linux.Config;
 
@@ -46,6 +48,15 @@ internal sealed record HostSettings
     /// <summary>The path of the control socket.</summary>
     public string Control { get; init; } = DefaultControl(DefaultTap);
 
+    /// <summary>The path of the programs' socket; null if there is none.</summary>
+    public string? Programs { get; init; } = DefaultPrograms(DefaultTap);
+
+    /// <summary>Who may have what.</summary>
+    public RightsConfig Rights { get; init; } = RightsConfig.Unlimited;
+
+    /// <summary>Where grants and refusals are written; null for nowhere.</summary>
+    public AuditSettings? Audit { get; init; }
+
     /// <summary>The directory for what has to survive a restart.</summary>
     public string State { get; init; } = DefaultState(DefaultTap);
 
@@ -62,6 +73,11 @@ internal sealed record HostSettings
     /// <param name="tap">Its TAP.</param>
     /// <returns>The path.</returns>
     public static string DefaultControl(string tap) => ControlSocket.DefaultFor(tap);
+
+    /// <summary>Where a dataplane listens for programs unless the configuration says otherwise.</summary>
+    /// <param name="tap">Its TAP.</param>
+    /// <returns>The path.</returns>
+    public static string DefaultPrograms(string tap) => ControlSocket.DefaultForPrograms(tap);
 
     /// <summary>Where a dataplane keeps its state unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>

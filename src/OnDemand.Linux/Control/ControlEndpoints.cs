@@ -1,7 +1,6 @@
 using System.Text;
 using System.Text.Encodings.Web;
 using System.Text.Json;
-using System.Text.Json.Serialization.Metadata;
 using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
@@ -16,9 +15,6 @@ namespace OnDemand.Linux.Control;
 /// <param name="gate">The way to the engine.</param>
 internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
 {
-    /// <summary>What a request is called in sentences about it.</summary>
-    public const string RequestName = "request";
-
     private const int DefaultLimit = 1000;
     private const int MostFlows = 1 << 28;
 
@@ -28,7 +24,6 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
     /// <param name="application">The application.</param>
     public void Map(WebApplication application)
     {
-        application.Use(ProblemResponses.Guard);
         application.MapPost("/v1/attach", AttachAsync);
         application.MapPost("/v1/withdraw", WithdrawAsync);
         application.MapPost("/v1/detach", DetachAsync);
@@ -41,8 +36,8 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
 
     private async Task AttachAsync(HttpContext http)
     {
-        AttachEvent move = new MoveReader(RequestName, scenario.Internal)
-            .ReadAttach(await ReadBodyAsync(http).ConfigureAwait(false), _mostPrefixes);
+        AttachEvent move = new MoveReader(HttpBodies.RequestName, scenario.Internal)
+            .ReadAttach(await HttpBodies.ReadAsync(http).ConfigureAwait(false), _mostPrefixes);
         PrefixAdvertisement[] prefixes = [.. move.Prefixes];
         DataplaneReading reading = await gate.RunAsync(
             context =>
@@ -51,12 +46,12 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
                 return DataplaneReading.Take(context);
             },
             http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Move(reading, prefixes), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Move(reading, prefixes), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task WithdrawAsync(HttpContext http)
     {
-        WithdrawEvent move = new MoveReader(RequestName, scenario.Internal).ReadWithdraw(await ReadBodyAsync(http).ConfigureAwait(false));
+        WithdrawEvent move = new MoveReader(HttpBodies.RequestName, scenario.Internal).ReadWithdraw(await HttpBodies.ReadAsync(http).ConfigureAwait(false));
         DataplaneReading? reading = await gate.RunAsync(
             context => context.Network.Withdraw(move.Prefix, move.Window ?? Duration.Zero, context.Now)
                 ? DataplaneReading.Take(context) : null,
@@ -66,12 +61,12 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
             throw new ControlException(ProblemTypes.UnknownPrefix, 404, $"There is no prefix {move.Prefix} that could be withdrawn.");
         }
 
-        await WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task DetachAsync(HttpContext http)
     {
-        new MoveReader(RequestName, []).ReadNothing(await ReadBodyAsync(http).ConfigureAwait(false));
+        new MoveReader(HttpBodies.RequestName, []).ReadNothing(await HttpBodies.ReadAsync(http).ConfigureAwait(false));
         DataplaneReading reading = await gate.RunAsync(
             context =>
             {
@@ -79,14 +74,14 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
                 return DataplaneReading.Take(context);
             },
             http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Move(reading, []), JsonStyles.Compact.MoveResource).ConfigureAwait(false);
     }
 
     private async Task StatusAsync(HttpContext http)
     {
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Status(reading, scenario), JsonStyles.Compact.StatusResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Status(reading, scenario), JsonStyles.Compact.StatusResource).ConfigureAwait(false);
     }
 
     private async Task PrefixesAsync(HttpContext http)
@@ -94,14 +89,14 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
         var resource = new PrefixesResource(reading.Time, ResourceMaker.Prefixes(reading));
-        await WriteAsync(http, resource, JsonStyles.Compact.PrefixesResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, resource, JsonStyles.Compact.PrefixesResource).ConfigureAwait(false);
     }
 
     private async Task CountersAsync(HttpContext http)
     {
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
-        await WriteAsync(http, ResourceMaker.Counters(reading), JsonStyles.Compact.CountersResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Counters(reading), JsonStyles.Compact.CountersResource).ConfigureAwait(false);
     }
 
     private async Task MetricsAsync(HttpContext http)
@@ -159,30 +154,5 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
             json.WriteNumber("total", total);
             json.WriteStartArray("flows");
         }
-    }
-
-    // A body is read to its end, within Kestrel's limits of size and time, before anything is done.
-    private static async Task<ScenarioNode> ReadBodyAsync(HttpContext http)
-    {
-        QueryValues.Check(http);
-        if (http.Request.ContentType is { } type && !type.StartsWith("application/json", StringComparison.OrdinalIgnoreCase))
-        {
-            throw new ControlException(
-                ProblemTypes.Invalid, 415,
-                $"The request is {ScalarNode.Quote(type)}; it must be application/json (with curl: -H 'Content-Type: application/json').");
-        }
-
-        using var body = new MemoryStream();
-        await http.Request.Body.CopyToAsync(body, http.RequestAborted).ConfigureAwait(false);
-        return body.Length == 0
-            ? new MappingNode(1, 1, [])
-            : JsonNodes.Read(RequestName, body.GetBuffer().AsSpan(0, (int)body.Length));
-    }
-
-    private static async Task WriteAsync<T>(HttpContext http, T resource, JsonTypeInfo<T> type)
-    {
-        http.Response.ContentType = ProblemResponses.JsonType;
-        http.Response.Headers.CacheControl = "no-store";
-        await JsonSerializer.SerializeAsync(http.Response.Body, resource, type, http.RequestAborted).ConfigureAwait(false);
     }
 }

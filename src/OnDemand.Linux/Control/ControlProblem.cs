@@ -19,6 +19,24 @@ internal static class ProblemTypes
     /// <summary>The prefix to be withdrawn is not there.</summary>
     public const string UnknownPrefix = "urn:ondemand:problem:unknown-prefix";
 
+    /// <summary>Such an address is not to be had here (EAI_REQUIREDIPNOTSUPPORTED of draft-17).</summary>
+    public const string TypeNotSupported = "urn:ondemand:problem:type-not-supported";
+
+    /// <summary>The network refused to give such an address (EAI_REQUIREDIPFAILED).</summary>
+    public const string NetworkRefused = "urn:ondemand:problem:network-refused";
+
+    /// <summary>The network did not answer in time (EAI_REQUIREDIPFAILED).</summary>
+    public const string NetworkSilent = "urn:ondemand:problem:network-silent";
+
+    /// <summary>There is no such socket, or it has no binding (EBADF, ENOTSOCK).</summary>
+    public const string UnknownSocket = "urn:ondemand:problem:unknown-socket";
+
+    /// <summary>The user has as much as one user may have (EDQUOT).</summary>
+    public const string Quota = "urn:ondemand:problem:quota";
+
+    /// <summary>A table is full (ENOBUFS).</summary>
+    public const string NoRoom = "urn:ondemand:problem:no-room";
+
     /// <summary>Whoever asks may not.</summary>
     public const string Forbidden = "urn:ondemand:problem:forbidden";
 
@@ -42,6 +60,12 @@ internal static class ProblemTypes
         Invalid => "The request is not valid",
         Resource => "There is no such resource",
         UnknownPrefix => "The prefix is not there",
+        TypeNotSupported => "The address type is not supported",
+        NetworkRefused => "The network refused",
+        NetworkSilent => "The network did not answer",
+        UnknownSocket => "There is no such socket",
+        Quota => "A quota is used up",
+        NoRoom => "There is no room",
         Forbidden => "Not allowed",
         Limit => "A limit was exceeded",
         Unavailable => "The dataplane is not available",

@@ -1,70 +1,69 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
-using Microsoft.AspNetCore.Hosting;
-using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
-using Microsoft.Extensions.DependencyInjection;
-using Microsoft.Extensions.Hosting;
+using OnDemand.Linux.Programs;
 
 namespace OnDemand.Linux.Control;
 
 /// <summary>
-/// The operator's control socket: HTTP/1.1 and JSON on a Unix socket, served by Kestrel. Nothing of it runs on the engine's thread but
-/// short commands, one at a time; a client that is slow, silent or hostile costs its own connection only.
+/// The operator's control socket. Nothing of it runs on the engine's thread but short commands, one at a time.
 /// </summary>
 internal sealed class ControlServer : IAsyncDisposable
 {
-    private readonly WebApplication _application;
+    private const int MostConnections = 256;
+    private const int LongestBody = 256 << 10;
+
+    private readonly UnixHttpServer _server;
     private readonly EngineGate _gate;
     private readonly DataplaneMeter _meter;
     private int _disposed;
 
-    private ControlServer(WebApplication application, EngineGate gate, DataplaneMeter meter, string socketPath)
+    private ControlServer(UnixHttpServer server, EngineGate gate, DataplaneMeter meter)
     {
-        _application = application;
+        _server = server;
         _gate = gate;
         _meter = meter;
-        SocketPath = socketPath;
     }
 
     /// <summary>Where it listens.</summary>
-    public string SocketPath { get; }
+    public string SocketPath => _server.SocketPath;
 
     /// <summary>Starts a server.</summary>
     /// <param name="control">The dataplane; it must already carry out commands.</param>
     /// <param name="socketPath">Where to listen; a socket that a dead process left there is replaced.</param>
     /// <param name="cancellationToken">Gives up.</param>
+    /// <param name="requests">What programs ask for, which operators then may for all users; null leaves these resources out.</param>
     /// <returns>The server, listening; disposing it closes every connection and removes the socket.</returns>
     /// <exception cref="HostException">The socket cannot be made, or another server is alive there.</exception>
-    public static async Task<ControlServer> StartAsync(IDataplaneControl control, string socketPath, CancellationToken cancellationToken)
+    public static async Task<ControlServer> StartAsync(
+        IDataplaneControl control, string socketPath, CancellationToken cancellationToken, SocketRequests? requests = null)
     {
-        string path = Path.GetFullPath(socketPath);
-        ControlSocket.Prepare(path);
         var gate = new EngineGate(control);
         DataplaneMeter? meter = null;
-        WebApplication? application = null;
         try
         {
             meter = await DataplaneMeter.CreateAsync(gate, cancellationToken).ConfigureAwait(false);
-            application = Build(path);
-            new ControlEndpoints(control.Scenario, gate).Map(application);
-            await application.StartAsync(cancellationToken).ConfigureAwait(false);
-            return new ControlServer(application, gate, meter, path);
+            UnixHttpServer server = await UnixHttpServer.StartAsync(
+                new UnixHttpSettings
+                {
+                    Path = socketPath,
+                    MostConnections = MostConnections,
+                    LongestBody = LongestBody,
+                    Map = application =>
+                    {
+                        application.Use(ProblemResponses.OperatorsOnly);
+                        new ControlEndpoints(control.Scenario, gate).Map(application);
+                        if (requests is not null)
+                        {
+                            new ProgramEndpoints(requests, isForOperators: true).Map(application);
+                        }
+                    },
+                },
+                cancellationToken).ConfigureAwait(false);
+            return new ControlServer(server, gate, meter);
         }
-        catch (Exception failed)
+        catch
         {
             meter?.Dispose();
             gate.Dispose();
-            if (application is not null)
-            {
-                await application.DisposeAsync().ConfigureAwait(false);
-            }
-
-            if (failed is IOException or UnauthorizedAccessException or System.Net.Sockets.SocketException)
-            {
-                throw new HostException($"The control socket '{path}' cannot be made: {failed.Message.TrimEnd('.')}.", failed);
-            }
-
             throw;
         }
     }
@@ -78,64 +77,7 @@ internal sealed class ControlServer : IAsyncDisposable
         }
 
         _meter.Dispose();
-        await _application.DisposeAsync().ConfigureAwait(false);
+        await _server.DisposeAsync().ConfigureAwait(false);
         _gate.Dispose();
-    }
-
-    // The empty builder: no configuration files, no environment variables, no log, and no say in what signals do.
-    private static WebApplication Build(string path)
-    {
-        WebApplicationBuilder builder = WebApplication.CreateEmptyBuilder(new WebApplicationOptions
-        {
-            ApplicationName = "ondemand",
-            ContentRootPath = "/",
-            EnvironmentName = Environments.Production,
-        });
-        builder.WebHost.UseKestrelCore();
-        builder.WebHost.ConfigureKestrel(options =>
-        {
-            SetLimits(options);
-            options.ListenUnixSocket(path, listen =>
-            {
-                listen.Protocols = HttpProtocols.Http1;
-                listen.Use(PeerCredentials.Learn);
-            });
-        });
-        builder.Services.Configure<SocketTransportOptions>(options =>
-        {
-            options.CreateBoundListenSocket = _ => ControlSocket.Bind(path);
-            options.Backlog = 512;
-        });
-        builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
-        builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();
-        builder.Services.AddRoutingCore();
-        return builder.Build();
-    }
-
-    private static void SetLimits(KestrelServerOptions options)
-    {
-        options.AddServerHeader = false;
-        options.AllowSynchronousIO = false;
-        KestrelServerLimits limits = options.Limits;
-        limits.MaxConcurrentConnections = 256;
-        limits.MaxConcurrentUpgradedConnections = 0;
-        limits.MaxRequestLineSize = 4096;
-        limits.MaxRequestHeaderCount = 32;
-        limits.MaxRequestHeadersTotalSize = 8192;
-        limits.MaxRequestBodySize = 256 << 10;
-        limits.MaxRequestBufferSize = 64 << 10;
-        limits.MaxResponseBufferSize = 64 << 10;
-        limits.KeepAliveTimeout = TimeSpan.FromSeconds(10);
-        limits.RequestHeadersTimeout = TimeSpan.FromSeconds(5);
-        limits.MinRequestBodyDataRate = new MinDataRate(bytesPerSecond: 1024, gracePeriod: TimeSpan.FromSeconds(3));
-        limits.MinResponseDataRate = new MinDataRate(bytesPerSecond: 1024, gracePeriod: TimeSpan.FromSeconds(5));
-    }
-
-    /// <summary>The server lives as long as its owner says; the usual lifetime would take the signals of the whole program.</summary>
-    private sealed class OwnersLifetime : IHostLifetime
-    {
-        public Task WaitForStartAsync(CancellationToken cancellationToken) => Task.CompletedTask;
-
-        public Task StopAsync(CancellationToken cancellationToken) => Task.CompletedTask;
     }
 }

@@ -16,6 +16,10 @@ internal static class ControlSocket
     public const string DefaultPath = $"{DefaultDirectory}/od0{Extension}";
 
     private const string Extension = ".sock";
+    private const string ProgramsExtension = ".programs.sock";
+    private const UnixFileMode OwnersOnly = UnixFileMode.UserRead | UnixFileMode.UserWrite;
+    private const UnixFileMode Others = UnixFileMode.GroupRead | UnixFileMode.GroupWrite | UnixFileMode.OtherRead | UnixFileMode.OtherWrite;
+
     private const int LongestPath = 107;   // sun_path less its terminator, unix(7)
     private const int TypeMask = 0xf000;   // S_IFMT, inode(7)
     private const int SocketFile = 0xc000; // S_IFSOCK
@@ -25,14 +29,25 @@ internal static class ControlSocket
     /// <returns>Its path.</returns>
     public static string DefaultFor(string tap) => $"{DefaultDirectory}/{tap}{Extension}";
 
+    /// <summary>The programs' socket of a TAP unless the user says otherwise.</summary>
+    /// <param name="tap">The TAP.</param>
+    /// <returns>Its path.</returns>
+    public static string DefaultForPrograms(string tap) => $"{DefaultDirectory}/{tap}{ProgramsExtension}";
+
     /// <summary>The sockets in a directory at which somebody answers, or which the user may not try.</summary>
     /// <param name="directory">The directory; it need not exist.</param>
+    /// <param name="forPrograms">Whether those for programs are meant rather than those for operators.</param>
     /// <returns>Their paths, in order.</returns>
-    public static IReadOnlyList<string> FindAlive(string directory)
+    public static IReadOnlyList<string> FindAlive(string directory, bool forPrograms = false)
     {
         try
         {
-            return [.. Directory.EnumerateFileSystemEntries(directory, "*" + Extension).Where(IsAlive).Order(StringComparer.Ordinal)];
+            return
+            [
+                .. Directory.EnumerateFileSystemEntries(directory, "*" + Extension)
+                    .Where(path => path.EndsWith(ProgramsExtension, StringComparison.Ordinal) == forPrograms)
+                    .Where(IsAlive).Order(StringComparer.Ordinal),
+            ];
         }
         catch (Exception unreadable) when (unreadable is IOException or UnauthorizedAccessException)
         {
@@ -83,16 +98,18 @@ internal static class ControlSocket
         }
     }
 
-    /// <summary>Binds a socket that only its owner may connect to.</summary>
+    /// <summary>Binds a socket that only its owner may connect to, unless told otherwise.</summary>
     /// <param name="path">The path.</param>
+    /// <param name="forAll">Whether everybody may connect.</param>
     /// <returns>The socket, bound and not yet listening.</returns>
-    public static Socket Bind(string path)
+    public static Socket Bind(string path, bool forAll = false)
     {
         if (OperatingSystem.IsWindows())
         {
             throw new HostException("The control socket needs Linux.");
         }
 
+        UnixFileMode mode = forAll ? OwnersOnly | Others : OwnersOnly;
         var socket = new Socket(AddressFamily.Unix, SocketType.Stream, ProtocolType.Unspecified);
         try
         {
@@ -100,11 +117,11 @@ internal static class ControlSocket
             // (unix_bind).
             using (var handle = new SafeFileHandle(socket.Handle, ownsHandle: false))
             {
-                File.SetUnixFileMode(handle, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+                File.SetUnixFileMode(handle, mode);
             }
 
             socket.Bind(new UnixDomainSocketEndPoint(path));
-            File.SetUnixFileMode(path, UnixFileMode.UserRead | UnixFileMode.UserWrite);
+            File.SetUnixFileMode(path, mode);
             return socket;
         }
         catch

@@ -25,7 +25,9 @@ internal sealed record PeerCredentials(int ProcessId, uint UserId, uint GroupId)
     {
         if (connection.Features.Get<IConnectionSocketFeature>() is { Socket: { } socket })
         {
-            connection.Features.Set(Of(socket));
+            PeerCredentials credentials = Of(socket);
+            connection.Features.Set(credentials);
+            connection.Features.Set(new PeerProcess(credentials, socket.SafeHandle));
         }
 
         await next(connection).ConfigureAwait(false);

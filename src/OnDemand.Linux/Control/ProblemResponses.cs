@@ -14,7 +14,17 @@ internal static class ProblemResponses
     /// <summary>The media type of problems.</summary>
     public const string ProblemType = "application/problem+json";
 
-    /// <summary>Lets only operators in, and answers what the resources throw or leave open.</summary>
+    /// <summary>Lets only operators in.</summary>
+    /// <param name="http">The request.</param>
+    /// <param name="next">The resources.</param>
+    /// <returns>When it is answered.</returns>
+    public static Task OperatorsOnly(HttpContext http, RequestDelegate next) =>
+        http.Features.Get<PeerCredentials>() is { IsOperator: true }
+            ? next(http)
+            : throw new ControlException(
+                ProblemTypes.Forbidden, 403, "Only root and the user that the dataplane runs as may use this socket.");
+
+    /// <summary>Answers what the resources throw or leave open.</summary>
     /// <param name="http">The request.</param>
     /// <param name="next">The resources.</param>
     /// <returns>When it is answered.</returns>
@@ -23,12 +33,6 @@ internal static class ProblemResponses
         ControlException? problem = null;
         try
         {
-            if (http.Features.Get<PeerCredentials>() is not { IsOperator: true })
-            {
-                throw new ControlException(
-                    ProblemTypes.Forbidden, 403, "Only root and the user that the dataplane runs as may use this socket.");
-            }
-
             await next(http).ConfigureAwait(false);
             problem = http.Response.HasStarted || http.Response.StatusCode < 400 ? null : LeftOpen(http);
         }
@@ -51,7 +55,7 @@ internal static class ProblemResponses
     {
         ControlException known => known,
         ScenarioException wrong => new ControlException(ProblemTypes.Invalid, 400, wrong.Message),
-        BadHttpRequestException { StatusCode: 413 } => new ControlException(ProblemTypes.Limit, 413, "The request is longer than 256 KiB."),
+        BadHttpRequestException { StatusCode: 413 } => new ControlException(ProblemTypes.Limit, 413, "The request is too long."),
         BadHttpRequestException { StatusCode: 408 } => new ControlException(ProblemTypes.Limit, 408, "The request came too slowly."),
         BadHttpRequestException bad => new ControlException(ProblemTypes.Invalid, bad.StatusCode, "The request is not well-formed HTTP."),
         HostException host => new ControlException(ProblemTypes.Host, 500, host.Message),

@@ -6,6 +6,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Programs;
 
 namespace OnDemand.Linux.Control;
 
@@ -240,6 +241,11 @@ internal sealed record TypeResource(
 [JsonSerializable(typeof(FlowsResource))]
 [JsonSerializable(typeof(CountersResource))]
 [JsonSerializable(typeof(ControlProblem))]
+[JsonSerializable(typeof(SetscBody))]
+[JsonSerializable(typeof(GrantResource))]
+[JsonSerializable(typeof(BindingResource))]
+[JsonSerializable(typeof(BindingsResource))]
+[JsonSerializable(typeof(NoticeResource))]
 internal sealed partial class ControlJson : JsonSerializerContext;
 
 /// <summary>How resources are written. Nothing of it is ever put into a web page, so quotation marks and all letters stay

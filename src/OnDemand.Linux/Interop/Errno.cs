@@ -33,4 +33,7 @@ internal static class Errno
     public const int Ebadfd = 77;
     public const int Etimedout = 110;
     public const int Estale = 116;
+    public const int Enosys = 38;
+    public const int Enotsock = 88;
+    public const int Enoprotoopt = 92;
 }

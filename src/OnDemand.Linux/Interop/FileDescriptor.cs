@@ -11,6 +11,16 @@ internal sealed class FileDescriptor : SafeHandleMinusOneIsInvalid
     {
     }
 
+    /// <summary>Takes over a descriptor that a call has given as a number.</summary>
+    /// <param name="number">The number; below 0 for none.</param>
+    /// <returns>It.</returns>
+    public static FileDescriptor Own(int number)
+    {
+        FileDescriptor descriptor = new();
+        descriptor.SetHandle(number);
+        return descriptor;
+    }
+
     // The C library gives an int: its -1 is not the -1 of a wider register.
     /// <inheritdoc/>
     public override bool IsInvalid => (int)handle < 0;

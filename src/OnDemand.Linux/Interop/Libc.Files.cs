@@ -5,6 +5,7 @@ namespace OnDemand.Linux.Interop;
 /// <content>Files, devices and waiting.</content>
 internal static partial class Libc
 {
+    public const int WriteOnly = 1;              // O_WRONLY
     public const int ReadWrite = 2;              // O_RDWR
     public const int Create = 0x40;              // O_CREAT
     public const int Truncate = 0x200;           // O_TRUNC

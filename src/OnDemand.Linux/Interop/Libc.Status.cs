@@ -20,6 +20,9 @@ internal static partial class Libc
     /// <summary>STATX_INO.</summary>
     public const uint StatusInode = 0x100;
 
+    /// <summary>AT_EMPTY_PATH: with an empty path the descriptor itself is meant.</summary>
+    public const int EmptyPath = 0x1000;
+
     /// <summary>The octets of struct statx, and where stx_mode lies in it: the same on every architecture.</summary>
     public const int StatusLength = 256;
 
@@ -38,6 +41,10 @@ internal static partial class Libc
     /// <summary>statx(2).</summary>
     [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
     public static partial int GetStatus(int directory, string path, int flags, uint mask, Span<byte> status);
+
+    /// <summary>statx(2) of an open descriptor.</summary>
+    [LibraryImport(Library, EntryPoint = "statx", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]
+    public static partial int GetStatus(SafeHandle descriptor, string path, int flags, uint mask, Span<byte> status);
 
     /// <summary>readlink(2): the octets of what a symbolic link holds, without a zero at the end.</summary>
     [LibraryImport(Library, EntryPoint = "readlink", SetLastError = true, StringMarshalling = StringMarshalling.Utf8)]

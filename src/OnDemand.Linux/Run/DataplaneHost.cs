@@ -47,6 +47,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     private readonly StateKeeper? _keeper;
     private readonly SocketBroker? _broker;
     private readonly SocketServices? _services;
+    private readonly SocketBinding[] _adopted;
     private readonly Action<string> _say;
     private readonly HostClock _clock;
     private readonly HostSettings _settings;
@@ -104,6 +105,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _attachments = new AttachmentControl(_drive, network, Start, observer);
         bool goesOn = saved is { HasNetwork: true };
         Restored = goesOn ? _attachments.Restore(saved!, Start) : default;
+        _adopted = goesOn ? [.. saved!.Bindings.Values.Select(kept => kept.Binding)] : [];
         Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
         _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
@@ -120,6 +122,9 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
 
     /// <summary>What was taken over from the last run.</summary>
     public Restored Restored { get; }
+
+    /// <summary>The time by which the engine counts. From any thread.</summary>
+    public Timestamp Now => _clock.Now;
 
     /// <summary>Whether the loop was asked to end.</summary>
     public bool IsStopping => _stopping;
@@ -174,11 +179,21 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     /// same.</exception>
     public void Run()
     {
-        _network.Apply();
+        try
+        {
+            _network.Apply();
+        }
+        catch
+        {
+            _commands.Close();                       // nobody will carry them out
+            throw;
+        }
+
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
             Drain(Start);
+            Adopt(Start);
             PerformDue(Start);
             _say($"Running on {_settings.Tap}; stop with SIGTERM or Ctrl-C.");
             while (!_stopping && !_tapGone)
@@ -311,6 +326,22 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);
+    }
+
+    /// <summary>Asks again for what sockets got of an earlier run. Their addresses are restored, so they get the same.</summary>
+    /// <param name="now">The time.</param>
+    internal void Adopt(Timestamp now)
+    {
+        if (_services is null)
+        {
+            return;
+        }
+
+        foreach (SocketBinding binding in _adopted.OrderBy(binding => binding.Cookie))
+        {
+            ((ISocketControl)this).Handle(_services.Adopt(binding), now);
+            Drain(now);
+        }
     }
 
     // What the kernel said of sockets, a few at a time. Of the sockets of this host that end only those matter that the engine knows.

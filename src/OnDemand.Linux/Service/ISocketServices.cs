@@ -54,7 +54,14 @@ internal enum ServiceStatus : byte
 /// <param name="Since">Since when.</param>
 internal sealed record SocketBinding(
     ulong Cookie, uint User, IpAddress Address, AddressType Type, IpPrefix Prefix, Timestamp PreferredUntil, Timestamp ValidUntil, bool Map,
-    Timestamp Since);
+    Timestamp Since)
+{
+    /// <summary>Whether it was asked for with IPV6_REQUIRE_SRC_ON_NET.</summary>
+    public bool OnNet { get; init; }
+
+    /// <summary>The RFC 5014 preferences it was asked for with.</summary>
+    public AddressPreferences Preferences { get; init; }
+}
 
 /// <summary>The answer to a request.</summary>
 /// <param name="Status">How it ended.</param>

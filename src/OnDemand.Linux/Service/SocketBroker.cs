@@ -19,6 +19,7 @@ internal sealed class SocketBroker : IDisposable
 {
     private const int BatchLength = 32;
     private const int NewsCapacity = 1 << 14;
+    private static readonly SocketProtocol[] Protocols = [SocketProtocol.Tcp, SocketProtocol.Udp];
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
 
     private readonly SocketDiag _diag;
@@ -77,6 +78,25 @@ internal sealed class SocketBroker : IDisposable
 
     /// <summary>How often notices were lost.</summary>
     public long Overflows { get; private set; }
+
+    /// <summary>The sockets of programs that are there. Before <see cref="Start"/>.</summary>
+    /// <returns>Their cookies.</returns>
+    public HashSet<ulong> Living()
+    {
+        HashSet<ulong> living = [];
+        foreach (SocketProtocol protocol in Protocols)
+        {
+            _diag.Dump(protocol, SocketStates.OfPrograms, (in SocketRecord socket) =>
+            {
+                if (socket.HasProgram)
+                {
+                    _ = living.Add(socket.Cookie);
+                }
+            });
+        }
+
+        return living;
+    }
 
     /// <summary>Begins.</summary>
     /// <param name="interfaceIndex">The TAP's number.</param>
@@ -281,20 +301,8 @@ internal sealed class SocketBroker : IDisposable
             known.UnionWith(cookies[..count]);
         }
 
-        for (int attempt = 0; attempt < 2; attempt++)
-        {
-            foreach (SocketProtocol protocol in (SocketProtocol[])[SocketProtocol.Tcp, SocketProtocol.Udp])
-            {
-                _diag.Dump(protocol, SocketStates.OfPrograms, (in SocketRecord socket) =>
-                {
-                    if (socket.HasProgram)
-                    {
-                        known.Remove(socket.Cookie);
-                    }
-                });
-            }
-        }
-
+        known.ExceptWith(Living());
+        known.ExceptWith(Living());
         foreach (ulong cookie in known)
         {
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));

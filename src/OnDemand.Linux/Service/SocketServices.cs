@@ -27,6 +27,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         new BoundedChannelOptions(Queue) { SingleReader = true, SingleWriter = true, FullMode = BoundedChannelFullMode.Wait });
 
     private readonly Task _following;
+    private readonly ConcurrentQueue<BindingChange> _changes = new();
     private Watcher[] _watchers = [];
     private IDataplaneControl? _control;
     private long _token;
@@ -118,6 +119,28 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         }
     }
 
+    /// <summary>Whether changes are kept until somebody takes them.</summary>
+    public bool KeepsChanges { get; set; }
+
+    /// <summary>Takes what has changed next.</summary>
+    /// <param name="change">The change.</param>
+    /// <returns>Whether there was one.</returns>
+    public bool TryTakeChange(out BindingChange change) => _changes.TryDequeue(out change);
+
+    /// <summary>Takes over what a socket got of an earlier run: it is asked for again, before anything else happens.</summary>
+    /// <param name="binding">The binding.</param>
+    /// <returns>The request for the engine.</returns>
+    public SetscRequest Adopt(SocketBinding binding)
+    {
+        var request = new ServiceRequest(
+            binding.Cookie, binding.User, binding.Type, binding.OnNet, binding.Map, binding.Preferences, Timeout.InfiniteTimeSpan);
+        ulong token = (ulong)Interlocked.Increment(ref _token);
+        _pending[token] = new Pending(request);
+
+        // ON_NET got a prefix of its own then, and shall not be asked for another.
+        return AsAsked(request, token) with { OnNet = false, Prefix = binding.OnNet ? binding.Prefix : null };
+    }
+
     /// <summary>The engine has answered a request. On the engine's thread.</summary>
     /// <param name="reply">The answer.</param>
     /// <param name="now">The time.</param>
@@ -172,15 +195,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
 
     private async Task HandInAsync(ServiceRequest request, ulong token, CancellationToken cancellationToken)
     {
-        var asked = new SetscRequest
-        {
-            Token = token,
-            Socket = request.Cookie,
-            Native = !request.Map,
-            Type = request.Type,
-            OnNet = request.OnNet,
-            Preferences = request.Preferences,
-        };
+        SetscRequest asked = AsAsked(request, token);
         _ = await CommandAsync(
             context =>
             {
@@ -189,6 +204,16 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             },
             cancellationToken).ConfigureAwait(false);
     }
+
+    private static SetscRequest AsAsked(ServiceRequest request, ulong token) => new()
+    {
+        Token = token,
+        Socket = request.Cookie,
+        Native = !request.Map,
+        Type = request.Type,
+        OnNet = request.OnNet,
+        Preferences = request.Preferences,
+    };
 
     private async Task<T> CommandAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken)
     {
@@ -259,12 +284,22 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         }
 
         ServiceRequest request = pending.Request;
+        if (request.Timeout == Timeout.InfiniteTimeSpan)
+        {
+            _pending.TryRemove(reply.Token, out _);  // nobody waits
+        }
+
         SocketBinding? binding = null;
         if (reply.Status == SetscStatus.Granted)
         {
             binding = new SocketBinding(
-                request.Cookie, request.User, reply.Address, reply.Type, reply.Prefix, reply.PreferredUntil, reply.ValidUntil, request.Map, now);
+                request.Cookie, request.User, reply.Address, reply.Type, reply.Prefix, reply.PreferredUntil, reply.ValidUntil, request.Map, now)
+            {
+                OnNet = request.OnNet,
+                Preferences = request.Preferences,
+            };
             _bindings[request.Cookie] = binding;
+            Note(new BindingChange(request.Cookie, binding));
         }
         else
         {
@@ -355,7 +390,17 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     {
         if (_bindings.TryRemove(cookie, out SocketBinding? binding))
         {
+            Note(new BindingChange(cookie, null));
             Tell(binding.User, new BindingNotice(BindingNoticeKind.Released, now, binding, null));
+        }
+    }
+
+    // Bounded by what a keeper leaves untaken: without one nothing piles up.
+    private void Note(in BindingChange change)
+    {
+        if (KeepsChanges)
+        {
+            _changes.Enqueue(change);
         }
     }
 

@@ -23,6 +23,15 @@ internal sealed class SavedState
     /// <summary>The flows that had not gone.</summary>
     public Dictionary<FlowIdentity, FlowSnapshot> Flows { get; } = [];
 
+    /// <summary>What sockets had asked for and got, by their cookies.</summary>
+    public Dictionary<ulong, SavedBinding> Bindings { get; } = [];
+
+    /// <summary>Whether the file is no state file of this version; then nothing of it was read.</summary>
+    public bool IsForeign { get; set; }
+
+    /// <summary>Where the file was kept because it is foreign or damaged; null if it was neither.</summary>
+    public string? SetAside { get; set; }
+
     /// <summary>Numbers of lines that were not understood and left out, the first few.</summary>
     public List<int> DamagedLines { get; } = [];
 

@@ -6,25 +6,29 @@ using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.State;
 
 /// <summary>
-/// The lines of a state file. Each stands for itself, a later one overrides an earlier one, and one that was cut by a crash is left out:
+/// The lines of a state file. Each stands for itself, a later one overrides an earlier one, and one that is not whole (<see cref="StateLine"/>)
+/// is left out:
 /// <code>
-/// ondemand-state 1
+/// ondemand-state 2
 /// attached NAME | detached                                    also: all prefixes follow anew
 /// prefix PREFIX TYPE STATE PREFERRED VALID CLOSES FLAGS       h home, d asked for, c of the present network
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
 /// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
+/// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS   m mapped, n on-net
+/// released COOKIE
 /// </code>
 /// Times are nanoseconds since 1970, <c>-</c> for never. Names are percent-encoded.
 /// </summary>
 internal static class StateFormat
 {
     /// <summary>The first line.</summary>
-    public const string Header = "ondemand-state 1";
+    public const string Header = "ondemand-state 2";
 
     private const string Never = "-";
     private const string NoFlags = "-";
@@ -50,8 +54,16 @@ internal static class StateFormat
     /// <summary>The line of a flow that has gone.</summary>
     public static string Gone(in FlowIdentity flow) => Join("gone", Identity(flow));
 
+    /// <summary>The line of a socket's binding.</summary>
+    public static string Binding(string boot, SocketBinding binding) => Join(
+        "binding", boot, binding.Cookie, binding.User, Number((int)binding.Type), (uint)binding.Preferences, binding.Address, binding.Prefix,
+        Flags((binding.Map, 'm'), (binding.OnNet, 'n')));
+
+    /// <summary>The line of a binding that is no more.</summary>
+    public static string Released(ulong cookie) => Join("released", cookie);
+
     /// <summary>Reads a state file's text.</summary>
-    /// <param name="lines">Its lines; a last one that is cut is left out like every other that is not understood.</param>
+    /// <param name="lines">Its lines, sealed but for the first; one that is not whole is left out.</param>
     /// <param name="written">When the file was written last: flows were alive then.</param>
     /// <param name="idle">How long a flow of a protocol lives without packets.</param>
     /// <returns>The state; empty if this is no state file.</returns>
@@ -66,11 +78,12 @@ internal static class StateFormat
             {
                 if (line != Header)
                 {
+                    state.IsForeign = true;
                     state.DamagedLines.Add(1);
                     return state;
                 }
             }
-            else if (!TryRead(state, line.Split(' '), written, idle) && state.DamagedLines.Count < 16)
+            else if (!(StateLine.TryOpen(line, out string whole) && TryRead(state, whole.Split(' '), written, idle)) && state.DamagedLines.Count < 16)
             {
                 state.DamagedLines.Add(number);
             }
@@ -87,8 +100,32 @@ internal static class StateFormat
         ["address", ..] => TryReadAddress(state, fields),
         ["flow", ..] => TryReadFlow(state, fields, written, idle),
         ["gone", ..] => TryReadIdentity(fields, out FlowIdentity gone) && fields.Length == 6 && (state.Flows.Remove(gone) || true),
+        ["binding", ..] => TryReadBinding(state, fields),
+        ["released", string cookie] => ulong.TryParse(cookie, NumberStyles.None, CultureInfo.InvariantCulture, out ulong released)
+            && (state.Bindings.Remove(released) || true),
         _ => false,
     };
+
+    private static bool TryReadBinding(SavedState state, string[] fields)
+    {
+        if (fields.Length != 9 || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out ulong cookie)
+            || !TryReadNumber(fields[3], uint.MaxValue, out long user) || !TryReadEnum(fields[4], out AddressType type)
+            || !TryReadNumber(fields[5], uint.MaxValue, out long preferences) || !IpAddress.TryParse(fields[6], out IpAddress typed)
+            || !IpPrefix.TryParse(fields[7], out IpPrefix prefix))
+        {
+            return false;
+        }
+
+        state.Bindings[cookie] = new SavedBinding(
+            fields[1],
+            new SocketBinding(
+                cookie, (uint)user, typed, type, prefix, Timestamp.Never, Timestamp.Never, fields[8].Contains('m', StringComparison.Ordinal), default)
+            {
+                OnNet = fields[8].Contains('n', StringComparison.Ordinal),
+                Preferences = (AddressPreferences)(uint)preferences,
+            });
+        return true;
+    }
 
     private static bool Begin(SavedState state, string? attachment)
     {

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
@@ -5,6 +6,8 @@ using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.State;
 
@@ -32,6 +35,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     private readonly CancellationTokenSource _stop = new();
     private readonly string _path;
     private readonly Action<string> _tell;
+    private readonly SocketServices? _services;
     private StreamWriter? _file;
     private long _wholeLength;
     private bool _told;
@@ -40,10 +44,12 @@ internal sealed class StateKeeper : IAsyncDisposable
     /// <summary>Makes a keeper; nothing is written yet.</summary>
     /// <param name="path">The state file. It and its directory are made if they are not there; others may not read it.</param>
     /// <param name="tell">Takes one sentence when the state cannot be written.</param>
-    public StateKeeper(string path, Action<string> tell)
+    /// <param name="services">What sockets have got is kept too; null for nothing.</param>
+    public StateKeeper(string path, Action<string> tell, SocketServices? services = null)
     {
         _path = path;
         _tell = tell;
+        _services = services;
     }
 
     /// <summary>The state file in a state directory.</summary>
@@ -54,7 +60,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     /// <summary>Reads a state file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="scenario">Where the idle times are.</param>
-    /// <returns>The state; empty if there is no file.</returns>
+    /// <returns>The state; empty if there is no file. A file that is foreign or damaged is kept beside it, and named there.</returns>
     /// <exception cref="HostException">The file cannot be read.</exception>
     public static SavedState Load(string path, Scenario scenario)
     {
@@ -67,19 +73,42 @@ internal sealed class StateKeeper : IAsyncDisposable
         {
             DataplaneOptions options = scenario.BuildOptions();
             var written = new Timestamp((File.GetLastWriteTimeUtc(path).Ticks - DateTime.UnixEpoch.Ticks) * 100);
-            return StateFormat.Read(File.ReadLines(path, Utf8), written, protocol => protocol switch
+            SavedState state = StateFormat.Read(WholeLines(path), written, protocol => protocol switch
             {
                 IpProtocol.Tcp => options.TcpEstablishedTimeout,
                 IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
                 IpProtocol.Icmpv6 => options.IcmpTimeout,
                 _ => options.OtherTimeout,
             });
+            state.SetAside = state.DamagedLines.Count > 0 ? SetAside(path) : null;
+            return state;
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
             throw new HostException($"The state of the last run cannot be read: {problem.Message} Make '{path}' readable, or remove it to start afresh.", problem);
         }
     }
+
+    // A last line without its end was being written when the power went or the program was killed: it was never there.
+    private static string[] WholeLines(string path)
+    {
+        string text = File.ReadAllText(path, Utf8);
+        return text[..(text.LastIndexOf('\n') + 1)].Split('\n', StringSplitOptions.None)[..^1] is { Length: > 0 } lines ? lines : [text];
+    }
+
+    private static string SetAside(string path)
+    {
+        int number = 1;
+        while (File.Exists(AsideName(path, number)))
+        {
+            number++;
+        }
+
+        File.Copy(path, AsideName(path, number));
+        return AsideName(path, number);
+    }
+
+    private static string AsideName(string path, int number) => string.Create(CultureInfo.InvariantCulture, $"{path}.aside-{number}");
 
     /// <summary>Notes an event. Only for the engine's thread; nothing is allocated and nothing waited for.</summary>
     /// <param name="happened">What happened.</param>
@@ -151,6 +180,7 @@ internal sealed class StateKeeper : IAsyncDisposable
             lines++;
         }
 
+        bool bindings = AppendBindings();
         if (network)
         {
             await WriteNetworkAsync(_file!, control, stop).ConfigureAwait(false);
@@ -161,10 +191,28 @@ internal sealed class StateKeeper : IAsyncDisposable
             await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
-        if (lines > 0)
+        if (lines > 0 || bindings)
         {
             await _file!.FlushAsync(stop).ConfigureAwait(false);
         }
+
+        if (network || addresses || bindings)
+        {
+            RandomAccess.FlushToDisk(((FileStream)_file!.BaseStream).SafeFileHandle);   // must outlive a power cut; flows need not
+        }
+    }
+
+    private bool AppendBindings()
+    {
+        bool any = false;
+        while (_services is not null && _services.TryTakeChange(out BindingChange change))
+        {
+            _file!.WriteLine(StateLine.Seal(change.Binding is { } binding
+                ? StateFormat.Binding(SavedBinding.ThisBoot, binding) : StateFormat.Released(change.Cookie)));
+            any = true;
+        }
+
+        return any;
     }
 
     // The end of a run: the engine answers no more, but what happened is still to be written.
@@ -178,7 +226,11 @@ internal sealed class StateKeeper : IAsyncDisposable
                 Append(happened, ref ignored, ref ignored);
             }
 
-            _file?.Flush();
+            if (_file is not null)
+            {
+                _ = AppendBindings();
+                _file.Flush();
+            }
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
@@ -191,10 +243,10 @@ internal sealed class StateKeeper : IAsyncDisposable
         switch (happened.Kind)
         {
             case EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver:
-                _file!.WriteLine(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision));
+                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
-                _file!.WriteLine(StateFormat.Gone(happened.Identity));
+                _file!.WriteLine(StateLine.Seal(StateFormat.Gone(happened.Identity)));
                 break;
             case EngineEventKind.AddressMade or EngineEventKind.AddressRetired:
                 addresses = true;
@@ -227,9 +279,15 @@ internal sealed class StateKeeper : IAsyncDisposable
             await WriteNetworkAsync(file, control, stop).ConfigureAwait(false);
             await WriteAddressesAsync(file, control, stop).ConfigureAwait(false);
             await WriteFlowsAsync(file, control, stop).ConfigureAwait(false);
+            foreach (SocketBinding binding in _services?.List(null) ?? [])
+            {
+                await file.WriteLineAsync(StateLine.Seal(StateFormat.Binding(SavedBinding.ThisBoot, binding))).ConfigureAwait(false);
+            }
+
             await file.FlushAsync(stop).ConfigureAwait(false);
             RandomAccess.FlushToDisk(((FileStream)file.BaseStream).SafeFileHandle);
             File.Move(next, _path, overwrite: true);
+            FlushDirectory();
         }
         catch
         {
@@ -247,6 +305,17 @@ internal sealed class StateKeeper : IAsyncDisposable
         _told = false;
     }
 
+    // Only then does the new name outlive a power cut (rename(2), fsync(2)).
+    private void FlushDirectory()
+    {
+        string directory = Path.GetDirectoryName(Path.GetFullPath(_path))!;
+        using FileDescriptor opened = Libc.Open(directory, Libc.CloseOnExec, 0);
+        if (opened.IsInvalid || Libc.Synchronize(opened.Number) < 0)
+        {
+            throw new IOException($"'{directory}' cannot be written to disk: {new LinuxException("fsync", Libc.LastError).Message}.");
+        }
+    }
+
     private static async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
     {
         (string? attachment, PrefixSnapshot[] prefixes) = await control.RunAsync(
@@ -257,10 +326,10 @@ internal sealed class StateKeeper : IAsyncDisposable
                 return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)]);
             },
             stop).ConfigureAwait(false);
-        await file.WriteLineAsync(StateFormat.Attachment(attachment)).ConfigureAwait(false);
+        await file.WriteLineAsync(StateLine.Seal(StateFormat.Attachment(attachment))).ConfigureAwait(false);
         foreach (PrefixSnapshot prefix in prefixes)
         {
-            await file.WriteLineAsync(StateFormat.Prefix(prefix)).ConfigureAwait(false);
+            await file.WriteLineAsync(StateLine.Seal(StateFormat.Prefix(prefix))).ConfigureAwait(false);
         }
     }
 
@@ -279,7 +348,7 @@ internal sealed class StateKeeper : IAsyncDisposable
                 stop).ConfigureAwait(false);
             for (int i = 0; i < count; i++)
             {
-                await file.WriteLineAsync(StateFormat.Address(_addresses[i])).ConfigureAwait(false);
+                await file.WriteLineAsync(StateLine.Seal(StateFormat.Address(_addresses[i]))).ConfigureAwait(false);
             }
         }
     }
@@ -302,7 +371,7 @@ internal sealed class StateKeeper : IAsyncDisposable
                 FlowSnapshot flow = _flows[i];
                 if (flow.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
                 {
-                    await file.WriteLineAsync(StateFormat.Flow(flow.Identity, flow.Address, flow.Decision)).ConfigureAwait(false);
+                    await file.WriteLineAsync(StateLine.Seal(StateFormat.Flow(flow.Identity, flow.Address, flow.Decision))).ConfigureAwait(false);
                 }
             }
         }

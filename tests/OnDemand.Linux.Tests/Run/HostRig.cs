@@ -3,6 +3,7 @@ using OnDemand.Dataplane;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using Xunit;
 
@@ -24,11 +25,13 @@ internal sealed class HostRig : IDisposable
         policy: {default: nonpersistent}
         """;
 
-    public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false, SavedState? saved = null)
+    public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false, SavedState? saved = null,
+        SocketServices? services = null)
     {
         Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
-        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time);
+        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time, services: services);
+        services?.Start(Host);
         Settle();                                    // what the configuration does at the start
     }
 

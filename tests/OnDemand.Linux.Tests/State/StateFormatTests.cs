@@ -4,6 +4,7 @@ using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using Xunit;
 
@@ -77,13 +78,45 @@ public sealed class StateFormatTests
     [Fact]
     public void A_line_that_a_crash_cut_anywhere_is_left_out_and_never_read_as_another()
     {
-        string line = StateFormat.Flow(Connection, Typed, Why);
-        for (int length = 0; length < line.Length - 1; length++)
+        string line = StateLine.Seal(StateFormat.Flow(Connection, Typed, Why));
+        for (int length = 0; length < line.Length; length++)
         {
-            SavedState state = Read(StateFormat.Attachment("ar1"), line[..length]);
-            Assert.True(state.Flows.Count == 0 || length >= line.LastIndexOf('.') + 2, line[..length]);
-            Assert.Equal(state.Flows.Count == 0 ? [3] : [], state.DamagedLines);
+            SavedState state = StateFormat.Read(
+                [StateFormat.Header, StateLine.Seal(StateFormat.Attachment("ar1")), line[..length]], Written, _ => Duration.Zero);
+            Assert.Empty(state.Flows);
+            Assert.Equal([3], state.DamagedLines);
         }
+    }
+
+    [Fact]
+    public void A_line_in_which_one_bit_is_another_is_left_out()
+    {
+        char[] line = StateLine.Seal(StateFormat.Flow(Connection, Typed, Why)).ToCharArray();
+        for (int bit = 0; bit < line.Length * 7; bit++)
+        {
+            line[bit / 7] ^= (char)(1 << (bit % 7));
+            bool isCaseOfADigit = bit / 7 >= line.Length - 8 && StateLine.TryOpen(new string(line), out string same)
+                && same == StateFormat.Flow(Connection, Typed, Why);
+            SavedState state = StateFormat.Read([StateFormat.Header, new string(line)], Written, _ => Duration.Zero);
+            Assert.True(isCaseOfADigit || state.Flows.Count == 0, new string(line));
+            line[bit / 7] ^= (char)(1 << (bit % 7));
+        }
+    }
+
+    [Fact]
+    public void A_binding_is_read_again_until_it_is_released()
+    {
+        var binding = new SocketBinding(
+            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, default)
+        {
+            OnNet = true,
+            Preferences = AddressPreferences.Public,
+        };
+
+        SavedState state = Read(StateFormat.Binding("boot-1", binding), StateFormat.Binding("boot-1", binding with { Cookie = 78 }), StateFormat.Released(78));
+
+        Assert.Empty(state.DamagedLines);
+        Assert.Equal(new SavedBinding("boot-1", binding), Assert.Single(state.Bindings).Value);
     }
 
     [Theory]
@@ -95,6 +128,9 @@ public sealed class StateFormatTests
     [InlineData("flow 6 fd00::1 70000 2001:db8::1 1 2001:db8::2 1.1.1.1.1")]
     [InlineData("flow 6 fd00::1 7 2001:db8::1 1 2001:db8::2 1.1.1.99999.1")]
     [InlineData("gone 6 fd00::1 7 2001:db8::1")]
+    [InlineData("binding b 1 2 9 0 2001:db8::1 2001:db8::/64 -")]
+    [InlineData("binding b -1 2 1 0 2001:db8::1 2001:db8::/64 -")]
+    [InlineData("released x")]
     public void A_line_that_makes_no_sense_is_named_and_the_rest_is_used(string line)
     {
         SavedState state = Read(StateFormat.Attachment("ar1"), line, StateFormat.Flow(Connection, Typed, Why));
@@ -112,5 +148,5 @@ public sealed class StateFormatTests
         Assert.False(state.HasNetwork);
     }
 
-    private static SavedState Read(params string[] lines) => StateFormat.Read([StateFormat.Header, .. lines], Written, _ => Duration.FromSeconds(7));
+    private static SavedState Read(params string[] lines) => StateFormat.Read([StateFormat.Header, .. lines.Select(StateLine.Seal)], Written, _ => Duration.FromSeconds(7));
 }

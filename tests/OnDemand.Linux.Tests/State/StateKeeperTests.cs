@@ -51,7 +51,7 @@ public sealed class StateKeeperTests : IDisposable
     {
         await using var dataplane = new FakeDataplane();
         await using StateKeeper keeper = Start(dataplane);
-        await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+        await HasAsync(text => text.Contains("\ndetached ~", StringComparison.Ordinal));
         int asked = dataplane.Commands;
 
         keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
@@ -70,7 +70,7 @@ public sealed class StateKeeperTests : IDisposable
     {
         await using var dataplane = new FakeDataplane();
         await using StateKeeper keeper = Start(dataplane);
-        await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+        await HasAsync(text => text.Contains("\ndetached ~", StringComparison.Ordinal));
         await AttachAsync(dataplane, "ar8");
         Assert.DoesNotContain("ar8", await TextAsync(), StringComparison.Ordinal);
 
@@ -78,7 +78,7 @@ public sealed class StateKeeperTests : IDisposable
         await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
         Assert.DoesNotContain("ar8", await TextAsync(), StringComparison.Ordinal);
         keeper.Note(new EngineEvent { Kind = EngineEventKind.PrefixAdded });
-        await HasAsync(text => text.Contains("\nattached ar8\nprefix 2001:db8:51:1::/64 ", StringComparison.Ordinal));
+        await HasAsync(text => text.Contains("\nattached ar8 ~", StringComparison.Ordinal));
     }
 
     [Fact]
@@ -87,12 +87,60 @@ public sealed class StateKeeperTests : IDisposable
         await using var dataplane = new FakeDataplane();
         await using (StateKeeper keeper = Start(dataplane))
         {
-            await HasAsync(text => text.EndsWith("detached\n", StringComparison.Ordinal));
+            await HasAsync(text => text.Contains("\ndetached ~", StringComparison.Ordinal));
             dataplane.ShutDown();
             keeper.Note(Happened(EngineEventKind.FlowOpened, 9));
         }
 
         Assert.Equal(9, Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Flows).Key.LocalPort);
+    }
+
+    [Fact]
+    public async Task At_every_octet_where_a_write_can_be_cut_what_was_whole_before_is_read_back()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 2));
+            await HasAsync(text => Flows(text, "flow") == 2);
+        }
+
+        byte[] whole = await System.IO.File.ReadAllBytesAsync(File, Cancellation);
+        int flows = 0;
+        for (int length = whole.Length; length > StateFormat.Header.Length; length--)
+        {
+            await System.IO.File.WriteAllBytesAsync(File, whole[..length], Cancellation);
+            SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+            Assert.Empty(saved.DamagedLines);
+            Assert.Null(saved.SetAside);
+            string lines = System.Text.Encoding.UTF8.GetString(whole.AsSpan(0, whole.AsSpan(0, length).LastIndexOf((byte)'\n') + 1));
+            Assert.Equal(Flows(lines, "flow"), saved.Flows.Count);
+            flows = Math.Max(flows, saved.Flows.Count);
+        }
+
+        Assert.Equal(2, flows);
+    }
+
+    [Theory]
+    [InlineData("what another program left\n", true)]
+    [InlineData("ondemand-state 1\ndetached\n", true)]
+    [InlineData("ondemand-state 2\nflow nonsense\n", false)]
+    public async Task A_foreign_or_damaged_file_is_kept_aside_and_never_overwritten(string content, bool foreign)
+    {
+        await using var dataplane = new FakeDataplane();
+        Directory.CreateDirectory(_directory);
+        await System.IO.File.WriteAllTextAsync(File, content, Cancellation);
+
+        SavedState first = StateKeeper.Load(File, dataplane.Scenario);
+        SavedState second = StateKeeper.Load(File, dataplane.Scenario);
+
+        Assert.Equal((foreign, $"{File}.aside-1"), (first.IsForeign, first.SetAside));
+        Assert.Equal($"{File}.aside-2", second.SetAside);
+        Assert.Equal(content, await System.IO.File.ReadAllTextAsync(first.SetAside!, Cancellation));
+        Assert.False(first.HasNetwork);
     }
 
     private static Task<int> AttachAsync(FakeDataplane dataplane, string name) => dataplane.RunAsync(

@@ -1,6 +1,6 @@
 using System.Runtime.InteropServices;
 
-namespace OnDemand.Linux.Service;
+namespace OnDemand.Linux;
 
 /// <summary>
 /// A queue of fixed size from one thread to one other; neither ever waits for the other, and nothing is allocated. What finds no room is

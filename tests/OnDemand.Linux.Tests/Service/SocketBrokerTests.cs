@@ -1,0 +1,126 @@
+using System.Net;
+using System.Net.Sockets;
+using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
+using OnDemand.Linux.Tests.Netlink;
+using Xunit;
+
+namespace OnDemand.Linux.Tests.Service;
+
+/// <summary>What the engine hears of real sockets of the kernel.</summary>
+public sealed class SocketBrokerTests
+{
+    private static readonly IpAddress Here = IpAddress.Parse("fd00::1");
+    private static readonly TimeSpan Limit = TimeSpan.FromSeconds(20);
+
+    [Fact]
+    public void A_question_is_answered_with_the_sockets_cookie_and_what_the_judge_says_and_its_end_is_told_after_that()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+        Socket socket = space.Run(() => Udp(5000));
+        ulong cookie = SocketCookie.Of(socket.SafeHandle);
+
+        broker.Ask(new SocketQuestion(42, new FlowIdentity(17, Here, 5000, IpAddress.Parse("2001:db8::9"), 53)));
+        SocketNews answer = Next(broker);
+        socket.Dispose();
+        SocketNews end = Next(broker);
+
+        Assert.Equal(
+            new SocketNews(
+                SocketNewsKind.Answer,
+                new SocketAnswer { Id = 42, Cookie = cookie, Traits = 5, Type = AddressType.SessionLasting, OnNet = true }),
+            answer);
+        Assert.Equal(new SocketNews(SocketNewsKind.Ended, Cookie: cookie), end);
+        Assert.Equal((1L, 0L), (broker.Found, broker.NotFound));
+    }
+
+    [Fact]
+    public void A_flow_without_a_socket_is_nobodys()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(6, Here, 1, IpAddress.Parse("2001:db8::9"), 53)));
+
+        Assert.Equal(new SocketAnswer { Id = 1 }, Next(broker).Answer);
+        Assert.Equal(1, broker.NotFound);
+    }
+
+    [Fact]
+    public void A_listener_is_not_the_socket_of_a_flow_that_leaves()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
+        broker.Start(0, () => { }, control: null);
+        using Socket listener = space.Run(() =>
+        {
+            var made = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            made.Bind(new IPEndPoint(IPAddress.IPv6Any, 80));
+            made.Listen();
+            return made;
+        });
+
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(6, Here, 80, IpAddress.Parse("2001:db8::9"), 53)));
+
+        Assert.Equal(new SocketAnswer { Id = 1 }, Next(broker).Answer);
+    }
+
+    [Fact]
+    public void Many_questions_are_all_answered()
+    {
+        const int many = 1000;
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(many, null, _ => { }));
+        broker.Start(0, () => { }, control: null);
+        using Socket socket = space.Run(() => Udp(5000));
+        for (int i = 1; i <= many; i++)
+        {
+            broker.Ask(new SocketQuestion(i, new FlowIdentity(17, Here, 5000, IpAddress.Parse("2001:db8::9"), (ushort)i)));
+        }
+
+        ulong cookie = SocketCookie.Of(socket.SafeHandle);
+        for (int i = 1; i <= many; i++)
+        {
+            Assert.Equal(new SocketAnswer { Id = i, Cookie = cookie }, Next(broker).Answer);
+        }
+    }
+
+    private static NetworkNamespace Space()
+    {
+        var space = new NetworkNamespace();
+        space.Shell("ip link set lo up; ip addr add fd00::1/128 dev lo nodad; sleep 0.1");
+        return space;
+    }
+
+    private static Socket Udp(int port)
+    {
+        var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
+        return socket;
+    }
+
+    private static SocketNews Next(SocketBroker broker)
+    {
+        long began = System.Diagnostics.Stopwatch.GetTimestamp();
+        SocketNews news;
+        while (!broker.TryTake(out news))
+        {
+            Assert.True(System.Diagnostics.Stopwatch.GetElapsedTime(began) < Limit, "The broker says nothing.");
+            Thread.Sleep(1);
+        }
+
+        return news;
+    }
+
+    private sealed class UserJudge : ISocketJudge
+    {
+        public SocketVerdict Judge(in SocketRecord socket) => socket.Uid == 0 && socket.LocalPort == 5000
+            ? new SocketVerdict(5, AddressType.SessionLasting, true) : default;
+    }
+}
