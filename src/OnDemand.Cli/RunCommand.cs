@@ -161,7 +161,10 @@ internal static class RunCommand
             }
             finally
             {
-                await (programs?.DisposeAsync() ?? ValueTask.CompletedTask).ConfigureAwait(false);
+                if (programs is not null)
+                {
+                    await programs.DisposeAsync().ConfigureAwait(false);
+                }
             }
         }
         catch (Exception problem) when (

@@ -60,6 +60,7 @@ internal sealed class HostConfigReader
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
             "forwarding", "uplinks", "sockets");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
+        string control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap));
         return new HostSettings
         {
             Tap = tap,
@@ -69,8 +70,8 @@ internal sealed class HostConfigReader
             Table = map.Get("table", ReadTable, HostSettings.DefaultTable),
             RulePreference = (uint)map.Get(
                 "rule-preference", preference => Number(preference, FirstRule, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
-            Control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap)),
-            Programs = map.Get<string?>("programs", ReadPrograms, HostSettings.DefaultPrograms(tap)),
+            Control = control,
+            Programs = map.Get<string?>("programs", ReadPrograms, HostSettings.DefaultPrograms(control)),
             Rights = map.Get("rights", new RightsReader(_fields).Read, RightsConfig.Unlimited),
             Audit = map.Get<AuditSettings?>("audit", new AuditReader(_fields).Read, null),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),

@@ -29,10 +29,11 @@ internal static class ControlSocket
     /// <returns>Its path.</returns>
     public static string DefaultFor(string tap) => $"{DefaultDirectory}/{tap}{Extension}";
 
-    /// <summary>The programs' socket of a TAP unless the user says otherwise.</summary>
-    /// <param name="tap">The TAP.</param>
+    /// <summary>The programs' socket unless the user says otherwise: beside the operator's.</summary>
+    /// <param name="control">The path of the operator's socket.</param>
     /// <returns>Its path.</returns>
-    public static string DefaultForPrograms(string tap) => $"{DefaultDirectory}/{tap}{ProgramsExtension}";
+    public static string ForProgramsBeside(string control) =>
+        (control.EndsWith(Extension, StringComparison.Ordinal) ? control[..^Extension.Length] : control) + ProgramsExtension;
 
     /// <summary>The sockets in a directory at which somebody answers, or which the user may not try.</summary>
     /// <param name="directory">The directory; it need not exist.</param>
