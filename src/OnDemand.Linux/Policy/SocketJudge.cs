@@ -50,7 +50,7 @@ internal sealed class SocketJudge : ISocketJudge
 
     /// <summary>Resolves the users and groups that a policy names, as they are now. From any thread.</summary>
     /// <param name="scenario">The policy's scenario.</param>
-    /// <returns>What <see cref="Use"/> takes.</returns>
+    /// <returns>What <see cref="Use(SocketTraits)"/> takes.</returns>
     /// <exception cref="ScenarioException">The policy names a user or group that this host does not know.</exception>
     /// <exception cref="LinuxException">The host's database of users cannot be read.</exception>
     public SocketTraits Resolve(Scenario scenario) => new(scenario.Policy, scenario.File, _owners);
