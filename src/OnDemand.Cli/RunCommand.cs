@@ -36,7 +36,7 @@ internal static class RunCommand
         var dryRun = new Option<bool>("--dry-run") { Description = "Only print what would be done to this host, as ip commands." };
         var record = new Option<string?>("--record") { HelpName = "REC.pcapng", Description = "Record both sides; 'ondemand replay REC.pcapng --output X' replays it." };
         var limit = new Option<string?>("--record-limit") { HelpName = "SIZE", Description = "How long the recording may become; 256MiB unless said." };
-        var command = new Command("run", "Run the dataplane on this host. SIGHUP makes it read the policy of its configuration again.") { config, dryRun, record, limit };
+        var command = new Command("run", "Run the dataplane on this host. SIGHUP makes it read policy and rights in its configuration again.") { config, dryRun, record, limit };
         command.SetAction((parsed, cancellationToken) =>
         {
             HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
@@ -139,6 +139,7 @@ internal static class RunCommand
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
         using var reload = new PolicyReload(config.Scenario.File, config, host, judge, Say);
+        reload.Add("host: rights", UseRights);
         using var hungUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Reload);
         keeper.Start(host);
         await using var keeping = keeper.ConfigureAwait(false);
@@ -193,6 +194,16 @@ internal static class RunCommand
         return ExitStatus.Done;
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
+
+        void UseRights(HostConfig later)
+        {
+            judge.Use(later.Host.Rights);
+            requests?.Use(later.Host.Rights);
+            if (later.Host.Rights.Quotas.RequestsPerMinute != settings.Rights.Quotas.RequestsPerMinute)
+            {
+                Say("What has changed in 'requests-per-minute' needs a restart.");
+            }
+        }
 
         void Reload(PosixSignalContext context)
         {

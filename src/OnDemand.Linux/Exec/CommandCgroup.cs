@@ -2,7 +2,6 @@ using System.Globalization;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Policy;
-using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Exec;
 
@@ -39,7 +38,7 @@ internal sealed class CommandCgroup
     /// <returns>The cgroup.</returns>
     /// <exception cref="HostException">This host does not allow it.</exception>
     public static CommandCgroup Enter(string tap, AddressType type, bool onNet) => Enter(
-        CgroupPaths.FindMount(), HomeOf(File.ReadLines("/proc/self/cgroup")), tap, type, onNet);
+        CgroupMount.Find(), HomeOf(File.ReadLines("/proc/self/cgroup")), tap, type, onNet);
 
     /// <summary>Makes the cgroup and puts this process into it.</summary>
     /// <param name="root">Where the hierarchy is mounted; null if it is not.</param>

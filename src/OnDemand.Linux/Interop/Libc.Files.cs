@@ -9,6 +9,7 @@ internal static partial class Libc
     public const int ReadWrite = 2;              // O_RDWR
     public const int Create = 0x40;              // O_CREAT
     public const int Truncate = 0x200;           // O_TRUNC
+    public const int PathOnly = 0x200000;        // O_PATH
     public const int NonBlocking = 0x800;        // O_NONBLOCK, EFD_NONBLOCK
     public const int CloseOnExec = 0x80000;      // O_CLOEXEC, EFD_CLOEXEC
 

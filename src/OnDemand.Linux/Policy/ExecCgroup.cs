@@ -14,7 +14,7 @@ namespace OnDemand.Linux.Policy;
 // root's speak for every socket. Those of another user, in a subtree that was delegated to that user, speak for that user's sockets alone:
 // with them a user gets what setsc() would give, and no other user's sockets (a set-uid program started there is one) are changed. All three
 // directories count, for who owns one of them can fill it. The kernel lets nobody move processes into a cgroup of another user.
-// In either case the rights to a type are those of the socket's own user.
+// In either case the rights to a type are those of the socket's own user and program, see SocketJudge.
 
 /// <summary>A cgroup that a command was started in to have its sockets' type.</summary>
 /// <param name="Type">The type.</param>

@@ -2,14 +2,15 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Rights;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Policy;
 
 /// <summary>
-/// Says what the policy and the command that it was started under mean for a socket. <see cref="Judge"/> is for one thread; the policy may be
-/// changed from another.
+/// Says what the policy and the command that it was started under mean for a socket. <see cref="Judge"/> is for one thread; policy and rights
+/// may be changed from another. A command does not give a socket a type that its user, or its program, has no right to: then policy decides.
 /// </summary>
 internal sealed class SocketJudge : ISocketJudge
 {
@@ -21,6 +22,7 @@ internal sealed class SocketJudge : ISocketJudge
     private readonly CgroupPaths? _cgroups;
     private readonly string _tap;
     private volatile SocketTraits _traits;
+    private volatile RightsCheck _rights;
 
     /// <summary>Makes a judge.</summary>
     /// <param name="config">The configuration.</param>
@@ -35,6 +37,7 @@ internal sealed class SocketJudge : ISocketJudge
         _cgroups = cgroupRoot is null ? null : new CgroupPaths(cgroupRoot);
         _tap = config.Host.Tap;
         _traits = Resolve(config.Scenario);
+        _rights = new RightsCheck(config.Host.Rights);
     }
 
     /// <summary>Makes a judge for this host.</summary>
@@ -43,11 +46,11 @@ internal sealed class SocketJudge : ISocketJudge
     /// <exception cref="ScenarioException">The policy names a user or group that this host does not know.</exception>
     /// <exception cref="LinuxException">The host's database of users cannot be read.</exception>
     public static SocketJudge ForThisHost(HostConfig config) => new(
-        config, new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), CgroupPaths.FindMount());
+        config, new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), CgroupMount.Find());
 
     /// <summary>Resolves the users and groups that a policy names, as they are now. From any thread.</summary>
     /// <param name="scenario">The policy's scenario.</param>
-    /// <returns>What <see cref="Use"/> takes.</returns>
+    /// <returns>What <see cref="Use(SocketTraits)"/> takes.</returns>
     /// <exception cref="ScenarioException">The policy names a user or group that this host does not know.</exception>
     /// <exception cref="LinuxException">The host's database of users cannot be read.</exception>
     public SocketTraits Resolve(Scenario scenario) => new(scenario.Policy, scenario.File, _owners);
@@ -56,15 +59,21 @@ internal sealed class SocketJudge : ISocketJudge
     /// <param name="traits">Its conditions.</param>
     public void Use(SocketTraits traits) => _traits = traits;
 
+    /// <summary>Grants by other rights from now on. From any thread.</summary>
+    /// <param name="rights">The rights.</param>
+    public void Use(RightsConfig rights) => _rights = new RightsCheck(rights);
+
     /// <inheritdoc/>
     public SocketVerdict Judge(in SocketRecord socket)
     {
         Place place = PlaceOf(socket.CgroupId);
         ulong traits = _traits.Of(socket, place.Path);
-        return place.Exec is { } exec && socket.HasProgram && exec.SpeaksFor(socket.Uid)
+        return place.Exec is { } exec && socket.HasProgram && exec.SpeaksFor(socket.Uid) && MayHave(socket, exec.Type)
             ? new SocketVerdict(traits, exec.Type, exec.OnNet)
             : new SocketVerdict(traits, AddressType.None, OnNet: false);
     }
+
+    private bool MayHave(in SocketRecord socket, AddressType type) => _rights.WhyNot(new SocketApplicant(socket, _owners), type) is null;
 
     // A cgroup's number is never used again, and it can be neither moved nor renamed: what was found once stays true. One that was not found
     // is gone, and stays so.

@@ -24,8 +24,8 @@ internal sealed class SocketRequests(
     // Beyond what the request allows the network: the dataplane itself must have answered by then.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(5);
 
-    private readonly RightsCheck _check = new(rights);
     private readonly DescriptorSockets _descriptors = new();
+    private volatile RightsCheck _check = new(rights);
 
     /// <summary>What each user has going on.</summary>
     public UserAccounts Accounts { get; } = new(rights.Quotas, time);
@@ -35,6 +35,10 @@ internal sealed class SocketRequests(
 
     /// <summary>The time by which lifetimes count.</summary>
     public Timestamp Now => clock();
+
+    /// <summary>Goes by other rights from now on; how many requests a minute may have stays. From any thread.</summary>
+    /// <param name="others">The rights.</param>
+    public void Use(RightsConfig others) => _check = new RightsCheck(others);
 
     /// <summary>Asks for an address.</summary>
     /// <param name="asker">Who asks.</param>

@@ -18,28 +18,6 @@ internal sealed class CgroupPaths(string root, int limit = 16_384)
     /// <summary>How many searches through the hierarchy there have been.</summary>
     public long Searches { get; private set; }
 
-    /// <summary>Where the hierarchy of version 2 is mounted: as this process sees it, or, where it has another <c>/sys</c> (as under
-    /// <c>ip netns exec</c>), as init sees it.</summary>
-    /// <returns>The directory; null if it is mounted nowhere, or may not be seen.</returns>
-    public static string? FindMount()
-    {
-        const string init = "/proc/1";
-        if (FindMount(File.ReadLines("/proc/self/mountinfo")) is { } here)
-        {
-            return here;
-        }
-
-        try
-        {
-            return FindMount(File.ReadLines($"{init}/mountinfo")) is { } there && Directory.Exists($"{init}/root{there}")
-                ? $"{init}/root{there}" : null;
-        }
-        catch (Exception exception) when (exception is IOException or UnauthorizedAccessException)
-        {
-            return null;
-        }
-    }
-
     /// <summary>Where the hierarchy of version 2 is mounted.</summary>
     /// <param name="mountInfo">The lines of <c>/proc/self/mountinfo</c>, see proc(5).</param>
     /// <returns>The directory; null if it is mounted nowhere.</returns>

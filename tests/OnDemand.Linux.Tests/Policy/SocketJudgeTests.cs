@@ -2,6 +2,7 @@ using System.Text;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Policy;
+using OnDemand.Linux.Rights;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 using OnDemand.Linux.Tests.Sockets;
@@ -69,6 +70,25 @@ public sealed class SocketJudgeTests
         Assert.Equal(AddressType.Fixed, judge.Judge(socket).Type);
         Assert.Equal(AddressType.None, judge.Judge(socket with { Uid = 0 }).Type);       // a set-uid program that the user started
         Assert.Equal(AddressType.None, judge.Judge(socket with { Inode = 0 }).Type);     // no program has it, so its user is not known
+    });
+
+    [Fact]
+    public void A_command_gives_no_type_that_the_socket_s_user_or_program_has_no_right_to() => JudgeOne("ondemand-od0/fixed/12", (directory, judge, socket) =>
+    {
+        Give(new TypeRights(new HashSet<uint> { User + 1 }, null, null));
+        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false), judge.Judge(socket));
+
+        Give(new TypeRights(new HashSet<uint> { User }, null, null));
+        Assert.Equal(AddressType.Fixed, judge.Judge(socket).Type);
+
+        Give(new TypeRights(null, new HashSet<uint> { 0 }, null));
+        Assert.Equal(AddressType.None, judge.Judge(socket).Type);
+
+        Give(new TypeRights(null, null, ["/nonexistent"]));
+        Assert.Equal(AddressType.None, judge.Judge(socket).Type);
+
+        void Give(TypeRights rights) => judge.Use(
+            new RightsConfig { Types = new Dictionary<AddressType, TypeRights> { [AddressType.Fixed] = rights } });
     });
 
     [Fact]

@@ -50,6 +50,9 @@ internal sealed class RoutedLab : IDisposable
     /// <summary>A directory for this test's files.</summary>
     public string Directory { get; } = System.IO.Directory.CreateTempSubdirectory("ondemand-lab").FullName;
 
+    /// <summary>The file of the dataplane that was started last.</summary>
+    public string Configuration { get; private set; } = string.Empty;
+
     /// <summary>The configuration's map 'host', with paths of this test's own.</summary>
     public string HostMap(string more = "") =>
         $"host: {{control: {Directory}/od0.sock, state: {Directory}, forwarding: set, uplinks: [wire]{more}}}\n";
@@ -77,9 +80,9 @@ internal sealed class RoutedLab : IDisposable
     /// <summary>Starts the dataplane, which may fail.</summary>
     public LabProgram StartRun(string yaml, params string[] before)
     {
-        string file = Path.Combine(Directory, $"{Guid.NewGuid():n}.yaml");
-        File.WriteAllText(file, yaml);
-        return Start(HostName, [.. before, "dotnet", Path.Combine(AppContext.BaseDirectory, "ondemand.dll"), "run", "--config", file]);
+        Configuration = Path.Combine(Directory, $"{Guid.NewGuid():n}.yaml");
+        File.WriteAllText(Configuration, yaml);
+        return Start(HostName, [.. before, "dotnet", Path.Combine(AppContext.BaseDirectory, "ondemand.dll"), "run", "--config", Configuration]);
     }
 
     /// <summary>Everything in the host's namespace that a dataplane may have made.</summary>
@@ -165,9 +168,15 @@ internal sealed class LabProgram
     /// <returns>Its exit status.</returns>
     public int End(string signal = "TERM")
     {
+        Send(signal);
+        return Wait();
+    }
+
+    /// <summary>Sends it a signal.</summary>
+    public void Send(string signal)
+    {
         using Process kill = Process.Start("kill", [$"-{signal}", Process.Id.ToString(CultureInfo.InvariantCulture)]);
         kill.WaitForExit();
-        return Wait();
     }
 
     /// <summary>Waits for its end.</summary>
