@@ -189,7 +189,8 @@ internal sealed class ProviderProgram(ProviderSettings settings, ProviderReader 
             if (isTooLong)
             {
                 Complain(
-                    string.Create(CultureInfo.InvariantCulture, $"found a longer line, expected at most {LongestLine} octets"), number, input);
+                    string.Create(CultureInfo.InvariantCulture, $"found a longer line, expected at most {LongestLine} octets"),
+                    number, input);
             }
             else if (!line.TrimStart(" \t\r"u8).IsEmpty)   // an empty line says nothing
             {

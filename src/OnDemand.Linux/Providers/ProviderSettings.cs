@@ -4,7 +4,7 @@ namespace OnDemand.Linux.Providers;
 
 /// <summary>When a request that is not answered is put again (the shape of RFC 8415 §15).</summary>
 /// <param name="First">How long the first attempt is waited for; above zero.</param>
-/// <param name="Most">How long the later ones are at most, each twice as long as the one before; not below <paramref name="First"/>.</param>
+/// <param name="Most">How long the later ones are at most, each twice as long as the last; not below <paramref name="First"/>.</param>
 internal readonly record struct RetryTimes(Duration First, Duration Most)
 {
     /// <summary>What holds unless the configuration says otherwise.</summary>

@@ -57,7 +57,7 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
     /// <summary>Whether requests can be put at all; while they cannot, only their time runs.</summary>
     public bool IsReachable { get; private set; }
 
-    /// <summary>When <see cref="TrySend"/> or <see cref="TryGiveUp"/> has something next; <see cref="Timestamp.Never"/> if neither.</summary>
+    /// <summary>When <see cref="TrySend"/> or <see cref="TryGiveUp"/> has something next; <see cref="Timestamp.Never"/> if not.</summary>
     public Timestamp Next { get; private set; } = Timestamp.Never;
 
     /// <summary>Takes a question.</summary>
@@ -79,7 +79,7 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
         Look();
     }
 
-    /// <summary>The network can be reached: again, perhaps, and then it knows nothing of what it was asked before, so all of it is due.</summary>
+    /// <summary>The network can be reached: perhaps again, knowing nothing of what it was asked before, so all of it is due.</summary>
     /// <param name="now">The time.</param>
     public void Reach(Timestamp now)
     {

@@ -46,7 +46,8 @@ internal sealed class ScriptProvider : IPrefixProvider
     {
         if (!File.Exists(settings.Command[0]))
         {
-            throw new HostException($"There is no provider program {settings.Command[0]}; put it there, or change 'host: provider: command'.");
+            throw new HostException(
+                $"There is no provider program {settings.Command[0]}; put it there, or change 'host: provider: command'.");
         }
 
         _settings = settings;

@@ -5,7 +5,9 @@ using OnDemand.Dataplane.Control;
 
 namespace OnDemand.Linux.Providers;
 
-/// <summary>The network of the configuration's table <c>on-demand</c>: the answers that a replay of the same file gives, after their delays.</summary>
+/// <summary>
+/// The network of the configuration's table <c>on-demand</c>: the answers that a replay of the same file gives, after their delays.
+/// </summary>
 /// <param name="scenario">The configuration.</param>
 internal sealed class StaticProvider(Scenario scenario) : IPrefixProvider
 {

@@ -8,8 +8,8 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// What the configuration makes happen by time: events of the network and requests of programs. It is the replay's timetable, with the run's
-/// start for the first packet; what the network answers is its provider's affair.
+/// What the configuration makes happen by time: events of the network and requests of programs. It is the replay's timetable, with the
+/// run's start for the first packet; what the network answers is its provider's affair.
 /// </summary>
 /// <param name="scenario">The configuration.</param>
 /// <param name="engine">The way to the engine.</param>
