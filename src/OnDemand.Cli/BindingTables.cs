@@ -1,3 +1,4 @@
+using System.Globalization;
 using OnDemand.Captures.Reports;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
@@ -32,12 +33,12 @@ internal static class BindingTables
         if (bindings.Bindings.Count > 0)
         {
             var table = new TextTable(
-                Numbers("socket"), Numbers("user"), new TextColumn("type", 20), new TextColumn("address", AddressWidth), Numbers("preferred"),
-                Numbers("valid"), new TextColumn("mapped", 6), Numbers("since"));
+                Numbers("socket"), Numbers("user"), new TextColumn("type", 20), new TextColumn("address", AddressWidth),
+                Numbers("preferred"), Numbers("valid"), new TextColumn("mapped", 6), Numbers("since"));
             foreach (BindingResource binding in bindings.Bindings)
             {
                 table.Add(
-                    binding.Cookie, binding.User.ToString(System.Globalization.CultureInfo.InvariantCulture), AddressTypes.ToName(binding.Type),
+                    binding.Cookie, binding.User.ToString(CultureInfo.InvariantCulture), AddressTypes.ToName(binding.Type),
                     binding.Address.ToString(), Short(binding.Preferred), Short(binding.Valid), binding.Map ? "yes" : "no",
                     ControlTables.Age(binding.Since, bindings.Time));
             }

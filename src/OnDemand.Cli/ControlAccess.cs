@@ -142,8 +142,8 @@ internal static class ControlAccess
     /// <returns>The status.</returns>
     public static int StatusOf(ControlException refused) => refused.Problem switch
     {
-        { Type: ProblemTypes.Host or ProblemTypes.TypeNotSupported or ProblemTypes.NetworkRefused or ProblemTypes.NetworkSilent
-            or ProblemTypes.Forbidden or ProblemTypes.Quota or ProblemTypes.NoRoom } => ExitStatus.Host,
+        { Type: ProblemTypes.Host or ProblemTypes.TypeNotSupported or ProblemTypes.NetworkRefused } => ExitStatus.Host,
+        { Type: ProblemTypes.NetworkSilent or ProblemTypes.Forbidden or ProblemTypes.Quota or ProblemTypes.NoRoom } => ExitStatus.Host,
         { Type: ProblemTypes.Unavailable } => ExitStatus.NoAnswer,
         { Status: >= 400 and < 500 } => ExitStatus.Usage,
         _ => ExitStatus.Internal,

@@ -68,17 +68,21 @@ internal sealed class AuditLog : IDisposable
 
     private void Work()
     {
+        Timestamp last = default;
         while (_waiting.Reader.WaitToReadAsync().AsTask().GetAwaiter().GetResult())
         {
             while (_waiting.Reader.TryRead(out AuditEntry? entry))
             {
-                TellGap(entry.Time);
+                last = entry.Time;
+                TellGap(last);
                 if (!TryWrite(JsonSerializer.SerializeToUtf8Bytes(entry, AuditJson.Default.AuditEntry)))
                 {
                     Interlocked.Increment(ref _lost);
                 }
             }
         }
+
+        TellGap(last);
     }
 
     private void TellGap(Timestamp now)

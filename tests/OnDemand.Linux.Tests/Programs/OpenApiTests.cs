@@ -106,7 +106,11 @@ public sealed class OpenApiTests
         string[] keys = [.. Schema("SetscRequest").GetProperty("properties").EnumerateObject().Select(one => one.Name)];
         Dictionary<string, string> values = new()
         {
-            ["type"] = "\"fixed\"", ["on-net"] = "true", ["map"] = "true", ["timeout"] = "1", ["preferences"] = "\"tmp\"",
+            ["type"] = "\"fixed\"",
+            ["on-net"] = "true",
+            ["map"] = "true",
+            ["timeout"] = "1",
+            ["preferences"] = "\"tmp\"",
         };
 
         (System.Net.HttpStatusCode status, _) = await scene.SetAsync(

@@ -74,17 +74,20 @@ public sealed class ProgramCommandTests
     {
         ProgramScene scene = await ProgramScene.StartAsync();
         SocketBinding binding = scene.Services.Bind(5, 1000);
-        Task<CommandRun> watching = CommandRun.OfAsync("watch", "--programs", scene.Path);
+        using var output = new MemoryStream();
+        await using var error = new StringWriter();
+        Task<int> watching = CommandLine.RunAsync(["watch", "--programs", scene.Path], new CommandStreams(Stream.Null, output, error), replay: null);
         Assert.True(SpinWait.SpinUntil(() => scene.Services.Watchers == 1, TimeSpan.FromSeconds(30)));
         scene.Services.Tell(new BindingNotice(
             BindingNoticeKind.Deprecated, FakeServices.Now, binding, OnDemand.Dataplane.Duration.FromSeconds(9)));
+        Assert.True(SpinWait.SpinUntil(() => output.Length > 0, TimeSpan.FromSeconds(30)));
 
         await scene.DisposeAsync();
-        CommandRun run = await watching;
 
-        Assert.Equal((ExitStatus.NoAnswer, "ondemand: The dataplane has ended.\n"), (run.Status, run.Error));
+        Assert.Equal((ExitStatus.NoAnswer, "ondemand: The dataplane has ended.\n"), (await watching, error.ToString()));
         Assert.Equal(
-            "1700000000.000000000 deprecated socket 5 of user 1000: session-lasting 2001:db8:2::5, 9.0s left\n", run.Output);
+            "1700000000.000000000 deprecated socket 5 of user 1000: session-lasting 2001:db8:2::5, 9.0s left\n",
+            System.Text.Encoding.UTF8.GetString(output.ToArray()));
     }
 
     [Theory]
