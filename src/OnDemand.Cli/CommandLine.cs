@@ -101,6 +101,9 @@ internal static class CommandLine
         root.Subcommands.Add(PrefixesCommand.Create(streams));
         root.Subcommands.Add(CountersCommand.Create(streams));
         root.Subcommands.Add(TopCommand.Create(streams));
+        root.Subcommands.Add(SetscCommand.Create(streams));
+        root.Subcommands.Add(BindingsCommand.Create(streams));
+        root.Subcommands.Add(WatchCommand.Create(streams));
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);

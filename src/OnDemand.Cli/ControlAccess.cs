@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 
 namespace OnDemand.Cli;
@@ -10,12 +11,22 @@ namespace OnDemand.Cli;
 internal static class ControlAccess
 {
     private const string Variable = "ONDEMAND_CONTROL";
+    private const string ProgramsVariable = "ONDEMAND_PROGRAMS";
 
     /// <summary>The option that names the control socket.</summary>
     /// <returns>The option.</returns>
     public static Option<string?> PathOption() => new("--control")
     {
         Description = $"The control socket of the dataplane; else what {Variable} says, else the one in {ControlSocket.DefaultDirectory}.",
+        HelpName = "PATH",
+    };
+
+    /// <summary>The option that names the programs' socket.</summary>
+    /// <returns>The option.</returns>
+    public static Option<string?> ProgramsOption() => new("--programs")
+    {
+        Description =
+            $"The programs' socket of the dataplane; else what {ProgramsVariable} says, else the one in {ControlSocket.DefaultDirectory}.",
         HelpName = "PATH",
     };
 
@@ -28,29 +39,37 @@ internal static class ControlAccess
     /// <returns>The client.</returns>
     public static ControlClient Open(string? option) => new(PathOf(option));
 
+    /// <summary>Makes a client for the programs' socket that the user means.</summary>
+    /// <param name="option">What <c>--programs</c> says; null if it was not given.</param>
+    /// <returns>The client.</returns>
+    public static ControlClient OpenPrograms(string? option) =>
+        new(PathOf(option, forPrograms: true), $"--programs or {ProgramsVariable}");
+
     /// <summary>The socket that the user means.</summary>
-    /// <param name="option">What <c>--control</c> says; null if it was not given.</param>
+    /// <param name="option">What <c>--control</c> or <c>--programs</c> says; null if it was not given.</param>
     /// <param name="directory">Where sockets are to be looked for if the user has said nothing.</param>
+    /// <param name="forPrograms">Whether the programs' socket is meant.</param>
     /// <returns>Its path.</returns>
     /// <exception cref="UsageException">The path is empty, or nothing was said and there are several.</exception>
-    public static string PathOf(string? option, string directory = ControlSocket.DefaultDirectory)
+    public static string PathOf(string? option, string directory = ControlSocket.DefaultDirectory, bool forPrograms = false)
     {
+        string name = forPrograms ? "--programs" : "--control";
         if (option is { Length: 0 })
         {
-            throw new UsageException("The path after --control is empty.");
+            throw new UsageException($"The path after {name} is empty.");
         }
 
-        if ((option ?? Environment.GetEnvironmentVariable(Variable)) is { Length: > 0 } path)
+        if ((option ?? Environment.GetEnvironmentVariable(forPrograms ? ProgramsVariable : Variable)) is { Length: > 0 } path)
         {
             return path;
         }
 
-        return ControlSocket.FindAlive(directory) switch
+        return ControlSocket.FindAlive(directory, forPrograms) switch
         {
-            [] => ControlSocket.DefaultPath,
+            [] => forPrograms ? HostSettings.DefaultPrograms(HostSettings.DefaultTap) : ControlSocket.DefaultPath,
             [string only] => only,
             var several => throw new UsageException(
-                $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with --control."),
+                $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with {name}."),
         };
     }
 
@@ -68,7 +87,20 @@ internal static class ControlAccess
         Action<TextWriter, T> write)
     {
         using ControlClient client = Open(control);
-        T answer = await ask(client).ConfigureAwait(false);
+        return await WriteAsync(streams, json, await ask(client).ConfigureAwait(false), choose, write).ConfigureAwait(false);
+    }
+
+    /// <summary>Writes an answer: as JSON, indented, with a line feed at the end, or as a table.</summary>
+    /// <typeparam name="T">The answer's type.</typeparam>
+    /// <param name="streams">Where to.</param>
+    /// <param name="json">Whether to write JSON.</param>
+    /// <param name="answer">The answer.</param>
+    /// <param name="choose">Its serializer.</param>
+    /// <param name="write">Writes the table.</param>
+    /// <returns>The exit status.</returns>
+    public static async Task<int> WriteAsync<T>(
+        CommandStreams streams, bool json, T answer, Func<ControlJson, JsonTypeInfo<T>> choose, Action<TextWriter, T> write)
+    {
         if (json)
         {
             await JsonSerializer.SerializeAsync(streams.Output, answer, choose(JsonStyles.Readable)).ConfigureAwait(false);
@@ -110,7 +142,8 @@ internal static class ControlAccess
     /// <returns>The status.</returns>
     public static int StatusOf(ControlException refused) => refused.Problem switch
     {
-        { Type: ProblemTypes.Host } => ExitStatus.Host,
+        { Type: ProblemTypes.Host or ProblemTypes.TypeNotSupported or ProblemTypes.NetworkRefused or ProblemTypes.NetworkSilent
+            or ProblemTypes.Forbidden or ProblemTypes.Quota or ProblemTypes.NoRoom } => ExitStatus.Host,
         { Type: ProblemTypes.Unavailable } => ExitStatus.NoAnswer,
         { Status: >= 400 and < 500 } => ExitStatus.Usage,
         _ => ExitStatus.Internal,

@@ -10,6 +10,7 @@ using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Policy;
 using OnDemand.Linux.Programs;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
@@ -95,6 +96,10 @@ internal static class RunCommand
         }
     }
 
+    private static IPrefixProvider MakeProvider(HostConfig config, DataplaneOptions options, Action<string> say) =>
+        config.Host.Provider is { } program
+            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario);
+
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
     [
@@ -115,13 +120,16 @@ internal static class RunCommand
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
         using SocketBroker? broker = MakeBroker(config, options, judge, Say);
+        IPrefixProvider provider = MakeProvider(config, options, Say);
+        await using var providing = provider.ConfigureAwait(false);
         var services = new SocketServices();
         await using var serving = services.ConfigureAwait(false);
         services.KeepsChanges = true;
         KeepLiving(saved, broker);
         var keeper = new StateKeeper(stateFile, Say, services);
         using var host = new DataplaneHost(
-            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services);
+            config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services,
+            provider: provider);
         services.Start(host);
         using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();
@@ -180,6 +188,7 @@ internal static class RunCommand
             host.Stop();
             await loop.ConfigureAwait(false);
             broker?.Dispose();                       // before the host, which it wakes
+            await provider.DisposeAsync().ConfigureAwait(false);
         }
 
         return ExitStatus.Done;

@@ -70,7 +70,7 @@ public static class SocketServiceContinuity
         TimeSpan margin = timeout / 4 < LongestMargin ? timeout / 4 : LongestMargin;
         string body = string.Create(
             CultureInfo.InvariantCulture,
-            $$"""{"fd":{{held.Descriptor}},"type":"{{SetscAnswer.NameOf(type)}}","on-net":{{Json(options.OnNet)}},"map":{{Json(options.Map)}},"timeout":{{(timeout - margin).TotalSeconds:0.000}}}""");
+            $$"""{"fd":{{held.Descriptor}},"type":"{{SetscAnswer.NameOf(type)}}","on-net":{{Json(options.OnNet)}},"map":{{Json(options.Map)}},"timeout":{{Math.Max(0.001, (timeout - margin).TotalSeconds):0.000}}}""");
         using var request = new HttpRequestMessage(HttpMethod.Post, "v1/setsc")
         {
             Content = new StringContent(body, Encoding.UTF8, "application/json")

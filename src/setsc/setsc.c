@@ -374,21 +374,23 @@ static int release(struct conversation *with, int sockfd)
 
 int setsc_opts(int sockfd, struct in6_addr *sourceAddress, sc_type addressType, const struct setsc_options *options)
 {
-    static const struct setsc_options none = {sizeof none, 0, 0};
     int before = errno;
-    if (options == NULL) {
-        options = &none;
+    struct setsc_options said = {sizeof said, 0, 0};
+    if (options != NULL && options->size == sizeof said) {
+        said = *options;
+    } else if (options != NULL) {
+        return EINVAL;
     }
 
-    if (addressType < FIXED_IPV6_ADDRESS || addressType > GRACEFUL_REPLACEMENT_IPV6_ADDRESS || options->size != sizeof *options
-        || (options->flags & ~(SETSC_ON_NET | SETSC_MAP)) != 0 || options->timeout < 0
-        || (sourceAddress == NULL && (options->flags & SETSC_MAP) == 0)) {
+    if (addressType < FIXED_IPV6_ADDRESS || addressType > GRACEFUL_REPLACEMENT_IPV6_ADDRESS
+        || (said.flags & ~(SETSC_ON_NET | SETSC_MAP)) != 0 || said.timeout < 0
+        || (sourceAddress == NULL && (said.flags & SETSC_MAP) == 0)) {
         return EINVAL;
     }
 
     struct conversation with = {.held = -1, .connection = -1};
     pthread_cleanup_push(hang_up, &with);
-    with.result = set(&with, sockfd, sourceAddress, addressType, options);
+    with.result = set(&with, sockfd, sourceAddress, addressType, &said);
     pthread_cleanup_pop(1);
     errno = before;
     return with.result;

@@ -1,6 +1,8 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
 using OnDemand.Linux.Audit;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
 using OnDemand.Linux.Tap;
 
@@ -17,6 +19,9 @@ internal sealed class HostConfigReader
     private const uint FirstRule = 3;                // the two before are used as well
     private const uint LastRuleBeforeMain = 32_764;
     private const int LongestSocketPath = 107;       // sun_path of unix(7) less its terminating zero
+
+    private static readonly Duration LeastWait = Duration.FromMilliseconds(10);
+    private static readonly Duration MostWait = Duration.FromSeconds(86_400);
 
     private readonly ScenarioFields _fields;
 
@@ -58,7 +63,7 @@ internal sealed class HostConfigReader
     {
         ScenarioMap map = _fields.Map(
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
-            "forwarding", "uplinks", "sockets");
+            "forwarding", "uplinks", "sockets", "provider");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         string control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap));
         return new HostSettings
@@ -78,8 +83,38 @@ internal sealed class HostConfigReader
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
             AskSockets = map.Get("sockets", word => _fields.Word(word, "knowledge of sockets", "ask", "off"), 0) == 0,
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),
+            Provider = map.Get("provider", ReadProvider, null),
         };
     }
+
+    private ProviderSettings? ReadProvider(ScenarioNode node)
+    {
+        ScenarioMap map = _fields.Map(node, "a provider", "command", "timeout", "retry", "moves");
+        ScenarioNode command = map.Need("command");
+        string[] words = _fields.List(command, "a program and its arguments", word => _fields.Text(word, "a word of a command"));
+        return words.Length > 0 && Path.IsPathFullyQualified(words[0])
+            ? new ProviderSettings
+            {
+                Command = words,
+                Timeout = map.Get("timeout", ReadWait, ProviderSettings.UsualTimeout),
+                Retry = map.Get("retry", ReadRetry, RetryTimes.Usual),
+                MayMove = map.Get("moves", truth => _fields.Truth(truth), false),
+            }
+            : throw _fields.Wrong(command, command.Description, "a list of the program's whole path and its arguments");
+    }
+
+    private RetryTimes ReadRetry(ScenarioNode node)
+    {
+        ScenarioMap map = _fields.Map(node, "retry", "first", "most");
+        Duration first = map.Get("first", ReadWait, RetryTimes.Usual.First);
+        Duration usual = first > RetryTimes.Usual.Most ? first : RetryTimes.Usual.Most;
+        Duration most = map.Get("most", ReadWait, usual);
+        return most >= first ? new RetryTimes(first, most) : throw _fields.Wrong(
+            map.Need("most"), $"{ScenarioText.Format(most)} at most after {ScenarioText.Format(first)} first", "'most' not below 'first'");
+    }
+
+    private Duration ReadWait(ScenarioNode node) => _fields.Span(node) is { } wait && wait >= LeastWait && wait <= MostWait
+        ? wait : throw _fields.Wrong(node, node.Description, "a time from 10ms to 1d");
 
     private ulong Number(ScenarioNode node, ulong least, ulong most) =>
         _fields.Number(node, least, most, $"a whole number from {least} to {most}");

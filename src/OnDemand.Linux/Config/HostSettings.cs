@@ -1,6 +1,7 @@
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
 
 namespace OnDemand.Linux.Config;
@@ -68,6 +69,9 @@ internal sealed record HostSettings
 
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
+
+    /// <summary>The program that speaks to the network; null for the configuration's own table <c>on-demand</c>.</summary>
+    public ProviderSettings? Provider { get; init; }
 
     /// <summary>Where a dataplane listens for commands unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>

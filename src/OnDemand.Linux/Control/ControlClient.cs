@@ -1,9 +1,11 @@
 using System.Net;
 using System.Net.Http.Headers;
 using System.Net.Sockets;
+using System.Runtime.CompilerServices;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Programs;
 
 namespace OnDemand.Linux.Control;
 
@@ -15,13 +17,16 @@ internal sealed class ControlClient : IDisposable
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(10);
 
     private readonly string _path;
+    private readonly string _hint;
     private readonly HttpClient _http;
 
     /// <summary>Makes a client; nothing is sent yet.</summary>
-    /// <param name="socketPath">The control socket.</param>
-    public ControlClient(string socketPath)
+    /// <param name="socketPath">The control socket, or the programs'.</param>
+    /// <param name="hint">How the user names it.</param>
+    public ControlClient(string socketPath, string hint = "--control or ONDEMAND_CONTROL")
     {
         _path = socketPath;
+        _hint = hint;
         SocketsHttpHandler? handler = new()
         {
             ConnectCallback = (_, cancellationToken) => ConnectAsync(socketPath, cancellationToken),
@@ -32,7 +37,7 @@ internal sealed class ControlClient : IDisposable
         };
         try
         {
-            _http = new HttpClient(handler, disposeHandler: true) { BaseAddress = new Uri("http://localhost/"), Timeout = Patience };
+            _http = new HttpClient(handler, disposeHandler: true) { BaseAddress = new Uri("http://localhost/"), Timeout = Timeout.InfiniteTimeSpan };
             handler = null;
         }
         finally
@@ -75,6 +80,37 @@ internal sealed class ControlClient : IDisposable
         string query = type is { } only ? $"&type={AddressTypes.ToName(only)}" : string.Empty;
         query += protocol is null ? string.Empty : $"&protocol={Uri.EscapeDataString(protocol)}";
         return GetAsync($"v1/flows?limit={limit}{query}", ControlJson.Default.FlowsResource, cancellationToken);
+    }
+
+    /// <summary>Asks for an address for a socket.</summary>
+    /// <param name="body">The request.</param>
+    /// <param name="timeout">How long the network may take to give it.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>What the socket has.</returns>
+    public Task<GrantResource> SetscAsync(SetscBody body, TimeSpan timeout, CancellationToken cancellationToken) => ReadAsync(
+        SendAsync(
+            HttpMethod.Post, "v1/setsc", JsonSerializer.SerializeToUtf8Bytes(body, ControlJson.Default.SetscBody), cancellationToken,
+            timeout + Patience),
+        ControlJson.Default.GrantResource, cancellationToken);
+
+    /// <summary>What sockets have got.</summary>
+    public Task<BindingsResource> BindingsAsync(CancellationToken cancellationToken) =>
+        GetAsync("v1/bindings", ControlJson.Default.BindingsResource, cancellationToken);
+
+    /// <summary>What becomes of bindings, until the dataplane ends.</summary>
+    /// <param name="cancellationToken">Ends it.</param>
+    /// <returns>The notices.</returns>
+    public async IAsyncEnumerable<NoticeResource> WatchAsync([EnumeratorCancellation] CancellationToken cancellationToken)
+    {
+        using HttpResponseMessage response = await SendAsync(HttpMethod.Get, "v1/watch", null, cancellationToken).ConfigureAwait(false);
+        using var lines = new StreamReader(await response.Content.ReadAsStreamAsync(cancellationToken).ConfigureAwait(false));
+        while (await ReadLineAsync(lines, cancellationToken).ConfigureAwait(false) is { } line)
+        {
+            if (line.Length > 0)
+            {
+                yield return ReadNotice(line);
+            }
+        }
     }
 
     /// <summary>The metrics in Prometheus's text format.</summary>
@@ -145,8 +181,36 @@ internal sealed class ControlClient : IDisposable
         }
     }
 
-    private async Task<HttpResponseMessage> SendAsync(HttpMethod method, string resource, byte[]? body, CancellationToken cancellationToken)
+    // Null at the end: whoever breaks off a watch has ended.
+    private static async Task<string?> ReadLineAsync(StreamReader lines, CancellationToken cancellationToken)
     {
+        try
+        {
+            return await lines.ReadLineAsync(cancellationToken).ConfigureAwait(false);
+        }
+        catch (Exception cut) when (cut is IOException or HttpRequestException)
+        {
+            return null;
+        }
+    }
+
+    private NoticeResource ReadNotice(string line)
+    {
+        try
+        {
+            return JsonSerializer.Deserialize(line, ControlJson.Default.NoticeResource) ?? throw Strange();
+        }
+        catch (JsonException)
+        {
+            throw Strange();
+        }
+    }
+
+    private async Task<HttpResponseMessage> SendAsync(
+        HttpMethod method, string resource, byte[]? body, CancellationToken cancellationToken, TimeSpan? patience = null)
+    {
+        using var waiting = CancellationTokenSource.CreateLinkedTokenSource(cancellationToken);
+        waiting.CancelAfter(patience ?? Patience);
         using var request = new HttpRequestMessage(method, resource);
         if (body is { Length: > 0 })
         {
@@ -157,15 +221,16 @@ internal sealed class ControlClient : IDisposable
         HttpResponseMessage response;
         try
         {
-            response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, cancellationToken).ConfigureAwait(false);
+            response = await _http.SendAsync(request, HttpCompletionOption.ResponseHeadersRead, waiting.Token).ConfigureAwait(false);
         }
         catch (HttpRequestException failed)
         {
             throw NoAnswer(failed);
         }
-        catch (TaskCanceledException slow) when (!cancellationToken.IsCancellationRequested)
+        catch (OperationCanceledException slow) when (!cancellationToken.IsCancellationRequested)
         {
-            throw new NoAnswerException($"The dataplane at '{_path}' did not answer within {Patience.TotalSeconds:0} seconds.", slow);
+            throw new NoAnswerException(
+                $"The dataplane at '{_path}' did not answer within {(patience ?? Patience).TotalSeconds:0} seconds.", slow);
         }
 
         if (response.IsSuccessStatusCode)
@@ -205,7 +270,7 @@ internal sealed class ControlClient : IDisposable
             SocketException { SocketErrorCode: SocketError.AccessDenied } =>
                 $"You may not use the control socket '{_path}'; only root and the user that runs the dataplane may.",
             SocketException or ArgumentException =>
-                $"No dataplane answers at '{_path}'; start one with 'ondemand run', or name its socket with --control or ONDEMAND_CONTROL.",
+                $"No dataplane answers at '{_path}'; start one with 'ondemand run', or name its socket with {_hint}.",
             _ => $"The dataplane at '{_path}' closed the connection without an answer.",
         },
         failed);

@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Rights;
@@ -62,7 +61,7 @@ internal sealed class PeerProcess(PeerCredentials credentials, SafeHandle socket
     {
         Span<int> number = [-1];
         uint length = sizeof(int);
-        if (Libc.GetSocketOption(socket, SocketLevel, PeerProcessHandle, MemoryMarshal.AsBytes(number), ref length) == 0)
+        if (TryOption(PeerProcessHandle, MemoryMarshal.AsBytes(number), ref length))
         {
             return FileDescriptor.Own(number[0]);
         }
@@ -81,13 +80,27 @@ internal sealed class PeerProcess(PeerCredentials credentials, SafeHandle socket
     private static bool IsSame(ReadOnlySpan<byte> left, ReadOnlySpan<byte> right, int offset) =>
         left.Slice(offset, sizeof(ulong)).SequenceEqual(right.Slice(offset, sizeof(ulong)));
 
+    private bool TryOption(int option, Span<byte> value, ref uint length)
+    {
+        try
+        {
+            return Libc.GetSocketOption(socket, SocketLevel, option, value, ref length) == 0;
+        }
+        catch (ObjectDisposedException)
+        {
+            // The connection has been closed meanwhile.
+            Marshal.SetLastPInvokeError(Errno.Ebadf);
+            return false;
+        }
+    }
+
     private uint[] ReadGroups()
     {
         for (int room = GroupRoom; ; room *= 4)
         {
             uint[] groups = new uint[room];
             uint length = (uint)room * sizeof(uint);
-            if (Libc.GetSocketOption(socket, SocketLevel, PeerGroups, MemoryMarshal.AsBytes(groups.AsSpan()), ref length) == 0)
+            if (TryOption(PeerGroups, MemoryMarshal.AsBytes(groups.AsSpan()), ref length))
             {
                 return groups[..(int)(length / sizeof(uint))];
             }

@@ -243,6 +243,7 @@ internal sealed record TypeResource(
 [JsonSerializable(typeof(ControlProblem))]
 [JsonSerializable(typeof(SetscBody))]
 [JsonSerializable(typeof(GrantResource))]
+[JsonSerializable(typeof(List<GrantResource>))]
 [JsonSerializable(typeof(BindingResource))]
 [JsonSerializable(typeof(BindingsResource))]
 [JsonSerializable(typeof(NoticeResource))]

@@ -8,6 +8,11 @@ internal static class ForwardingSettings
 {
     private const string All = SettingNote.Directory + "all/forwarding";
 
+    // The kernel looks for the socket of a packet before it routes it, and then refuses to forward what belongs to a socket of its own
+    // (ip6_forward); packets to sockets that are bound to typed addresses must first go through the TAP. For IPv6 too.
+    private static readonly string[] EarlyDemultiplexing =
+        ["/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/udp_early_demux"];
+
     /// <summary>Looks whether forwarding is on.</summary>
     /// <exception cref="HostException">It is off, or there is no IPv6.</exception>
     public static void Check()
@@ -20,18 +25,29 @@ internal static class ForwardingSettings
         }
     }
 
-    /// <summary>Turns forwarding on, if it is off.</summary>
+    /// <summary>Turns forwarding on, if it is off, and the early look for sockets off, if it is on.</summary>
     /// <param name="uplinks">Interfaces that go on listening to router advertisements.</param>
     /// <param name="notes">Where to note how it was; saved before anything is changed.</param>
     /// <exception cref="HostException">It cannot be done.</exception>
     public static void Set(IEnumerable<string> uplinks, HostNotes notes)
     {
-        if (IsOn())
+        if (!IsOn())
         {
-            return;
+            notes.Settings.Clear();
+            TurnOn(uplinks, notes);
         }
 
-        notes.Settings.Clear();
+        List<string> early = [.. EarlyDemultiplexing.Where(path => TryRead(path) == "1")];
+        if (early.Count > 0)
+        {
+            notes.Settings.AddRange(early.Select(path => new SettingNote(path, "1", "0")));
+            notes.Save();
+            early.ForEach(path => Write(path, "0"));
+        }
+    }
+
+    private static void TurnOn(IEnumerable<string> uplinks, HostNotes notes)
+    {
         notes.Settings.Add(new SettingNote(All, "0", "1"));
         foreach (string directory in Directory.GetDirectories(SettingNote.Directory))
         {

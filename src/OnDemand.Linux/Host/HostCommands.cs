@@ -33,7 +33,7 @@ internal static class HostCommands
                 commands.Add($"[ \"$(sysctl -n {setting})\" != 1 ] || sysctl -w {setting}=2");
             }
 
-            commands.Add("sysctl -w net.ipv6.conf.all.forwarding=1");
+            commands.Add("sysctl -w net.ipv6.conf.all.forwarding=1 net.ipv4.tcp_early_demux=0 net.ipv4.udp_early_demux=0");
         }
 
         commands.Add(string.Create(Plain, $"ip link set dev {plan.Tap} mtu {plan.Mtu} arp {(plan.NeighborDiscovery ? "on" : "off")} up"));

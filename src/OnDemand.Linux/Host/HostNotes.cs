@@ -111,7 +111,7 @@ internal sealed class HostNotes
     private static CultureInfo Plain => CultureInfo.InvariantCulture;
 }
 
-/// <summary>A setting under /proc/sys/net/ipv6/conf.</summary>
+/// <summary>A setting under /proc/sys/net/ipv6/conf, or one of the two for sockets.</summary>
 /// <param name="Path">Its file.</param>
 /// <param name="Before">What to put back.</param>
 /// <param name="Expected">What it must be at that moment; anything else was set by somebody since, and stays.</param>
@@ -123,9 +123,10 @@ internal readonly record struct SettingNote(string Path, string Before, string E
     /// <summary>Whether a file is one that this program may write.</summary>
     /// <param name="path">The file.</param>
     /// <returns>Whether it is.</returns>
-    public static bool IsOurs(string path) => path.StartsWith(Directory, StringComparison.Ordinal)
+    public static bool IsOurs(string path) => path is "/proc/sys/net/ipv4/tcp_early_demux" or "/proc/sys/net/ipv4/udp_early_demux"
+        || (path.StartsWith(Directory, StringComparison.Ordinal)
         && !path.Contains("..", StringComparison.Ordinal)
-        && (path.EndsWith("/forwarding", StringComparison.Ordinal) || path.EndsWith("/accept_ra", StringComparison.Ordinal));
+        && (path.EndsWith("/forwarding", StringComparison.Ordinal) || path.EndsWith("/accept_ra", StringComparison.Ordinal)));
 }
 
 /// <summary>How an interface was.</summary>

@@ -1,3 +1,4 @@
+using System.Text.Json;
 using OnDemand.Captures.Scenarios;
 
 namespace OnDemand.Linux.Lab;
@@ -28,5 +29,16 @@ internal static class LabHostFile
         file.WriteLine($"  control: {directory.Control}");
         file.WriteLine($"  state: {directory.DataplaneState}");
         file.WriteLine($"  uplinks: [{string.Join(", ", LabNodes.Routers)}]");
+        if (scenario.Provider is { } provider)
+        {
+            // JSON is YAML, and quotes whatever a command may hold.
+            IEnumerable<string> command = provider.Command.Select(word => $"\"{JsonEncodedText.Encode(word)}\"");
+            file.WriteLine("  provider:");
+            file.WriteLine($"    command: [{string.Join(", ", command)}]");
+            file.WriteLine($"    timeout: {ScenarioText.Format(provider.Timeout)}");
+            file.WriteLine(
+                $"    retry: {{first: {ScenarioText.Format(provider.Retry.First)}, most: {ScenarioText.Format(provider.Retry.Most)}}}");
+            file.WriteLine($"    moves: {(provider.MayMove ? "true" : "false")}");
+        }
     }
 }

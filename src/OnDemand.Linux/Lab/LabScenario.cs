@@ -3,6 +3,8 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Config;
+using OnDemand.Linux.Providers;
 
 namespace OnDemand.Linux.Lab;
 
@@ -86,6 +88,9 @@ internal sealed class LabScenario
     /// <summary>The scenario.</summary>
     public Scenario Scenario { get; }
 
+    /// <summary>The program that speaks to the network for the host's dataplane; null for the scenario's own answers.</summary>
+    public ProviderSettings? Provider { get; init; }
+
     /// <summary>The lab's usual scenario.</summary>
     public static LabScenario Usual { get; } = new(ScenarioReader.Parse("the lab's usual scenario", Encoding.UTF8.GetBytes(UsualText)));
 
@@ -103,7 +108,17 @@ internal sealed class LabScenario
     /// <summary>Reads a scenario for the lab.</summary>
     /// <param name="path">The file; null for the usual scenario.</param>
     /// <returns>The scenario.</returns>
-    public static LabScenario Load(string? path) => string.IsNullOrEmpty(path) ? Usual : new LabScenario(ScenarioReader.Load(path));
+    public static LabScenario Load(string? path)
+    {
+        if (string.IsNullOrEmpty(path))
+        {
+            return Usual;
+        }
+
+        // The whole file is read as for a replay first: it must have a network. Of the host's own map only its provider has a meaning here.
+        Scenario scenario = ScenarioReader.Load(path);
+        return new LabScenario(scenario) { Provider = HostConfigReader.Load(path).Host.Provider };
+    }
 
     /// <summary>The router that a point of attachment stands for.</summary>
     /// <param name="name">A name of the scenario, or a router's.</param>

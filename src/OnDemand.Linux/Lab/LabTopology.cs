@@ -10,6 +10,7 @@ internal sealed class LabTopology(string lab)
     // 'accept_redirects' off: in the middle of a move a router may send a packet back where it came from, and the kernel redirects its
     // source, wherever that is; the correspondent would believe for minutes that the other router is on its link.
     // 'accept_dad' off and 'nodad': an address is there at once. 'icmp/ratelimit' 0: a lab answers every probe.
+    // 'early_demux' off: see ForwardingSettings.
     private const string SysctlScript =
         """
         set -e
@@ -23,6 +24,8 @@ internal sealed class LabTopology(string lab)
             echo 1 > $interface/keep_addr_on_down
         done
         echo 0 > icmp/ratelimit
+        echo 0 > ../ipv4/tcp_early_demux
+        echo 0 > ../ipv4/udp_early_demux
         """;
 
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(3);

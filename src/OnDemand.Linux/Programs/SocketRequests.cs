@@ -50,6 +50,7 @@ internal sealed class SocketRequests(
         Asker asker, SetscOrder order, CancellationToken cancellationToken)
     {
         ulong? cookie = order.Cookie;
+        string? program = ProgramOf(asker);
         string type = AddressTypes.ToName(order.Type);
         try
         {
@@ -59,17 +60,17 @@ internal sealed class SocketRequests(
                 socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout);
             ServiceAnswer answer = await AskWithinQuotasAsync(asker, request, cancellationToken).ConfigureAwait(false);
             SocketBinding binding = answer is { Status: ServiceStatus.Granted, Binding: { } granted } ? granted : throw Explain(answer.Status, request);
-            Record(asker, cookie, type, "granted", binding);
+            Record(asker, program, cookie, type, "granted", binding);
             return (binding, answer.Now);
         }
         catch (ControlException refused)
         {
-            Record(asker, cookie, type, NameOf(refused), null);
+            Record(asker, program, cookie, type, NameOf(refused), null);
             throw;
         }
         catch (OperationCanceledException)
         {
-            Record(asker, cookie, type, "abandoned", null);
+            Record(asker, program, cookie, type, "abandoned", null);
             throw;
         }
     }
@@ -98,6 +99,7 @@ internal sealed class SocketRequests(
     /// <exception cref="ControlException">There is nothing to give up, or it is another user's.</exception>
     public async Task ReleaseAsync(Asker asker, ulong cookie, CancellationToken cancellationToken)
     {
+        string? program = ProgramOf(asker);
         try
         {
             _ = Find(asker, cookie);
@@ -106,11 +108,11 @@ internal sealed class SocketRequests(
                 throw NoBinding(cookie);
             }
 
-            Record(asker, cookie, null, "released", null);
+            Record(asker, program, cookie, null, "released", null);
         }
         catch (ControlException refused)
         {
-            Record(asker, cookie, null, NameOf(refused), null);
+            Record(asker, program, cookie, null, NameOf(refused), null);
             throw;
         }
     }
@@ -279,12 +281,15 @@ internal sealed class SocketRequests(
         };
     }
 
-    private void Record(Asker asker, ulong? cookie, string? type, string result, SocketBinding? binding) => audit?.Add(new AuditEntry
+    // Asked at the beginning: at the end the process may be gone.
+    private string? ProgramOf(Asker asker) => audit is null ? null : asker.Process.FindProgram();
+
+    private void Record(Asker asker, string? program, ulong? cookie, string? type, string result, SocketBinding? binding) => audit?.Add(new AuditEntry
     {
         Time = clock(),
         Uid = asker.Process.User,
         Pid = asker.Process.Id,
-        Program = asker.Process.FindProgram(),
+        Program = program,
         Cookie = cookie?.ToString(System.Globalization.CultureInfo.InvariantCulture),
         Type = type,
         Result = result,

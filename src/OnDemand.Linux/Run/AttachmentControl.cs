@@ -72,6 +72,28 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
         engine.Advertise(prefixes, authenticated, now);
     }
 
+    /// <summary>Does what the network does, by configuration or by its provider.</summary>
+    /// <param name="happens">What; its time does not matter.</param>
+    /// <param name="now">The time.</param>
+    public void Perform(NetworkEvent happens, Timestamp now)
+    {
+        switch (happens)
+        {
+            case AttachEvent attach:
+                Attach(attach.Name, [.. attach.Prefixes], attach.Window, now);
+                break;
+            case WithdrawEvent withdraw:
+                _ = Withdraw(withdraw.Prefix, withdraw.Window ?? Duration.Zero, now);
+                break;
+            case AdvertiseEvent advertise:
+                Advertise([.. advertise.Prefixes], advertise.Authenticated, now);
+                break;
+            default:
+                Detach(now);
+                break;
+        }
+    }
+
     /// <summary>Goes on where the last run stopped. Before anything else happens.</summary>
     /// <param name="saved">What it left.</param>
     /// <param name="now">The time.</param>

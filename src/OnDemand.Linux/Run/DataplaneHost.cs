@@ -9,6 +9,7 @@ using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
@@ -35,6 +36,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     private const int CommandsInTurn = 8;
     private const int NewsInTurn = 64;
     private const int TurnsBetweenLooks = 64;        // under load nobody waits, and changes on the host must be seen all the same
+    private const int NewsOfNetwork = 64;            // in a step: a provider that says much is heard in the next one again
     private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
 
     // The kernel tells of what an interface loses before it tells that the interface is down.
@@ -56,6 +58,8 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     private readonly RoutedPrefixes _routed = new();
     private readonly AttachmentControl _attachments;
     private readonly HostTimetable _timetable;
+    private readonly IPrefixProvider _provider;
+    private readonly Duration _answerTimeout;
     private readonly ControlQueue _commands = new();
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[3];
@@ -80,11 +84,12 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     /// <param name="time">The clocks; null for the machine's.</param>
     /// <param name="broker">Knows whose flows are; null for nobody, then sockets are known by their ports.</param>
     /// <param name="services">Takes requests of sockets; null for nobody.</param>
+    /// <param name="provider">Speaks to the network; the caller ends it. Null for the configuration's own table.</param>
     /// <exception cref="ScenarioException">The configuration's events are not in time order.</exception>
     public DataplaneHost(
         HostConfig config, DataplaneOptions options, IFrameDevice device, IHostNetwork network, Action<string> say,
         IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null,
-        SocketBroker? broker = null, SocketServices? services = null)
+        SocketBroker? broker = null, SocketServices? services = null, IPrefixProvider? provider = null)
     {
         options = options with { AskSockets = broker is not null };
         _clock = new HostClock(time ?? TimeProvider.System);
@@ -108,6 +113,8 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _adopted = goesOn ? [.. saved!.Bindings.Values.Select(kept => kept.Binding)] : [];
         Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
+        _provider = provider ?? new StaticProvider(config.Scenario);
+        _answerTimeout = options.NetworkAnswerTimeout;
         _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
@@ -192,6 +199,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
+            _provider.Start(Wake);
             Drain(Start);
             Adopt(Start);
             PerformDue(Start);
@@ -242,7 +250,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
             worked = true;
         }
 
-        if (_timetable.Next <= now)
+        if (_timetable.Next <= now || _provider.Next <= now)
         {
             PerformDue(now);
             worked = true;
@@ -280,7 +288,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     bool IEngineShell.TakeOutput(Timestamp now) => _pump.TurnOutput(now);
 
     /// <inheritdoc/>
-    void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _timetable.Ask(question, now);
+    void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _provider.Ask(question, now.Add(_answerTimeout), now);
 
     /// <inheritdoc/>
     void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
@@ -323,6 +331,7 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
             _network.RemovePrefixRoute(happened.Prefix);
         }
 
+        _provider.Follow(happened, _attachments.Current);
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);
@@ -374,10 +383,40 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
 
     private void PerformDue(Timestamp now)
     {
-        while (_timetable.Next <= now)
+        for (int provided = 0; ;)
         {
-            _timetable.PerformNext(now);
+            if (_provider.Next <= now && _provider.Next < _timetable.Next && provided++ < NewsOfNetwork)
+            {
+                TakeProvided(now);
+            }
+            else if (_timetable.Next <= now)
+            {
+                _timetable.PerformNext(now);
+            }
+            else
+            {
+                return;
+            }
+
             _drive.Settle();
+        }
+    }
+
+    private void TakeProvided(Timestamp now)
+    {
+        if (!_provider.TryTake(now, out ProviderNews news))
+        {
+            return;
+        }
+
+        if (news.Answer is { } answer)
+        {
+            _observer?.OnAnswer(answer, now);
+            _drive.Answer(answer, now);
+        }
+        else if (news.Network is { } happens)
+        {
+            _attachments.Perform(happens, now);
         }
     }
 
@@ -468,11 +507,13 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _turnsSinceLook = 0;
         Timestamp engine = _engine.NextDeadline;
         Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
+        next = _provider.Next < next ? _provider.Next : next;
         next = _repairAt < next ? _repairAt : next;
         TimeSpec timeout = default;
         if (next != Timestamp.Never && !onlyLook)
         {
-            long left = Math.Max(0, next.Since(_clock.Now).Nanoseconds);
+            Timestamp time = _clock.Now;
+            long left = next <= time ? 0 : next.Since(time).Nanoseconds;
             timeout = new TimeSpec { Seconds = left / Timestamp.NanosecondsPerSecond, Nanoseconds = left % Timestamp.NanosecondsPerSecond };
         }
 

@@ -8,8 +8,8 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// What the configuration makes happen by time: events of the network, requests of programs, and the answers to the engine's questions.
-/// It is the replay's timetable, with the run's start for the first packet.
+/// What the configuration makes happen by time: events of the network and requests of programs. It is the replay's timetable, with the run's
+/// start for the first packet; what the network answers is its provider's affair.
 /// </summary>
 /// <param name="scenario">The configuration.</param>
 /// <param name="engine">The way to the engine.</param>
@@ -31,40 +31,11 @@ internal sealed class HostTimetable(
         ScheduledAction action = _schedule.Take();
         if (action.Network is { } happens)
         {
-            Perform(happens, now);
-        }
-        else if (action.Answer is { } answer)
-        {
-            observer?.OnAnswer(answer, now);
-            engine.Answer(answer, now);
+            attachments.Perform(happens, now);
         }
         else if (action.Socket is { } socket)
         {
             Perform(socket, action.Closes, now);
-        }
-    }
-
-    /// <summary>Puts a question of the engine to the configuration's network.</summary>
-    /// <param name="question">The question.</param>
-    /// <param name="now">The time.</param>
-    public void Ask(in PrefixRequest question, Timestamp now) => _schedule.Ask(question, now);
-
-    private void Perform(NetworkEvent happens, Timestamp now)
-    {
-        switch (happens)
-        {
-            case AttachEvent attach:
-                attachments.Attach(attach.Name, [.. attach.Prefixes], attach.Window, now);
-                break;
-            case WithdrawEvent withdraw:
-                _ = attachments.Withdraw(withdraw.Prefix, withdraw.Window ?? Duration.Zero, now);
-                break;
-            case AdvertiseEvent advertise:
-                attachments.Advertise([.. advertise.Prefixes], advertise.Authenticated, now);
-                break;
-            default:
-                attachments.Detach(now);
-                break;
         }
     }
 

@@ -1,6 +1,11 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
+using OnDemand.Linux.Providers;
+using OnDemand.Linux.Rights;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Config;
@@ -45,12 +50,63 @@ public sealed class HostConfigTests
     }
 
     [Fact]
+    public void A_provider_is_read_with_its_usual_times_where_none_are_said()
+    {
+        ProviderSettings full = Parse(Least + """
+            host:
+              provider:
+                command: [/usr/lib/provider, --verbose, "two words"]
+                timeout: 5s
+                retry: {first: 200ms, most: 2s}
+                moves: true
+            """).Host.Provider!;
+        ProviderSettings least = Parse(Least + "host: {provider: {command: [/p]}}").Host.Provider!;
+
+        Assert.Equal(["/usr/lib/provider", "--verbose", "two words"], full.Command);
+        Assert.Equal((Duration.FromSeconds(5), true), (full.Timeout, full.MayMove));
+        Assert.Equal(new RetryTimes(Duration.FromMilliseconds(200), Duration.FromSeconds(2)), full.Retry);
+        Assert.Equal((ProviderSettings.UsualTimeout, RetryTimes.Usual, false), (least.Timeout, least.Retry, least.MayMove));
+        Assert.Null(Parse(Least).Host.Provider);
+    }
+
+    [Fact]
     public void The_control_socket_and_the_state_follow_the_tap()
     {
         HostSettings host = Parse(Least + "host: {tap: od3}").Host;
 
         Assert.Equal("/run/ondemand/od3.sock", host.Control);
         Assert.Equal("/var/lib/ondemand/od3", host.State);
+    }
+
+    [Fact]
+    public void The_programs_socket_follows_the_tap_has_a_path_or_is_off()
+    {
+        Assert.Equal("/run/ondemand/od3.programs.sock", Parse(Least + "host: {tap: od3}").Host.Programs);
+        Assert.Equal("/tmp/p.sock", Parse(Least + "host: {programs: /tmp/p.sock}").Host.Programs);
+        Assert.Null(Parse(Least + "host: {programs: off}").Host.Programs);
+    }
+
+    [Fact]
+    public void Rights_and_the_audit_log_are_read()
+    {
+        HostSettings host = Parse(Least + """
+            host:
+              rights:
+                types:
+                  fixed: {users: [root, 1000], groups: [root], programs: [/usr/bin/ssh]}
+                  session-lasting: {programs: []}
+                quotas: {addresses: 16, prefixes: 0, requests-per-minute: 600}
+              audit: {file: /var/log/ondemand/audit.jsonl, size: 64KiB, keep: 0}
+            """).Host;
+
+        TypeRights rights = host.Rights.Types[AddressType.Fixed];
+        Assert.Equal([0u, 1000u], rights.Users!.Order());
+        Assert.Equal([0u], rights.Groups!);
+        Assert.Equal(["/usr/bin/ssh"], rights.Programs!);
+        Assert.True(host.Rights.Types[AddressType.SessionLasting] is { Users: null, Groups: null, Programs: [] });
+        Assert.Equal(new UserQuotas { Addresses = 16, Prefixes = 0, RequestsPerMinute = 600 }, host.Rights.Quotas);
+        Assert.Equal(new AuditSettings("/var/log/ondemand/audit.jsonl", 65_536, 0), host.Audit);
+        Assert.Null(Parse(Least).Host.Audit);
     }
 
     [Fact]
@@ -81,7 +137,21 @@ public sealed class HostConfigTests
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
     [InlineData("host: {uplinks: [eth0, eth0]}", "found 'eth0' a second time")]
+    [InlineData("host: {provider: {command: [provider]}}", "a list of the program's whole path and its arguments")]
+    [InlineData("host: {provider: {timeout: 5s}}", "a provider without 'command'")]
+    [InlineData("host: {provider: {command: [/p], timeout: 0s}}", "a time from 10ms to 1d")]
+    [InlineData("host: {provider: {command: [/p], retry: {first: 5s, most: 2s}}}", "'most' not below 'first'")]
     [InlineData("host: [od0]", "expected a host: a map with keys such as 'tap'")]
+    [InlineData("host: {rights: {type: {}}}", "host.yaml:2:17: found the unknown key in rights 'type', expected 'types'")]
+    [InlineData("host: {rights: {types: {fixt: {}}}}", "found the unknown type 'fixt', expected 'fixed'")]
+    [InlineData("host: {rights: {types: {fixed: {user: [root]}}}}", "expected 'users'")]
+    [InlineData("host: {rights: {types: {fixed: {users: [nobody-here]}}}}", "host.yaml:2:41: found 'nobody-here', which no user of this host is called")]
+    [InlineData("host: {rights: {types: {fixed: {programs: [ssh]}}}}", "expected the absolute path of a program")]
+    [InlineData("host: {rights: {types: {fixed: {}, home-network-anchored: {}}}}", "'home-network-anchored' a second time")]
+    [InlineData("host: {rights: {quotas: {requests-per-minute: 0}}}", "expected a whole number from 1 to 1000000")]
+    [InlineData("host: {audit: {size: 1MiB}}", "an audit log without 'file'")]
+    [InlineData("host: {audit: {file: /x, size: 100}}", "expected a size of at least 4KiB")]
+    [InlineData("host: {audit: {file: /x, keep: 100}}", "expected a whole number from 0 to 99")]
     [InlineData("network: {at: 0s}", "host.yaml:2:10")]
     public void A_wrong_word_is_named_with_its_place(string line, string expected)
     {

@@ -145,6 +145,74 @@ public sealed class OtherUsersTests
     }
 
     [Fact]
+    public async Task A_program_is_its_file_and_not_what_it_is_called_in_a_mount_namespace()
+    {
+        var rights = new RightsConfig
+        {
+            Types = new Dictionary<AddressType, TypeRights> { [AddressType.Fixed] = new(null, null, ["/usr/bin/setpriv"]) },
+        };
+        await using ProgramScene scene = await ProgramScene.StartAsync(rights, audits: true);
+
+        // Somebody who calls his own python /usr/bin/setpriv, where he is.
+        string answer = await scene.RunAsync(0, """
+            import subprocess
+            client = r'''
+            import json, os, socket, sys
+            os.setgid(65534); os.setuid(65534)
+            c = socket.socket(socket.AF_UNIX); c.connect(sys.argv[1])
+            u = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            body = json.dumps({"fd": u.fileno(), "type": "fixed"})
+            c.sendall(("POST /v1/setsc HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body)).encode())
+            print(os.readlink("/proc/self/exe"), c.recv(12).decode())
+            '''
+            script = 'mount --bind "$0" /usr/bin/setpriv && exec /usr/bin/setpriv -c "$1" "$2"'
+            run = subprocess.run(["unshare", "-m", "sh", "-c", script, os.path.realpath(sys.executable), client, path],
+                capture_output=True, text=True)
+            print(run.stdout.strip() or run.stderr)
+            """);
+
+        Assert.Equal("/usr/bin/setpriv HTTP/1.1 403", answer);
+        Assert.Equal("forbidden", Assert.Single(scene.ReadAudit()).GetProperty("result").GetString());
+    }
+
+    [Fact]
+    public async Task The_kernel_says_whose_a_socket_is_that_is_named_by_cookie_or_flow()
+    {
+        using var kernel = new KernelSockets();
+        await using ProgramScene scene = await ProgramScene.StartAsync(lookup: kernel);
+        using var roots = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        roots.Bind(new System.Net.IPEndPoint(System.Net.IPAddress.IPv6Loopback, 0));
+        int port = ((System.Net.IPEndPoint)roots.LocalEndPoint!).Port;
+
+        string answer = await scene.RunAsync(ProgramScene.Nobody, $$"""
+            s = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM); s.bind(("::1", 0))
+            cookie = int.from_bytes(s.getsockopt(socket.SOL_SOCKET, 57, 8), sys.byteorder)
+            def want(**one): return ask("POST", "/v1/setsc", {"type": "fixed", **one})[0]
+            def flow(port): return {"protocol": "udp", "local": "[::1]:%d" % port}
+            print(want(cookie=str(cookie)), want(flow=flow(s.getsockname()[1])), want(cookie="{{SocketCookie.Of(roots.SafeHandle)}}"), want(flow=flow({{port}})))
+            """);
+
+        Assert.Equal("200 200 403 403", answer);
+        Assert.All(scene.Services.List(null), binding => Assert.Equal(ProgramScene.Nobody, binding.User));
+    }
+
+    [Fact]
+    public async Task A_user_may_watch_so_many_times()
+    {
+        await using ProgramScene scene = await ProgramScene.StartAsync();
+
+        string answer = await scene.RunAsync(ProgramScene.Nobody, """
+            def watch():
+                s = socket.socket(socket.AF_UNIX); s.connect(path)
+                s.sendall(b"GET /v1/watch HTTP/1.1\r\nHost: x\r\n\r\n")
+                return s, s.recv(12)
+            print([watch_[1][9:] for watch_ in [watch() for i in range(17)]].count(b"200"), ask("GET", "/v1/bindings")[0])
+            """);
+
+        Assert.Equal($"{UserAccount.MostWatches} 200", answer);
+    }
+
+    [Fact]
     public async Task Quotas_hold_for_a_user_over_all_sockets_and_requests()
     {
         var rights = new RightsConfig { Quotas = new UserQuotas { Addresses = 2, RequestsPerMinute = 5 } };

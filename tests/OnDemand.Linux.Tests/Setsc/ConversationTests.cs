@@ -169,6 +169,22 @@ public sealed class ConversationTests
     }
 
     [Fact]
+    public async Task A_dataplane_that_hangs_up_before_it_is_asked_does_not_kill_the_program()
+    {
+        string directory = Directory.CreateTempSubdirectory("setsc-hangup-").FullName;
+        try
+        {
+            Probe probe = await Probe.RunAsync(Path.Combine(directory, "programs.sock"), "hangup", "40000");
+
+            Assert.Equal("40000", probe["reset"]);
+        }
+        finally
+        {
+            Directory.Delete(directory, true);
+        }
+    }
+
+    [Fact]
     public async Task A_cancelled_thread_leaves_no_descriptor()
     {
         var asked = new TaskCompletionSource();

@@ -266,6 +266,48 @@ public sealed class ResultTests
         Assert.Equal(Protocol, (await Probe.RunAsync(server.SocketPath, "call", "tcp", "setsc", "2"))["result"]);
     }
 
+    [Theory]
+    [InlineData("Content-Length: {0}", "0")]
+    [InlineData("Content-Length: {0}\r\nContent-Length: {0}", Protocol)]
+    [InlineData("Content-Length: {0}\r\ncontent-length: 2", Protocol)]
+    [InlineData("Content-Length: {0}\r\nTransfer-Encoding: identity", Protocol)]
+    [InlineData("Content-Length: {0}, {0}", Protocol)]
+    [InlineData("Content-Length: +{0}", Protocol)]
+    [InlineData("Content-Length:{0} \t", "0")]
+    [InlineData("Content-Length: {0}\r\nA b: c", Protocol)]
+    [InlineData("Content-Length: {0}\r\n: c", Protocol)]
+    [InlineData("Content-Length: {0}\r\nA: \u0001", Protocol)]
+    public async Task A_grant_whose_headers_leave_a_doubt_is_not_accepted(string headers, string result)
+    {
+        await using var server = new SetscServer(question =>
+        {
+            string body = question.Granted("2001:db8::5");
+            string length = body.Length.ToString(CultureInfo.InvariantCulture);
+            return question.SendAsync(
+                $"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n{headers.Replace("{0}", length, StringComparison.Ordinal)}\r\n\r\n{body}");
+        });
+
+        Assert.Equal(result, (await Probe.RunCheckedAsync(server.SocketPath, "call", "tcp", "setsc", "2"))["result"]);
+    }
+
+    [Fact]
+    public async Task Long_strings_are_passed_over_unless_they_matter()
+    {
+        bool matters = false;
+        await using var server = new SetscServer(question =>
+        {
+            string other = $$"""{"{{new string('n', 300)}}": "{{new string('v', 5_000)}}", """;
+            string address = matters ? new string('0', 200) + "2001:db8::5" : "2001:db8::5";
+            return question.RespondAsync("200 OK", other + question.Granted(address).TrimStart()[1..]);
+        });
+        Probe passed = await Probe.RunCheckedAsync(server.SocketPath, "call", "tcp", "setsc", "2");
+        matters = true;
+        Probe refused = await Probe.RunCheckedAsync(server.SocketPath, "call", "tcp", "setsc", "2");
+
+        Assert.Equal("2001:db8::5", passed["address"]);
+        Assert.Equal(Protocol, refused["result"]);
+    }
+
     [Fact]
     public async Task JSON_may_be_deep_to_a_bound_and_escaped()
     {

@@ -188,7 +188,7 @@ public sealed class SocketExtensionTests
             late = SetscServer.CookieOf(question.Connection, question.Body);
             await question.GrantAsync();
         });
-        List<Socket> sockets = [Tcp()];
+        Socket[] sockets = [.. Enumerable.Range(0, 1).Select(_ => Tcp())];
         Task<IPAddress> asking = sockets[0].SetServiceContinuityAsync(AddressType.Fixed, At(server) with { Map = true }, Given);
         await asked.Task.WaitAsync(Given);
         sockets[0].Dispose();

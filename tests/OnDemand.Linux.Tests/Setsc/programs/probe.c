@@ -3,7 +3,7 @@
  *
  *   probe call KIND FUNCTION TYPE [TIMEOUT [FLAGS [REPEAT]]]
  *   probe preferences FLAGS...         each set in turn on one socket, then setsc()
- *   probe reuse | many COUNT | threads COUNT EACH | cancel | signals | race
+ *   probe reuse | many COUNT | threads COUNT EACH | cancel | signals | race | hangup COUNT
  */
 #define _GNU_SOURCE
 #include <arpa/inet.h>
@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/time.h>
+#include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -297,6 +298,41 @@ static int race(void)
     return 0;
 }
 
+static void *hanging_up(void *argument)
+{
+    for (;;) {
+        int connection = accept4(*(int *)argument, NULL, NULL, SOCK_NONBLOCK);
+        if (connection >= 0) {
+            close(connection);
+        }
+    }
+
+    return NULL;
+}
+
+/* A dataplane that hangs up as fast as it can, often before it has been asked. */
+static int hangup(int count)
+{
+    int results[2] = {0}, s = opened("tcp"), listener = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    struct sockaddr_un name = {.sun_family = AF_UNIX};
+    pthread_t thread;
+    signal(SIGPIPE, SIG_DFL);   /* whatever was inherited */
+    snprintf(name.sun_path, sizeof name.sun_path, "%s", getenv("ONDEMAND_PROGRAMS"));
+    if (bind(listener, (struct sockaddr *)&name, sizeof name) != 0 || listen(listener, 16) != 0) {
+        perror(name.sun_path);
+        return 1;
+    }
+
+    pthread_create(&thread, NULL, hanging_up, &listener);
+    for (int i = 0; i < count; i++) {
+        struct in6_addr address;
+        results[setsc(s, &address, FIXED_IPV6_ADDRESS) == ECONNRESET]++;
+    }
+
+    printf("reset=%d\nother=%d\n", results[1], results[0]);
+    return 0;
+}
+
 int main(int count, char **arguments)
 {
     const char *what = count > 1 ? arguments[1] : "";
@@ -307,6 +343,7 @@ int main(int count, char **arguments)
         : strcmp(what, "threads") == 0     ? threads(atoi(arguments[2]), atoi(arguments[3]))
         : strcmp(what, "cancel") == 0      ? cancel()
         : strcmp(what, "signals") == 0     ? signals()
+        : strcmp(what, "hangup") == 0      ? hangup(atoi(arguments[2]))
         : strcmp(what, "race") == 0        ? race()
                                            : 2;
 }
