@@ -39,6 +39,7 @@ internal sealed record LabProgram(string File, IReadOnlyList<string> Arguments)
 /// <param name="directory">The lab's place.</param>
 internal sealed class LabDataplane(string name, LabDirectory directory)
 {
+    // Not 'ip netns exec', which hides the cgroups that say which command a socket belongs to.
     // Starts a program in a session of its own that does not end with its terminal; says its number.
     private const string DetachScript = "log=$1; shift; setsid \"$@\" </dev/null >>\"$log\" 2>&1 & echo $!";
 
@@ -56,8 +57,8 @@ internal sealed class LabDataplane(string name, LabDirectory directory)
         string text = await CommandRunner.MustAsync(
             "sh",
             [
-                "-c", DetachScript, "sh", directory.Log, CommandRunner.Find("ip"), "netns", "exec",
-                LabNodes.Namespace(name, LabNodes.Host),
+                "-c", DetachScript, "sh", directory.Log, CommandRunner.Find("nsenter"),
+                $"--net=/run/netns/{LabNodes.Namespace(name, LabNodes.Host)}",
                 .. LabProgram.Self.Line(["run", "--config", directory.HostFile, .. recording]),
             ],
             null,

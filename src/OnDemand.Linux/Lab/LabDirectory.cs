@@ -1,4 +1,5 @@
 using System.Text.Json;
+using OnDemand.Linux.Control;
 
 namespace OnDemand.Linux.Lab;
 
@@ -27,6 +28,9 @@ internal sealed class LabDirectory(string name)
 
     /// <summary>The dataplane's control socket.</summary>
     public string Control => Path.Combine(Place, "control.sock");
+
+    /// <summary>Where the dataplane answers programs.</summary>
+    public string Programs => ControlSocket.ForProgramsBeside(Control);
 
     /// <summary>Where the dataplane keeps its own state.</summary>
     public string DataplaneState => Path.Combine(Place, "state");

@@ -71,7 +71,7 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
                 throw NoCloneDevice(Libc.LastError);
             }
 
-            bool isNew = !Path.Exists($"/sys/class/net/{name}");
+            bool isNew = Libc.InterfaceIndex(name) == 0;
             Attach(file, name);
             var device = new TapDevice(file, name, Offload(file, name, wanted), isNew);
             device.RefreshHardwareAddress();
