@@ -98,6 +98,24 @@ public sealed class ServiceTests
     }
 
     [Fact]
+    public async Task A_socket_bound_to_an_address_that_ends_is_told_at_once()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        var options = new SetscOptions { SocketPath = rig.Lab.Directory.Programs };
+        using Socket socket = rig.Socket(LabNodes.Host, SocketType.Stream);
+        IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.Nonpersistent, options, Cancellation);
+        socket.Bind(new IPEndPoint(granted, 0));
+        Assert.Equal(granted, await SeenAsync(socket));
+        Task<int> waiting = socket.ReceiveAsync(new byte[1], Cancellation).AsTask();
+
+        await rig.MoveAsync(LabNodes.SecondRouter);
+
+        SocketException told = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(TimeSpan.FromSeconds(2), Cancellation));
+        Assert.True(told.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted, $"{told.SocketErrorCode}");
+    }
+
+    [Fact]
     public async Task A_type_that_the_network_does_not_have_is_refused_to_the_program()
     {
         await using LabRig rig = await UpAsync();

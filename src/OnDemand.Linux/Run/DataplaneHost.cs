@@ -332,6 +332,11 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         }
 
         _provider.Follow(happened, _attachments.Current);
+        else if (happened.Kind == EngineEventKind.FlowStranded && happened.Decision.Origin == DecisionOrigin.Native)
+        {
+            _broker?.Abort(happened.Identity);
+        }
+
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);

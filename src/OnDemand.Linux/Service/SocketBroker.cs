@@ -28,6 +28,7 @@ internal sealed class SocketBroker : IDisposable
     private readonly Action<string> _say;
     private readonly HandOver<SocketQuestion> _questions;
     private readonly HandOver<SocketNews> _news = new(NewsCapacity);
+    private readonly HandOver<FlowIdentity> _stranded = new(NewsCapacity);
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[2];
     private readonly int[] _ids = new int[BatchLength];
@@ -76,6 +77,9 @@ internal sealed class SocketBroker : IDisposable
     /// <summary>Questions that found none: closed already, or no program's.</summary>
     public long NotFound { get; private set; }
 
+    /// <summary>Sockets aborted.</summary>
+    public long Aborted { get; private set; }
+
     /// <summary>How often notices were lost.</summary>
     public long Overflows { get; private set; }
 
@@ -117,6 +121,15 @@ internal sealed class SocketBroker : IDisposable
     {
         // One that found no room would be answered by the engine itself, when its time is up; but as many may be open as fit here.
         _ = _questions.TryGive(question);
+        _wakeUp.Ring();
+    }
+
+    /// <summary>Aborts the connection of a socket that had bound itself to an address which has ended. The engine has sent its stack a RST
+    /// already where it knew the numbers; this finds it also where it did not. On the engine's thread.</summary>
+    /// <param name="flow">The connection.</param>
+    public void Abort(in FlowIdentity flow)
+    {
+        _ = _stranded.TryGive(flow);                 // what finds no room learns by the RST, or with its next packet
         _wakeUp.Ring();
     }
 
@@ -172,6 +185,7 @@ internal sealed class SocketBroker : IDisposable
     private void Turn()
     {
         bool worked = AnswerQuestions();
+        worked |= AbortStranded();
         worked |= TellEnds();
         if (_ends.TakeOverflow())
         {
@@ -229,6 +243,21 @@ internal sealed class SocketBroker : IDisposable
         Found++;
         SocketVerdict verdict = _judge?.Judge(socket) ?? default;
         return new SocketAnswer { Id = id, Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
+    }
+
+    private bool AbortStranded()
+    {
+        bool any = false;
+        for (; _stranded.TryTake(out FlowIdentity flow); any = true)
+        {
+            if (_diag.TryFind(QueryOf(flow), out SocketRecord socket) && socket is { HasProgram: true, State: not SocketState.Listen }
+                && _diag.Destroy(socket) == DestroyResult.Destroyed)
+            {
+                Aborted++;
+            }
+        }
+
+        return any;
     }
 
     private bool TellEnds()

@@ -425,7 +425,11 @@ internal sealed partial class ReferenceDataplane
         }
 
         Replies.Add(new SetscReply(
-            request.Token, SetscStatus.Granted, address.External ?? default, address.Type, address.Prefix.ValidUntil));
+            request.Token, SetscStatus.Granted, address.External ?? default, address.Type, address.Prefix.ValidUntil)
+        {
+            Prefix = address.Prefix.Prefix,
+            PreferredUntil = address.Prefix.PreferredUntil,
+        });
     }
 
     private void CloseRequest(byte protocol, IpAddress named, ushort localPort)

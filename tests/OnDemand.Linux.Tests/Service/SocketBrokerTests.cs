@@ -91,6 +91,41 @@ public sealed class SocketBrokerTests
         }
     }
 
+    [Fact]
+    public async Task The_connection_of_a_stranded_socket_is_aborted_and_only_that()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
+        broker.Start(0, () => { }, control: null);
+        using Socket listener = space.Run(() =>
+        {
+            var made = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            made.Bind(new IPEndPoint(IPAddress.Parse("fd00::1"), 80));
+            made.Listen();
+            return made;
+        });
+        using Socket stranded = space.Run(() => Connected());
+        using Socket other = space.Run(() => Connected());
+
+        broker.Abort(FlowOf(stranded));
+
+        SocketException told = await Assert.ThrowsAsync<SocketException>(
+            () => stranded.ReceiveAsync(new byte[1], TestContext.Current.CancellationToken).AsTask().WaitAsync(Limit));
+        Assert.Equal(SocketError.ConnectionAborted, told.SocketErrorCode);
+        Assert.False(other.Poll(0, SelectMode.SelectRead));
+        Assert.Equal(1, broker.Aborted);
+
+        static Socket Connected()
+        {
+            var made = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            made.Connect(new IPEndPoint(IPAddress.Parse("fd00::1"), 80));
+            return made;
+        }
+
+        static FlowIdentity FlowOf(Socket socket) => new(
+            6, Here, (ushort)((IPEndPoint)socket.LocalEndPoint!).Port, Here, (ushort)((IPEndPoint)socket.RemoteEndPoint!).Port);
+    }
+
     private static NetworkNamespace Space()
     {
         var space = new NetworkNamespace();
