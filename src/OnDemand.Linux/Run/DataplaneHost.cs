@@ -330,13 +330,12 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         {
             _network.RemovePrefixRoute(happened.Prefix);
         }
-
-        _provider.Follow(happened, _attachments.Current);
         else if (happened.Kind == EngineEventKind.FlowStranded && happened.Decision.Origin == DecisionOrigin.Native)
         {
             _broker?.Abort(happened.Identity);
         }
 
+        _provider.Follow(happened, _attachments.Current);
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);

@@ -163,7 +163,7 @@ internal sealed partial class ReferenceDataplane
 
         if (quoted.Destination != packet.Source)
         {
-            return ModelVerdict.Dropped(DropReason.BadQuote);
+            return ErrorOfThisRouter(frame, info, packet, quoted) ?? ModelVerdict.Dropped(DropReason.BadQuote);
         }
 
         ModelFlowKey key = InboundKey(quoted, packet.Source) with { Native = native };
@@ -199,6 +199,22 @@ internal sealed partial class ReferenceDataplane
         binding.Flows++;
         _flows.Add(key, flow);
         return Rewritten(flow.Address, frame, info, packet, shown, now);
+    }
+
+    // The host is a router too: of a packet that the remote sent to a typed address it speaks to the remote, from its internal address.
+    private ModelVerdict? ErrorOfThisRouter(byte[] frame, FrameInfo info, NaivePacket packet, NaivePacket quoted)
+    {
+        if (Known(quoted.Destination) is not { External: { } external } address || address.Internal != packet.Source
+            || packet.Destination != quoted.Source || quoted.Shape != NaiveShape.Transport
+            || !_flows.TryGetValue(InboundKey(quoted, address.Internal), out ModelFlow? flow)
+            || (flow.Address != address && flow.OldAddress != address))
+        {
+            return null;
+        }
+
+        return !address.IsUsable ? ModelVerdict.Dropped(DropReason.AddressEnded)
+            : !_attached ? ModelVerdict.Dropped(DropReason.Detached)
+            : ModelVerdict.Sent(ForwardReason.Rewritten, NaiveRewrite.Source(frame, info, external));
     }
 
     private static DropReason? BadError(byte[] frame, FrameInfo info, NaivePacket packet, out NaivePacket quoted)

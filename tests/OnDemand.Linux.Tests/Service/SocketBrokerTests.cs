@@ -110,7 +110,8 @@ public sealed class SocketBrokerTests
         broker.Abort(FlowOf(stranded));
 
         SocketException told = await Assert.ThrowsAsync<SocketException>(
-            () => stranded.ReceiveAsync(new byte[1], TestContext.Current.CancellationToken).AsTask().WaitAsync(Limit));
+            () => stranded.ReceiveAsync(new byte[1], TestContext.Current.CancellationToken).AsTask()
+                .WaitAsync(Limit, TestContext.Current.CancellationToken));
         Assert.Equal(SocketError.ConnectionAborted, told.SocketErrorCode);
         Assert.False(other.Poll(0, SelectMode.SelectRead));
         Assert.Equal(1, broker.Aborted);
