@@ -55,7 +55,7 @@ counters >/tmp/asking-after-$$
 python3 - /tmp/asking-before-$$ /tmp/asking-after-$$ <<'PY'
 import json, sys
 before, after = (json.load(open(path)) for path in sys.argv[1:])
-opened = lambda c: sum(kind["opened"] for kind in (c["types"].values() if isinstance(c["types"], dict) else c["types"]))
-print("%d flows opened; dropped: %s" % (opened(after) - opened(before), after.get("drops")))
+opened = lambda counters: sum(kind["flowsOpened"] for kind in counters["types"])
+print("%d flows opened; dropped: %s" % (opened(after) - opened(before), after["dropped"] or "none"))
 PY
 rm -f /tmp/asking-before-$$ /tmp/asking-after-$$
