@@ -98,6 +98,21 @@ public sealed class ServiceTests
     }
 
     [Fact]
+    public async Task The_drafts_example_in_C_sharp_keeps_its_connection_while_the_host_moves()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        Process client = rig.Start(
+            LabNodes.Host, "env", $"ONDEMAND_PROGRAMS={rig.Lab.Directory.Programs}", Path.Combine(AppContext.BaseDirectory, "session-client"),
+            LabLinks.PeerAddress, Number);
+        Assert.StartsWith($"session-lasting: {Session}", await ReadAsync(client), StringComparison.Ordinal);
+
+        await AssertSaysAsync(client, "before", Session);
+        await rig.MoveAsync(LabNodes.SecondRouter);
+        await AssertSaysAsync(client, "after", Session);
+    }
+
+    [Fact]
     public async Task A_socket_bound_to_an_address_that_ends_is_told_at_once()
     {
         await using LabRig rig = await UpAsync();

@@ -1,6 +1,7 @@
 using System.Text;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
@@ -22,6 +23,8 @@ internal sealed class HostConfigReader
 
     private static readonly Duration LeastWait = Duration.FromMilliseconds(10);
     private static readonly Duration MostWait = Duration.FromSeconds(86_400);
+
+    private static readonly RenewalLimit UsualRenewal = new(Duration.FromSeconds(86_400), 0);
 
     private readonly ScenarioFields _fields;
 
@@ -49,7 +52,7 @@ internal sealed class HostConfigReader
     public static HostConfig Parse(string file, ReadOnlySpan<byte> octets)
     {
         ScenarioNode root = ScenarioTree.Read(file, octets);
-        Scenario scenario = ScenarioReader.ReadHost(file, root);
+        Scenario scenario = RenewRegularly(ScenarioReader.ReadHost(file, root));
         var map = (MappingNode)root;                 // the scenario's reader has seen to that
         ScenarioNode? host = map.Entries.FirstOrDefault(entry => entry.Key.Text == ScenarioReader.HostKey).Value;
         HostSettings settings = host is null ? new HostSettings() : new HostConfigReader(file).ReadSettings(host);
@@ -57,6 +60,23 @@ internal sealed class HostConfigReader
         {
             Outline = ConfigOutline.Of(map),
         };
+    }
+
+    // RFC 8653 §5: addresses that need not last are renewed by default, like temporary ones (TEMP_PREFERRED_LIFETIME, RFC 8981 §3.8). A
+    // replay does what its capture shows, so this is for running hosts only; their recordings have it written down.
+    private static Scenario RenewRegularly(Scenario scenario)
+    {
+        var renew = new SortedDictionary<AddressType, RenewalLimit>
+        {
+            [AddressType.Nonpersistent] = UsualRenewal,
+            [AddressType.GracefulReplacement] = UsualRenewal,
+        };
+        foreach ((AddressType type, RenewalLimit limit) in scenario.Addresses.Renew)
+        {
+            renew[type] = limit;
+        }
+
+        return scenario with { Addresses = scenario.Addresses with { Renew = renew } };
     }
 
     private HostSettings ReadSettings(ScenarioNode node)

@@ -128,6 +128,22 @@ public sealed class HostConfigTests
         Assert.Contains("without 'network'", problem.Message, StringComparison.Ordinal);
     }
 
+    [Fact]
+    public void Addresses_that_need_not_last_are_renewed_every_day_unless_the_file_says_otherwise()
+    {
+        HostConfig usual = HostConfigReader.Parse("host.yaml", "internal: [fd00::1]"u8);
+        HostConfig own = HostConfigReader.Parse(
+            "host.yaml", "internal: [fd00::1]\naddresses: {renew: {nonpersistent: {after: 10m}, session-lasting: {bytes: 1GiB}}}"u8);
+
+        var day = new RenewalLimit(Duration.FromSeconds(86_400), 0);
+        DataplaneOptions options = usual.Scenario.BuildOptions();
+        Assert.Equal(
+            (day, day, RenewalLimit.Never), (options.NonpersistentRenewal, options.GracefulRenewal, options.SessionLastingRenewal));
+        options = own.Scenario.BuildOptions();
+        Assert.Equal((new RenewalLimit(Duration.FromSeconds(600), 0), day), (options.NonpersistentRenewal, options.GracefulRenewal));
+        Assert.Equal(1UL << 30, options.SessionLastingRenewal.Bytes);
+    }
+
     [Theory]
     [InlineData("host: {tab: od0}", "host.yaml:2:8: found the unknown key in a host 'tab', expected 'tap'")]
     [InlineData("host: {tap: far-too-long-a-name}", "host.yaml:2:13: found 'far-too-long-a-name', expected the name of an interface")]
