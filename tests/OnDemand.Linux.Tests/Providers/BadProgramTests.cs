@@ -30,7 +30,7 @@ public sealed class BadProgramTests
     {
         await using var rig = new ProviderRig("yes 'no JSON' 2>/dev/null | head -n 100000; sleep 60");
         await rig.UntilAsync(() => rig.Provider.Mistakes == 100_000);
-        Assert.Equal(6, rig.Said.Length);
+        Assert.Equal(6, rig.Said.Count(sentence => sentence.Contains("that cannot be used", StringComparison.Ordinal)));
         Assert.Empty(rig.News);
     }
 
