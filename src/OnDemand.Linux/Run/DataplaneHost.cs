@@ -31,7 +31,7 @@ namespace OnDemand.Linux.Run;
 /// After each step the engine's outputs are written, its questions put, its events followed: a prefix that is added is routed into the
 /// TAP, one that has ended no more.
 /// </remarks>
-internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngineShell, IDisposable
+internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl, IEngineShell, IDisposable
 {
     private const int CommandsInTurn = 8;
     private const int NewsInTurn = 64;
@@ -291,35 +291,6 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
     void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _provider.Ask(question, now.Add(_answerTimeout), now);
 
     /// <inheritdoc/>
-    void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
-
-    // The configuration's own requests have no number: nobody could read the answer; what they got shows in their flows.
-    /// <inheritdoc/>
-    void IEngineShell.Reply(in SetscReply reply)
-    {
-        if (reply.Token != 0)
-        {
-            _services?.Reply(reply, _now);
-        }
-    }
-
-    /// <inheritdoc/>
-    void ISocketControl.Handle(in SetscRequest request, Timestamp now)
-    {
-        _drive.Settle();
-        _observer?.OnRequest(request, now);
-        _drive.Handle(request, now);
-    }
-
-    /// <inheritdoc/>
-    bool ISocketControl.Release(ulong cookie, Timestamp now)
-    {
-        _drive.Settle();
-        _observer?.OnReleased(cookie, now);
-        return _drive.ReleaseRequest(cookie, now);
-    }
-
-    /// <inheritdoc/>
     void IEngineShell.Follow(in EngineEvent happened)
     {
         if (happened.Kind == EngineEventKind.PrefixAdded && _routed.Add(happened.Prefix))
@@ -339,50 +310,6 @@ internal sealed class DataplaneHost : IDataplaneControl, ISocketControl, IEngine
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);
-    }
-
-    /// <summary>Asks again for what sockets got of an earlier run. Their addresses are restored, so they get the same.</summary>
-    /// <param name="now">The time.</param>
-    internal void Adopt(Timestamp now)
-    {
-        if (_services is null)
-        {
-            return;
-        }
-
-        foreach (SocketBinding binding in _adopted.OrderBy(binding => binding.Cookie))
-        {
-            ((ISocketControl)this).Handle(_services.Adopt(binding), now);
-            Drain(now);
-        }
-    }
-
-    // What the kernel said of sockets, a few at a time. Of the sockets of this host that end only those matter that the engine knows.
-    private void TakeNews(SocketBroker broker, Timestamp now)
-    {
-        for (int i = 0; i < NewsInTurn && broker.TryTake(out SocketNews news); i++)
-        {
-            switch (news.Kind)
-            {
-                case SocketNewsKind.Answer:
-                    _observer?.OnSocket(news.Answer, now);
-                    _drive.Answer(news.Answer, now);
-                    break;
-                case SocketNewsKind.Ended when _engine.KnowsSocket(news.Cookie):
-                    _observer?.OnSocketEnded(news.Cookie, now);
-                    _drive.EndSocket(news.Cookie, now);
-                    _services?.Ended(news.Cookie, now);
-                    break;
-                case SocketNewsKind.Named:
-                    _observer?.OnSocketNamed(news.Flow, news.Cookie, now);
-                    _ = _drive.NameSocket(news.Flow, news.Cookie, now);
-                    break;
-                default:
-                    continue;
-            }
-
-            Drain(now);
-        }
     }
 
     private void PerformDue(Timestamp now)

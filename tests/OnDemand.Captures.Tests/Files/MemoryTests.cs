@@ -62,6 +62,19 @@ public sealed class MemoryTests
     [MemberData(nameof(Files))]
     public async Task No_packet_allocates_once_the_path_is_warm(string kind)
     {
+        // A collection gives up what is left of this thread's buffer and counts that as allocated; where another test has caused one, the
+        // measurement is made again.
+        long? allocated = null;
+        for (int attempt = 0; attempt < 20 && allocated is null; attempt++)
+        {
+            allocated = await MeasureAsync(kind);
+        }
+
+        Assert.Equal(0, allocated);
+    }
+
+    private static async Task<long?> MeasureAsync(string kind)
+    {
         byte[] body = Body(kind);
         byte[] file = [.. Head(kind), .. Enumerable.Repeat(body, 60_000).SelectMany(static octets => octets)];
         await using CaptureReader reader = CaptureReader.Create(
@@ -75,6 +88,7 @@ public sealed class MemoryTests
         int thread = Environment.CurrentManagedThreadId;
         long packets = 0;
         long before = -1;
+        int collections = -1;
         while (await reader.ReadAsync(CancellationToken.None))
         {
             while (reader.TryRead(out CaptureRecord record))
@@ -94,6 +108,7 @@ public sealed class MemoryTests
             await converting.FlushAsync(CancellationToken.None);
             if (before < 0 && packets > Warm)
             {
+                collections = GC.CollectionCount(0);
                 before = GC.GetAllocatedBytesForCurrentThread();
                 packets = 0;
             }
@@ -102,7 +117,7 @@ public sealed class MemoryTests
         long allocated = GC.GetAllocatedBytesForCurrentThread() - before;
         Assert.Equal(thread, Environment.CurrentManagedThreadId);
         Assert.True(packets > Warm, $"Only {packets} packets were measured.");
-        Assert.Equal(0, allocated);
+        return GC.CollectionCount(0) == collections ? allocated : null;
     }
 
     private static byte[] Head(string kind) => kind switch
