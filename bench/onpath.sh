@@ -186,12 +186,12 @@ sort -k1,1 -k2,2 -k3,3n -t$'\t' "$D/results" | awk -F'\t' -v variants="$VARIANTS
         count = split(variants, name, " ")
         printf "%-18s", "median of runs"
         for (i = 1; i <= count; i++) { printf "%15s", name[i]; if (name[i] == "ondemand") ours = name[i] }
-        if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%17s", "times " name[i]
+        if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%21s", "times " name[i]
         printf "\n"
         for (j = 1; j <= k; j++) {
             printf "%-18s", what[j]
             for (i = 1; i <= count; i++) { m[name[i]] = median(name[i], what[j]); printf "%15.2f", m[name[i]] }
-            if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%17s", m[name[i]] > 0 ? sprintf("%.2f", m[ours] / m[name[i]]) : "-"
+            if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%21s", (m[name[i]] > 0 ? sprintf("%.2f", m[ours] / m[name[i]]) : "-")
             printf "\n"
         }
     }'
