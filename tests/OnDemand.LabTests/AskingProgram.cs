@@ -155,23 +155,9 @@ internal sealed class AskingProgram
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    /// <summary>Builds the C library, and what comes with it.</summary>
-    public static async Task<string> BuildLibraryAsync(LabRig rig)
-    {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "OnDemand.Dataplane.sln")))
-        {
-            root = Path.GetDirectoryName(root)!;
-        }
-
-        string place = Path.Combine(rig.Place, "setsc");
-        await CommandRunner.MustAsync("make", ["-s", "-C", Path.Combine(root, "src", "setsc"), $"OUT={place}", "all", "examples"], null, Cancellation);
-        return place;
-    }
-
     /// <summary>Starts one.</summary>
     /// <param name="rig">The lab.</param>
-    /// <param name="place">Where the library was built.</param>
+    /// <param name="place">Where the C library was built.</param>
     public static AskingProgram Start(LabRig rig, string place)
     {
         string file = Path.Combine(place, "asking.py");

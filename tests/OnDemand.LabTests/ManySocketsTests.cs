@@ -37,7 +37,7 @@ public sealed class ManySocketsTests
         await using LabRig rig = await LabRig.UpAsync();
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
         using var client = new ControlClient(rig.Lab.Directory.Control);
-        string place = await AskingProgram.BuildLibraryAsync(rig);
+        string place = await SetscExamples.BuildAsync(rig);
         AskingProgram[] programs = [.. Enumerable.Range(0, 3).Select(_ => AskingProgram.Start(rig, place))];
         Socket[] sockets = LabSockets.On(rig.Name, LabNodes.Host, () => Enumerable.Range(0, OfEach).Select(number => number % 8 < 4
             ? new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp)

@@ -56,8 +56,8 @@ public sealed partial class MessageFlowTests
         try
         {
             string live = Path.Combine(place, "live.pcapng");
-            Steps steps = await PlayAsync(network, live);
-            await AssertReplaysAsync(live, steps);
+            string[] opened = await PlayAsync(network, live);
+            await AssertReplaysAsync(live, opened);
         }
         finally
         {
@@ -65,12 +65,12 @@ public sealed partial class MessageFlowTests
         }
     }
 
-    private static async Task<Steps> PlayAsync(ProviderProgramFile network, string recording)
+    private static async Task<string[]> PlayAsync(ProviderProgramFile network, string recording)
     {
         await using LabRig rig = await LabRig.UpAsync(network.Scenario, record: recording);
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
         using var client = new ControlClient(rig.Lab.Directory.Control);
-        string library = await AskingProgram.BuildLibraryAsync(rig);
+        string library = await SetscExamples.BuildAsync(rig);
         ConcurrentQueue<NoticeResource> notices = new();
         Task watching = await WatchAsync(rig, notices);
         NetworkCapture capture = await rig.CaptureAsync();
@@ -116,9 +116,9 @@ public sealed partial class MessageFlowTests
         // A new application is launched, this time requiring a Graceful-replacement IPv6 address. The network does not support this.
         // It re-attempts, this time requesting a Session-lasting IPv6 address. The IP stack provides IPsl1.
         Process last = Launch(rig, library, "graceful-replacement", "session-lasting");
-        string refused = await ReadAsync(last);
+        string refused = await SetscExamples.ReadAsync(last);
         Assert.StartsWith("graceful-replacement: ", refused, StringComparison.Ordinal);
-        Assert.Contains("not offer", refused, StringComparison.Ordinal);
+        Assert.Contains("are not offered here", refused, StringComparison.Ordinal);
         Assert.Equal(sl1, await ProvidedAsync(last, "session-lasting", Sl1));
         Assert.Equal("graceful-replacement", Assert.Single(network.Told("request")).GetProperty("type").GetString());
 
@@ -142,14 +142,14 @@ public sealed partial class MessageFlowTests
 
         // On the wire: each connection was opened from the address that its application had been given, in that order.
         await capture.StopAsync();
-        string[] opened = [.. (await capture.FindAsync($"tcp dst port {Port} and ip6[53] & 0x12 = 2", "-tt")).Order(StringComparer.Ordinal)
+        string[] connections = [.. (await capture.FindAsync($"tcp dst port {Port} and ip6[53] & 0x12 = 2", "-tt")).Order(StringComparer.Ordinal)
             .Select(SourceOf)];
-        Assert.Equal([np1, np1, sl1, np2, np2, sl1], opened.Distinct(StringComparer.Ordinal).Select(AddressOf));
+        Assert.Equal([np1, np1, sl1, np2, np2, sl1], connections.Distinct(StringComparer.Ordinal).Select(AddressOf));
         await capture.AssertCleanAsync();
-        return new Steps([np1, np1, sl1, np2, np2, sl1]);
+        return [np1, np1, sl1, np2, np2, sl1];
     }
 
-    private static async Task AssertReplaysAsync(string live, Steps steps)
+    private static async Task AssertReplaysAsync(string live, string[] opened)
     {
         string again = live + ".again";
         string report = live + ".json";
@@ -159,19 +159,23 @@ public sealed partial class MessageFlowTests
         byte[] repeated = await File.ReadAllBytesAsync(again, Cancellation);
         Assert.True((await File.ReadAllBytesAsync(live, Cancellation)).AsSpan().SequenceEqual(repeated), "The recordings differ.");
 
-        // What went in, in order.
+        // What went in, in order; before it stands the configuration.
+        string text = Encoding.Latin1.GetString(repeated);
         Assert.Equal(
             [
                 "attach ar1", "request nonpersistent", "request nonpersistent", "request session-lasting", "attach ar2",
                 "request nonpersistent", "request nonpersistent", "request graceful-replacement", "answer unsupported", "request session-lasting",
             ],
-            ControlRecord().Matches(Encoding.Latin1.GetString(repeated)).Select(Name));
+            ControlRecord().Matches(text, text.IndexOf("\nrecording:\n", StringComparison.Ordinal)).Select(Name));
 
-        // And what came of it.
+        // And what came of it: the same connections from the same addresses, and the same fates when the host moved.
         using JsonDocument read = JsonDocument.Parse(await File.ReadAllBytesAsync(report, Cancellation));
-        JsonElement[] flows = [.. read.RootElement.GetProperty("flows").EnumerateArray()
-            .Where(flow => flow.GetProperty("remotePort").GetInt32() == Port)];
-        Assert.Equal(steps.Opened, flows.Select(flow => flow.GetProperty("addresses")[0].GetProperty("address").GetString()));
+        JsonElement[] flows = [.. read.RootElement.GetProperty("flows").EnumerateArray().Where(flow => flow.GetProperty("remotePort").GetInt32() == Port)];
+        Assert.Equal(opened, flows.Select(flow => flow.GetProperty("spans").EnumerateArray().Single().GetProperty("typed").GetString()));
+        Assert.Equal(
+            ["stranded", "stranded", "kept", "", "", ""],
+            flows.Select(flow => string.Join(' ', flow.GetProperty("events").EnumerateArray().Select(happened => happened.GetProperty("what").GetString())
+                .Where(what => what is "stranded" or "kept" or "went-over" or "refused"))));
     }
 
     private static string Name(Match record) =>
@@ -209,15 +213,13 @@ public sealed partial class MessageFlowTests
             .OrderBy(prefix => prefix.Item1, StringComparer.Ordinal),
     ];
 
-    private static Process Launch(LabRig rig, string library, params string[] types) => rig.Start(
-        LabNodes.Host,
-        ["env", $"LD_LIBRARY_PATH={library}", $"ONDEMAND_PROGRAMS={rig.Lab.Directory.Programs}", Path.Combine(library, "session_client"),
-            LabLinks.PeerAddress, Port.ToString(CultureInfo.InvariantCulture), .. types]);
+    private static Process Launch(LabRig rig, string library, params string[] types) =>
+        SetscExamples.Start(rig, library, "session_client", [Port.ToString(CultureInfo.InvariantCulture), .. types]);
 
     // It says what it was provided with, binds to that and connects; and the server sees it there.
     private static async Task<string> ProvidedAsync(Process application, string type, string prefix)
     {
-        string said = await ReadAsync(application);
+        string said = await SetscExamples.ReadAsync(application);
         Assert.StartsWith($"{type}: {prefix}", said, StringComparison.Ordinal);
         string address = said[(type.Length + 2)..];
         await AssertHeardAsync(application, address);
@@ -226,32 +228,20 @@ public sealed partial class MessageFlowTests
 
     private static async Task AssertHeardAsync(Process application, string address)
     {
-        await WriteAsync(application);
-        Assert.Equal($"hello from {address}", await ReadAsync(application));
+        await SetscExamples.WriteAsync(application, "hello");
+        Assert.Equal($"hello from {address}", await SetscExamples.ReadAsync(application));
     }
 
     // Its connection was aborted; it notices when it uses it.
     private static async Task AssertLostAsync(Process application)
     {
-        await WriteAsync(application);
+        await SetscExamples.WriteAsync(application, "hello");
         await application.WaitForExitAsync(Cancellation).WaitAsync(InTime, Cancellation);
         Assert.Equal((1, "The connection is gone."), (application.ExitCode, (await application.StandardError.ReadToEndAsync(Cancellation)).Trim()));
     }
-
-    private static async Task WriteAsync(Process application)
-    {
-        await application.StandardInput.WriteLineAsync("hello".AsMemory(), Cancellation);
-        await application.StandardInput.FlushAsync(Cancellation);
-    }
-
-    private static async Task<string> ReadAsync(Process application) =>
-        await application.StandardOutput.ReadLineAsync(Cancellation).AsTask().WaitAsync(InTime, Cancellation)
-            ?? $"(it ended: {await application.StandardError.ReadToEndAsync(Cancellation)})";
 
     // "1700000000.000001 IP6 2001:db8:a1:1::1.40000 > …", address and port.
     private static string SourceOf(string packet) => packet.Split(' ')[2];
 
     private static string AddressOf(string source) => source[..source.LastIndexOf('.')];
-
-    private sealed record Steps(IReadOnlyList<string> Opened);
 }

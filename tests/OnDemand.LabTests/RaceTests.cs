@@ -49,7 +49,7 @@ public sealed class RaceTests
         using var network = new ProviderProgramFile(Answers(delay: 0.03), scenario: Scenario);
         await using LabRig rig = await UpAsync(network);
         using var client = new ControlClient(rig.Lab.Directory.Control);
-        AskingProgram program = AskingProgram.Start(rig, await AskingProgram.BuildLibraryAsync(rig));
+        AskingProgram program = AskingProgram.Start(rig, await SetscExamples.BuildAsync(rig));
         var random = new Random(4001);
         Dictionary<string, int> results = [];
         for (int round = 0; round < 60; round++)
@@ -83,7 +83,7 @@ public sealed class RaceTests
         using var network = new ProviderProgramFile(Answers(delay: 0.03), scenario: Scenario);
         await using LabRig rig = await UpAsync(network);
         using var client = new ControlClient(rig.Lab.Directory.Control);
-        string place = await AskingProgram.BuildLibraryAsync(rig);
+        string place = await SetscExamples.BuildAsync(rig);
         var random = new Random(isKilled ? 4002 : 4003);
         for (int round = 0; round < 25; round++)
         {
@@ -107,7 +107,7 @@ public sealed class RaceTests
         await using LabRig rig = await UpAsync(network);
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
         using var client = new ControlClient(rig.Lab.Directory.Control);
-        AskingProgram program = AskingProgram.Start(rig, await AskingProgram.BuildLibraryAsync(rig));
+        AskingProgram program = AskingProgram.Start(rig, await SetscExamples.BuildAsync(rig));
         var random = new Random(4004);
         int before = 0;
         int after = 0;
@@ -157,7 +157,7 @@ public sealed class RaceTests
         using var network = new ProviderProgramFile(Answers(delay: 0.06), scenario: Scenario);
         await using LabRig rig = await UpAsync(network);
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
-        AskingProgram program = AskingProgram.Start(rig, await AskingProgram.BuildLibraryAsync(rig));
+        AskingProgram program = AskingProgram.Start(rig, await SetscExamples.BuildAsync(rig));
         var random = new Random(4005 + signal);
         List<string> results = [];
         for (int round = 0; round < 8; round++)
