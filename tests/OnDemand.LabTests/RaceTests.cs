@@ -224,9 +224,18 @@ public sealed class RaceTests
         Assert.True(isFree, $"{what}: there are {string.Join(", ", bindings)} and {string.Join(", ", prefixes.AsEnumerable())}.");
     }
 
-    // Whatever was granted the network has back: each grant that led to something, and each that came too late.
+    // The network has back what it gave: also what it was asked for last, for a socket that was there no more.
     private static async Task AssertReleasedAsync(ProviderProgramFile network) => Assert.True(
-        await LabRig.BecomesAsync(() => Task.FromResult(network.Told("released").Length > 0), InTime), "Nothing was given back to the network.");
+        await LabRig.BecomesAsync(
+            () =>
+            {
+                JsonElement[] log = network.Log;
+                return Task.FromResult(
+                    Array.FindLastIndex(log, line => line.TryGetProperty("released", out _))
+                    > Array.FindLastIndex(log, line => line.TryGetProperty("request", out _)));
+            },
+            InTime),
+        "Something was not given back to the network.");
 
     private static async Task AssertGoesOnAsync(LabRig rig, AskingProgram program)
     {
