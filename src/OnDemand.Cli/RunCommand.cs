@@ -62,13 +62,13 @@ internal static class RunCommand
     // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
     private static void KeepLiving(SavedState saved, SocketBroker? broker)
     {
-        HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
-        foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
+        HashSet<ulong> ended = [.. saved.Bindings.Where(kept => kept.Value.Boot == SavedBinding.ThisBoot).Select(kept => kept.Key)];
+        HashSet<ulong> living = broker is null ? [] : [.. ended];
+        broker?.RemoveLiving(ended);
+        living.ExceptWith(ended);
+        foreach (ulong cookie in saved.Bindings.Keys.Except(living).ToArray())
         {
-            if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
-            {
-                saved.Bindings.Remove(cookie);
-            }
+            saved.Bindings.Remove(cookie);
         }
     }
 

@@ -349,6 +349,30 @@ public sealed class SocketTests
     }
 
     [Fact]
+    public void Sockets_that_have_asked_are_listed_until_they_end_whether_they_have_flows_or_not()
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent).Attach(Nonpersistent);
+        ulong[] asking = [.. Enumerable.Range(1, 40).Select(cookie => (ulong)cookie << 8)];
+        foreach (ulong cookie in asking)
+        {
+            Ask(scene, cookie, AddressType.Nonpersistent);
+        }
+
+        Open(scene, asking[0], Frames.Server);
+        scene.Engine.EndSocket(asking[1], scene.Now);
+        Assert.True(scene.Engine.ReleaseRequest(asking[2], scene.Now));
+        List<ulong> listed = [];
+        ulong[] cookies = new ulong[7];
+        for (int cursor = 0; cursor >= 0;)
+        {
+            int count = scene.Engine.CopyAskingSockets(ref cursor, cookies);
+            listed.AddRange(cookies[..count]);
+        }
+
+        Assert.Equal(asking.Except(asking[1..3]), listed.Order());
+    }
+
+    [Fact]
     public void An_echo_has_no_socket_that_could_be_asked_for()
     {
         HostScene scene = Scene(AddressType.Nonpersistent).Attach(Nonpersistent);

@@ -75,6 +75,19 @@ internal sealed class LabRig : IAsyncDisposable
         return (host, peer);
     }
 
+    /// <summary>Octets go both ways over a connection.</summary>
+    public static async Task AssertEchoesAsync(Socket one, Socket other)
+    {
+        byte[] word = "a word"u8.ToArray();
+        byte[] heard = new byte[word.Length];
+        foreach ((Socket from, Socket to) in new[] { (one, other), (other, one) })
+        {
+            await from.SendAsync(word, Cancellation);
+            Assert.Equal(word.Length, await to.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation));
+            Assert.Equal(word, heard);
+        }
+    }
+
     /// <summary>Runs a program on a node to its end; it must succeed.</summary>
     public async Task<string> RunAsync(string node, params string[] line)
     {

@@ -83,23 +83,23 @@ internal sealed class SocketBroker : IDisposable
     /// <summary>How often notices were lost.</summary>
     public long Overflows { get; private set; }
 
-    /// <summary>The sockets of programs that are there. Before <see cref="Start"/>.</summary>
-    /// <returns>Their cookies.</returns>
-    public HashSet<ulong> Living()
+    /// <summary>Removes the sockets that programs still have. Before <see cref="Start"/>.</summary>
+    /// <param name="cookies">Sockets; afterwards those of them that have ended.</param>
+    public void RemoveLiving(HashSet<ulong> cookies)
     {
-        HashSet<ulong> living = [];
-        foreach (SocketProtocol protocol in Protocols)
+        foreach (SocketProtocol protocol in cookies.Count > 0 ? Protocols : [])
         {
             _diag.Dump(protocol, SocketStates.OfPrograms, (in SocketRecord socket) =>
             {
                 if (socket.HasProgram)
                 {
-                    _ = living.Add(socket.Cookie);
+                    _ = cookies.Remove(socket.Cookie);
                 }
             });
         }
 
-        return living;
+        // One that has asked for its address and is not bound to it yet is in no table of the kernel's.
+        ProcessSockets.RemoveOpen(cookies);
     }
 
     /// <summary>Begins.</summary>
@@ -316,23 +316,26 @@ internal sealed class SocketBroker : IDisposable
             return;
         }
 
-        HashSet<ulong> known = [];
+        HashSet<ulong> ended = [];
         ulong[] cookies = new ulong[1024];
-        for (int cursor = 0; cursor >= 0 && !_stopping;)
+        foreach (bool asking in (ReadOnlySpan<bool>)[false, true])
         {
-            int from = cursor;
-            (int count, cursor) = Ask(context =>
+            for (int cursor = 0; cursor >= 0 && !_stopping;)
             {
-                int next = from;
-                int copied = context.Engine.CopySockets(ref next, cookies);
-                return (copied, next);
-            });
-            known.UnionWith(cookies[..count]);
+                int from = cursor;
+                (int count, cursor) = Ask(context =>
+                {
+                    int next = from;
+                    int copied = asking ? context.Engine.CopyAskingSockets(ref next, cookies) : context.Engine.CopySockets(ref next, cookies);
+                    return (copied, next);
+                });
+                ended.UnionWith(cookies[..count]);
+            }
         }
 
-        known.ExceptWith(Living());
-        known.ExceptWith(Living());
-        foreach (ulong cookie in known)
+        RemoveLiving(ended);
+        RemoveLiving(ended);
+        foreach (ulong cookie in ended)
         {
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));
         }

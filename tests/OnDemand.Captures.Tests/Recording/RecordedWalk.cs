@@ -76,6 +76,7 @@ internal sealed class RecordedWalk : IEngineShell
             IdentifierSecret = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
             MaximumEvents = 1 << 12,
             MaximumReplies = 16,
+            MaximumSocketRequests = seed % 3 == 0 ? 2 : 4096,
             AskSockets = seed % 2 == 1,
             MaximumSocketQuestions = 8,
             SocketAnswerTimeout = Duration.FromMilliseconds(700),

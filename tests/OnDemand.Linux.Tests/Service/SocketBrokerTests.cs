@@ -91,6 +91,24 @@ public sealed class SocketBrokerTests
         }
     }
 
+    // The one that is not bound is in no table of the kernel's; the two that are closed were bound and not.
+    [Fact]
+    public void Sockets_that_programs_still_have_are_told_from_those_that_have_ended()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
+        using Socket bound = space.Run(() => Udp(5000));
+        using Socket unbound = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
+        Socket[] closed = [space.Run(() => Udp(5001)), space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp))];
+        ulong[] ended = [.. closed.Select(socket => SocketCookie.Of(socket.SafeHandle))];
+        HashSet<ulong> cookies = [SocketCookie.Of(bound.SafeHandle), SocketCookie.Of(unbound.SafeHandle), .. ended];
+        Array.ForEach(closed, socket => socket.Dispose());
+
+        broker.RemoveLiving(cookies);
+
+        Assert.Equal(ended.Order(), cookies.Order());
+    }
+
     [Fact]
     public async Task The_connection_of_a_stranded_socket_is_aborted_and_only_that()
     {
