@@ -98,7 +98,7 @@ internal static class RunCommand
 
     private static IPrefixProvider MakeProvider(HostConfig config, DataplaneOptions options, Action<string> say) =>
         config.Host.Provider is { } program
-            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario);
+            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario, options.AddressSeed);
 
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
