@@ -7,6 +7,7 @@ using OnDemand.Linux;
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Exec;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Policy;
 using OnDemand.Linux.Programs;
@@ -116,6 +117,11 @@ internal static class RunCommand
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
+        if (CommandCgroup.RemoveLeft(settings.Tap) is > 0 and int left)
+        {
+            Say($"Commands that were killed had left {left} empty {(left == 1 ? "cgroup" : "cgroups")}, which {(left == 1 ? "is" : "are")} removed.");
+        }
+
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
@@ -135,6 +141,14 @@ internal static class RunCommand
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();
         using SocketRequests? requests = sockets is null
             ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
+        CommandSockets? commands = requests is null ? null : new CommandSockets(services, requests.Accounts, audit, () => host.Now);
+        if (commands is not null)
+        {
+            host.Commands = commands;
+            judge.Use(commands);
+            commands.Start();
+        }
+
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
@@ -188,6 +202,11 @@ internal static class RunCommand
             host.Stop();
             await loop.ConfigureAwait(false);
             broker?.Dispose();                       // before the host, which it wakes
+            if (commands is not null)
+            {
+                await commands.StopAsync().ConfigureAwait(false);    // before the record is closed
+            }
+
             await provider.DisposeAsync().ConfigureAwait(false);
         }
 

@@ -117,6 +117,17 @@ internal sealed class SocketRequests(
         }
     }
 
+    /// <summary>Whether whoever asks may have a type; quotas are another matter.</summary>
+    /// <param name="asker">Who asks.</param>
+    /// <param name="type">The type.</param>
+    /// <returns>The answer.</returns>
+    public RightResource RightTo(Asker asker, AddressType type)
+    {
+        IReadOnlyList<string>? programs = null;
+        string? reason = asker.IsForAll ? null : _check.WhyNever(asker.Process, type, out programs);
+        return new RightResource(type, reason is null, reason, programs);
+    }
+
     /// <summary>Tells what becomes of bindings.</summary>
     /// <param name="asker">Who asks.</param>
     /// <param name="cancellationToken">Ends it.</param>
@@ -192,7 +203,7 @@ internal sealed class SocketRequests(
         UserAccount account = Accounts.Of(request.User);
         lock (account.Lock)
         {
-            if (_check.WhyNoMore(request.User, request.Cookie, request.Type, Possessions(request.User), account.UnderWay) is { } sentence)
+            if (_check.WhyNoMore(request.User, request.Cookie, request.Type, account.Possessions(services.List(request.User)), account.UnderWay) is { } sentence)
             {
                 throw OverQuota(sentence);
             }
@@ -220,7 +231,8 @@ internal sealed class SocketRequests(
             lock (account.Lock)
             {
                 tooMuch = _check.WhyNotKeep(
-                    request.User, Possession(binding), [.. Possessions(request.User).Where(one => !account.UnderWay.Contains(one.Cookie))]);
+                    request.User, new Possession(binding.Cookie, binding.Type, binding.Prefix),
+                    [.. account.Possessions(services.List(request.User)).Where(one => !account.UnderWay.Contains(one.Cookie))]);
             }
         }
 
@@ -258,10 +270,6 @@ internal sealed class SocketRequests(
             throw new ControlException(ProblemTypes.Unavailable, 503, busy.Message);
         }
     }
-
-    private Possession[] Possessions(uint user) => [.. services.List(user).Select(Possession)];
-
-    private static Possession Possession(SocketBinding binding) => new(binding.Cookie, binding.Type, binding.Prefix);
 
     private static ControlException Explain(ServiceStatus status, ServiceRequest request)
     {

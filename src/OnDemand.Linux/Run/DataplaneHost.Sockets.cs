@@ -2,6 +2,7 @@ using OnDemand.Captures.Recording;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.Run;
@@ -9,6 +10,9 @@ namespace OnDemand.Linux.Run;
 /// <content>Sockets: whose flows are, what they ask for, and when they end.</content>
 internal sealed partial class DataplaneHost
 {
+    /// <summary>Counts the sockets of commands; null for nobody. Before <see cref="Run"/>.</summary>
+    public CommandSockets? Commands { get; set; }
+
     /// <inheritdoc/>
     void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
 
@@ -66,6 +70,7 @@ internal sealed partial class DataplaneHost
                     _drive.Answer(news.Answer, now);
                     break;
                 case SocketNewsKind.Ended when _engine.KnowsSocket(news.Cookie):
+                    Commands?.End(news.Cookie);
                     _observer?.OnSocketEnded(news.Cookie, now);
                     _drive.EndSocket(news.Cookie, now);
                     _services?.Ended(news.Cookie, now);
@@ -75,6 +80,7 @@ internal sealed partial class DataplaneHost
                     _ = _drive.NameSocket(news.Flow, news.Cookie, now);
                     break;
                 default:
+                    Commands?.End(news.Cookie);      // one that was closed before the engine opened its flow
                     continue;
             }
 

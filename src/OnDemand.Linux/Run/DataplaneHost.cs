@@ -310,6 +310,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);
+        Commands?.Follow(happened);
     }
 
     private void PerformDue(Timestamp now)

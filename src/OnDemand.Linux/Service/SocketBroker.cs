@@ -330,6 +330,8 @@ internal sealed class SocketBroker : IDisposable
             known.UnionWith(cookies[..count]);
         }
 
+        known.UnionWith(_judge?.Counted ?? []);
+
         known.ExceptWith(Living());
         known.ExceptWith(Living());
         foreach (ulong cookie in known)
