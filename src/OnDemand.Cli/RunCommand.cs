@@ -51,6 +51,7 @@ internal static class RunCommand
     {
         HostPlan plan = TapNetwork.PlanFor(config.Scenario, config.Host) with { TypedPrefixes = FirstPrefixes(config.Scenario) };
         plan.Check();
+        TellForwarding(config, streams);
         using TextWriter text = streams.OpenText();
         foreach (string line in plan.ToIpCommands())
         {
@@ -58,6 +59,14 @@ internal static class RunCommand
         }
 
         return ExitStatus.Done;
+    }
+
+    private static void TellForwarding(HostConfig config, CommandStreams streams)
+    {
+        if (!config.Host.SetForwarding && ForwardingSettings.Warning() is { } warning)
+        {
+            streams.Error.WriteLine($"ondemand: {warning}");
+        }
     }
 
     // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
@@ -117,6 +126,7 @@ internal static class RunCommand
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
+        TellForwarding(config, streams);
         if (CommandCgroup.RemoveLeft(settings.Tap) is > 0 and int left)
         {
             Say($"Commands that were killed had left {left} empty {(left == 1 ? "cgroup" : "cgroups")}, which {(left == 1 ? "is" : "are")} removed.");
@@ -140,7 +150,8 @@ internal static class RunCommand
         using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();
         using SocketRequests? requests = sockets is null
-            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
+            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System,
+                settings.SetForwarding ? null : ForwardingSettings.WhyNotNative);
         CommandSockets? commands = requests is null ? null : new CommandSockets(services, requests.Accounts, audit, () => host.Now);
         if (commands is not null)
         {

@@ -17,8 +17,11 @@ namespace OnDemand.Linux.Programs;
 /// <param name="audit">The record; null for none.</param>
 /// <param name="clock">The time by which lifetimes count, in nanoseconds since 1970.</param>
 /// <param name="time">The clock of quotas and heartbeats.</param>
+/// <param name="whyNotNative">Why no socket can be given an address to bind itself to, in a sentence, or null if it can; asked each time.
+/// Null if nothing is ever in the way.</param>
 internal sealed class SocketRequests(
-    ISocketServices services, ISocketLookup lookup, RightsConfig rights, AuditLog? audit, Func<Timestamp> clock, TimeProvider time)
+    ISocketServices services, ISocketLookup lookup, RightsConfig rights, AuditLog? audit, Func<Timestamp> clock, TimeProvider time,
+    Func<string?>? whyNotNative = null)
     : IDisposable
 {
     // Beyond what the request allows the network: the dataplane itself must have answered by then.
@@ -56,6 +59,12 @@ internal sealed class SocketRequests(
         {
             SocketOwnerInfo socket = await AdmitAsync(asker, order, cancellationToken).ConfigureAwait(false);
             cookie = socket.Cookie;
+            if (!order.Map && whyNotNative?.Invoke() is { } sentence)
+            {
+                // As where there is no such address: the caller does without it, which works; an address that hears nothing does not.
+                throw new ControlException(ProblemTypes.TypeNotSupported, 409, sentence);
+            }
+
             var request = new ServiceRequest(
                 socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout);
             ServiceAnswer answer = await AskWithinQuotasAsync(asker, request, cancellationToken).ConfigureAwait(false);
