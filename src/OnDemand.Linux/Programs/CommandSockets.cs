@@ -39,7 +39,7 @@ internal sealed class CommandSockets(ISocketServices services, UserAccounts acco
     private const string Quota = "quota";
 
     private readonly ConcurrentDictionary<ulong, Admitted> _admitted = new();
-    private readonly Channel<Happening> _happened = Channel.CreateUnbounded<Happening>(new UnboundedChannelOptions { SingleReader = true });
+    private readonly Channel<Happening> _happened = Channel.CreateUnbounded<Happening>();    // one that can be counted
     private readonly HashSet<Refusal> _refused = [];                              // the broker's
     private readonly List<IpPrefix> _prefixes = [];                               // the engine's
     private readonly SocketOwners _owners = new(new SocketOwnerLimits(), TimeProvider.System);    // the record's

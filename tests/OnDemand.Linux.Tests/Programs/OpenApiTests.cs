@@ -97,6 +97,8 @@ public sealed class OpenApiTests
         AssertHas("Notice", notice);
         AssertHas("Binding", notice.GetProperty("binding"));
         AssertHas("Problem", problem);
+        AssertHas("Right", JsonSerializer.SerializeToElement(
+            new RightResource(OnDemand.Dataplane.Mobility.AddressType.Fixed, false, "No.", ["/bin/true"]), JsonStyles.Compact.RightResource));
     }
 
     [Fact]
