@@ -59,6 +59,9 @@ internal sealed class FlowIndex
     /// <summary>Whether slots of an old area are still to be moved or wiped.</summary>
     public bool IsGrowing => _wiped >= 0 || _oldCount > 0;
 
+    /// <summary>The area that is current, for many look-ups in a row.</summary>
+    public View Current => new(ref Unsafe.As<Vector256<ulong>, byte>(ref _current.First), _mask);
+
     /// <summary>Asks for the group's cache line before it is needed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => Memory.Prefetch(ref Group(_current, Home((uint)hash, _mask)));
@@ -295,5 +298,31 @@ internal sealed class FlowIndex
                 return;
             }
         }
+    }
+
+    /// <summary>An area of the index, valid until something is added or removed.</summary>
+    internal readonly ref struct View(ref byte start, uint mask)
+    {
+        private const int SlotSize = sizeof(ulong);
+
+        private readonly ref byte _start = ref start;
+        private readonly nuint _groups = mask & ~(GroupSize - 1);   // the places where groups begin
+
+        /// <summary>Asks for a group's cache line before it is needed.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public void Prefetch(uint tag) => Memory.Prefetch(ref Group(tag));
+
+        /// <summary>The first entry number in the chain's first group whose hash looks the same, if there is one.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool TryGuess(uint tag, out int id)
+        {
+            ref byte group = ref Group(tag);
+            uint same = SameTag(Unsafe.As<byte, Vector256<ulong>>(ref group), tag);
+            id = (int)Unsafe.As<byte, uint>(ref Unsafe.Add(ref group, (nint)(uint)BitOperations.TrailingZeroCount(same | 8) * SlotSize)) - 1;
+            return same != 0;
+        }
+
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        private ref byte Group(uint tag) => ref Unsafe.Add(ref _start, (tag & _groups) * SlotSize);
     }
 }

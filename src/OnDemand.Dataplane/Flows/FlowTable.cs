@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Flows;
 
@@ -35,14 +36,22 @@ internal sealed class FlowTable
 
     public bool IsFull => _index.Count == _entries.Length;
 
+    /// <summary>The first entry, for numbers that come from the index.</summary>
+    public ref FlowEntry First => ref _entries.First;
+
+    /// <summary>The index as it is now, until something is added or removed.</summary>
+    public FlowIndex.View Index => _index.Current;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowEntry Entry(int id) => ref _entries[id];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
+    public ulong Hash(in FlowKey key) => _hash.Of(key.Remote, key.Tail);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Hash(in FlowKey key) => _hash.Of(key.RemoteHigh, key.RemoteLow, key.Tail);
+    public ulong Hash(in IpAddress remote, ulong tail) => _hash.Of(remote, tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Prefetch(ulong hash) => _index.Prefetch(hash);
@@ -66,22 +75,23 @@ internal sealed class FlowTable
     /// <summary>Guesses the flows of many packets, whose look-ups overlap.</summary>
     public void Guess(Span<Glance> glances)
     {
-        AlignedTable<FlowEntry> entries = _entries;
+        ref FlowEntry first = ref _entries.First;
+        FlowIndex.View index = _index.Current;
         foreach (ref Glance glance in glances)
         {
-            if (glance.IsCommon)
+            if (glance.Guess >= 0)
             {
-                int id = _index.Guess(glance.Hash);
+                int id = index.TryGuess(glance.Hash, out int guess) ? guess : _index.Guess(glance.Hash);
                 glance.Guess = id;
                 if (id >= 0)
                 {
-                    Memory.Prefetch(ref entries[id]);
+                    Memory.Prefetch(ref Unsafe.Add(ref first, id));
                 }
             }
         }
     }
 
-    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
+    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
 
@@ -100,8 +110,7 @@ internal sealed class FlowTable
 
         _entries[id] = new FlowEntry
         {
-            RemoteHigh = key.RemoteHigh,
-            RemoteLow = key.RemoteLow,
+            Remote = key.Remote,
             Tail = key.Tail,
             Address = -1,
             OldAddress = -1,
@@ -115,20 +124,16 @@ internal sealed class FlowTable
     public void Remove(int id)
     {
         ref FlowEntry entry = ref _entries[id];
-        _index.Remove(_hash.Of(entry.RemoteHigh, entry.RemoteLow, entry.Tail), id);
+        _index.Remove(_hash.Of(entry.Remote, entry.Tail), id);
         entry.State = FlowState.Free;
         entry.Tail = FlowKey.NoTail;
         _cold[id].WheelPrevious = _free;
         _free = id;
     }
 
-    private readonly struct Key(AlignedTable<FlowEntry> entries, ulong high, ulong low, ulong tail) : IEntryKey
+    private readonly struct Key(AlignedTable<FlowEntry> entries, FlowKey key) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool Matches(int id)
-        {
-            ref FlowEntry entry = ref entries[id];
-            return ((entry.RemoteLow ^ low) | (entry.RemoteHigh ^ high) | (entry.Tail ^ tail)) == 0;
-        }
+        public bool Matches(int id) => entries[id].Has(key);
     }
 }

@@ -171,7 +171,7 @@ internal sealed class PendingFlows<TAnswer>
         public bool Matches(int id)
         {
             ref PendingFlow<TAnswer> entry = ref entries[id];
-            return entry.Key.Tail == _key.Tail && entry.Key.RemoteLow == _key.RemoteLow && entry.Key.RemoteHigh == _key.RemoteHigh;
+            return entry.Key.Tail == _key.Tail && entry.Key.Remote == _key.Remote;
         }
     }
 }
