@@ -14,6 +14,7 @@ using OnDemand.Linux.Providers;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -87,7 +88,9 @@ internal static class RunCommand
 
         try
         {
-            return new SocketBroker(options.MaximumSocketQuestions, judge, say);
+            PreferenceReader? preferences = config.Host.ReadPreferences
+                ? new PreferenceReader(new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), TimeProvider.System) : null;
+            return new SocketBroker(options.MaximumSocketQuestions, judge, say, preferences);
         }
         catch (HostException problem)
         {

@@ -70,7 +70,7 @@ internal sealed class SocketJudge : ISocketJudge
         ulong traits = _traits.Of(socket, place.Path);
         return place.Exec is { } exec && socket.HasProgram && exec.SpeaksFor(socket.Uid) && MayHave(socket, exec.Type)
             ? new SocketVerdict(traits, exec.Type, exec.OnNet)
-            : new SocketVerdict(traits, AddressType.None, OnNet: false);
+            : new SocketVerdict(traits, AddressType.None, OnNet: false, _traits.LeavesToLegacy);
     }
 
     private bool MayHave(in SocketRecord socket, AddressType type) => _rights.WhyNot(new SocketApplicant(socket, _owners), type) is null;

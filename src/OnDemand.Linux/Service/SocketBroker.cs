@@ -25,6 +25,7 @@ internal sealed class SocketBroker : IDisposable
     private readonly SocketDiag _diag;
     private readonly SocketDestroyMonitor _ends;
     private readonly ISocketJudge? _judge;
+    private readonly PreferenceReader? _preferences;
     private readonly Action<string> _say;
     private readonly HandOver<SocketQuestion> _questions;
     private readonly HandOver<SocketNews> _news = new(NewsCapacity);
@@ -47,11 +48,13 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="capacity">Questions that may be open at once.</param>
     /// <param name="judge">Judges sockets; null for nobody.</param>
     /// <param name="say">Takes sentences for the user.</param>
+    /// <param name="preferences">Reads what programs prefer of the addresses of their sockets; null to let that be.</param>
     /// <exception cref="HostException">The kernel cannot tell of sockets.</exception>
-    public SocketBroker(int capacity, ISocketJudge? judge, Action<string> say)
+    public SocketBroker(int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null)
     {
         _questions = new HandOver<SocketQuestion>(capacity);
         _judge = judge;
+        _preferences = preferences;
         _say = say;
         _ends = SocketDestroyMonitor.Open();
         try
@@ -242,7 +245,15 @@ internal sealed class SocketBroker : IDisposable
 
         Found++;
         SocketVerdict verdict = _judge?.Judge(socket) ?? default;
-        return new SocketAnswer { Id = id, Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
+        return new SocketAnswer
+        {
+            Id = id,
+            Cookie = socket.Cookie,
+            Traits = verdict.Traits,
+            Type = verdict.Type,
+            OnNet = verdict.OnNet,
+            Preferences = verdict.MayPrefer && _preferences is not null ? _preferences.Of(socket) : default,
+        };
     }
 
     private bool AbortStranded()
