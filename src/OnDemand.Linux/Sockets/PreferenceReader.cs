@@ -1,3 +1,4 @@
+using System.Diagnostics.CodeAnalysis;
 using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Linux.Interop;
@@ -6,9 +7,9 @@ namespace OnDemand.Linux.Sockets;
 
 /// <summary>
 /// Reads the preferences that a program gave the kernel for a socket (IPV6_ADDR_PREFERENCES, RFC 5014). The kernel tells them nobody but who
-/// has the socket, so it is taken for a moment. Who has it must be searched, which may be long; so all of this together takes no more than a
-/// share of the time, and where that is used up nothing is read: the socket is taken for one without preferences. Belongs to one thread at a
-/// time.
+/// has the socket, so it is taken for a moment. Who has it may have to be searched for, which is long; so all searches together take no more
+/// than a share of the time, and where that is used up nothing is read: the socket is taken for one without preferences. Belongs to one thread
+/// at a time.
 /// </summary>
 /// <param name="owners">Finds who has a socket.</param>
 /// <param name="time">Measures the time.</param>
@@ -17,10 +18,14 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     private const int Ipv6Level = 41;             // IPPROTO_IPV6
     private const int Option = 72;                // IPV6_ADDR_PREFERENCES
 
-    // Implementation choices: a quarter of the time in the long run, and at most this long for one socket.
-    private const int Share = 4;
-    private static readonly TimeSpan Most = TimeSpan.FromMilliseconds(2);
+    // Implementation choices. Of searches for who has a socket: how long one takes at most, what share of the time all take in the long run,
+    // and how long one that found nobody is not tried again for the same user's sockets of the same cgroup.
+    private const int Share = 16;
+    private const int FruitlessKept = 256;
+    private static readonly TimeSpan Most = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan AgainAfter = TimeSpan.FromSeconds(1);
 
+    private readonly Dictionary<(uint User, ulong Cgroup), long> _fruitless = [];
     private readonly long _most = (long)(Most.TotalSeconds * time.TimestampFrequency);
     private long _spare = (long)(Most.TotalSeconds * time.TimestampFrequency);
     private long _before = time.GetTimestamp();
@@ -31,7 +36,7 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     /// <summary>Sockets whose owner was not found, or may not be looked at.</summary>
     public long NotRead { get; private set; }
 
-    /// <summary>Sockets that were passed over because the time for this was used up.</summary>
+    /// <summary>Sockets whose owner was not searched for: the time for that was used up, or a search like it was fruitless a moment ago.</summary>
     public long PassedOver { get; private set; }
 
     /// <summary>Reads a socket's preferences.</summary>
@@ -39,33 +44,48 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     /// <returns>What of them makes a difference; none also where they could not be read.</returns>
     public AddressPreferences Of(in SocketRecord socket)
     {
+        if (!owners.TryTakeAtHand(socket, out FileDescriptor? taken) && !TrySearch(socket, out taken))
+        {
+            return AddressPreferences.None;
+        }
+
+        using (taken)
+        {
+            Read++;
+            return Get(taken) is { } preferences ? AddressPreferenceRules.EffectOf(preferences) : AddressPreferences.None;
+        }
+    }
+
+    private bool TrySearch(in SocketRecord socket, [NotNullWhen(true)] out FileDescriptor? taken)
+    {
+        taken = null;
         long began = time.GetTimestamp();
         _spare = Math.Min(_most, _spare + ((began - _before) / Share));
         _before = began;
-        if (_spare <= 0)
+        (uint, ulong) place = (socket.Uid, socket.CgroupId);
+        if (_spare < _most || (_fruitless.TryGetValue(place, out long last) && time.GetElapsedTime(last, began) < AgainAfter))
         {
             PassedOver++;
-            return AddressPreferences.None;
+            return false;
         }
 
-        AddressPreferences? read = null;
-        if (owners.TryTake(socket, time.GetElapsedTime(0, _spare), out FileDescriptor? taken))
+        if (owners.TryTake(socket, Most, out taken))
         {
-            using (taken)
-            {
-                read = Get(taken);
-            }
+            _spare -= time.GetTimestamp() - began;
+            _fruitless.Remove(place);
+            return true;
         }
 
-        _spare -= time.GetTimestamp() - began;
-        if (read is not { } preferences)
+        long ended = time.GetTimestamp();
+        _spare -= ended - began;
+        NotRead++;
+        if (_fruitless.Count == FruitlessKept)
         {
-            NotRead++;
-            return AddressPreferences.None;
+            _fruitless.Clear();
         }
 
-        Read++;
-        return AddressPreferenceRules.EffectOf(preferences);
+        _fruitless[place] = ended;
+        return false;
     }
 
     private static AddressPreferences? Get(FileDescriptor socket)

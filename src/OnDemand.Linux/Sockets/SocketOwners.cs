@@ -6,15 +6,18 @@ namespace OnDemand.Linux.Sockets;
 /// <summary>
 /// Finds the process that has a socket. The kernel does not say: the descriptors of all processes of the socket's user have to be looked at.
 /// Answers are kept by cookie, and checked when they are used, so that neither a number that another process has by now nor a program that
-/// has become another one (execve(2)) is taken for the owner. Of processes that share a socket the first in <c>/proc</c> counts. Belongs to one
+/// has become another one (execve(2)) is taken for the owner. Of processes that share a socket the first that is found counts: those in which others were found last are
+/// looked into first, then the youngest. Belongs to one
 /// thread at a time.
 /// </summary>
 /// <param name="limits">How far it goes.</param>
 /// <param name="time">Measures the time of a search.</param>
 internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
 {
-    private const int Guesses = 4;
+    // Implementation choices.
+    private const int GuessedProcesses = 3;
     private const int GuessesAhead = 3;
+    private const int KnownFirst = 16;
 
     private readonly Dictionary<ulong, LinkedListNode<Kept>> _byCookie = [];
     private readonly LinkedList<Kept> _byUse = [];    // the most recent first
@@ -35,12 +38,12 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         return TryFindHolder(socket, limits.Time, out SocketHolder holder) && TryName(holder, socket.Inode, out owner);
     }
 
-    /// <summary>Takes a second descriptor of a socket.</summary>
+    /// <summary>Takes a second descriptor of a socket, if it is where it is thought to be: where it was found before, or near to where the
+    /// sockets are that were found last. Looks nowhere else, so that it takes microseconds.</summary>
     /// <param name="socket">The socket.</param>
-    /// <param name="most">The time that a search may take, if that is less than the limits say.</param>
     /// <param name="taken">The descriptor; the socket does not end before it is closed.</param>
-    /// <returns>Whether the owner was found within the limits, and lets it be taken.</returns>
-    public bool TryTake(in SocketRecord socket, TimeSpan most, [NotNullWhen(true)] out FileDescriptor? taken)
+    /// <returns>Whether it is there, and lets itself be taken.</returns>
+    public bool TryTakeAtHand(in SocketRecord socket, [NotNullWhen(true)] out FileDescriptor? taken)
     {
         taken = null;
         if (!socket.HasProgram)
@@ -48,14 +51,32 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
             return false;
         }
 
-        // What is kept need not be looked at before: the cookie of what is taken says whether it is the one.
-        if (_byCookie.TryGetValue(socket.Cookie, out LinkedListNode<Kept>? kept) && TakenSocket.TryTake(kept.Value.Holder, socket.Cookie, out taken))
+        // The link in /proc need not be looked at before: the cookie of what is taken says whether it is the one.
+        if (_byCookie.TryGetValue(socket.Cookie, out LinkedListNode<Kept>? kept))
         {
-            _byUse.Remove(kept);
-            _byUse.AddFirst(kept);
-            return true;
+            return TakenSocket.TryTake(kept.Value.Holder, socket.Cookie, out taken);
         }
 
+        foreach (SocketHolder guess in Guesses())
+        {
+            if (TakenSocket.TryTake(guess, socket.Cookie, out taken))
+            {
+                Keep(new Kept(socket.Cookie, guess));
+                return true;
+            }
+        }
+
+        return false;
+    }
+
+    /// <summary>Takes a second descriptor of a socket, wherever it is.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="most">The time that a search may take, if that is less than the limits say.</param>
+    /// <param name="taken">The descriptor; the socket does not end before it is closed.</param>
+    /// <returns>Whether the owner was found within the limits, and lets it be taken.</returns>
+    public bool TryTake(in SocketRecord socket, TimeSpan most, [NotNullWhen(true)] out FileDescriptor? taken)
+    {
+        taken = null;
         return TryFindHolder(socket, most < limits.Time ? most : limits.Time, out SocketHolder holder)
             && TakenSocket.TryTake(holder, socket.Cookie, out taken);
     }
@@ -92,9 +113,8 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         }
 
         Searches++;
-        if (limits.Processes == 0 || most <= TimeSpan.Zero || (!TryGuess(socket, out holder) && !TrySearch(socket, most, out holder)))
+        if (!TrySearch(socket, most, out holder))
         {
-            SearchesGivenUp += limits.Processes == 0 || most <= TimeSpan.Zero ? 1 : 0;
             return false;
         }
 
@@ -102,29 +122,38 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         return true;
     }
 
-    // A program that has just had a new socket has the next one too, more often than not, and at the same or the next descriptor.
-    private bool TryGuess(in SocketRecord socket, out SocketHolder holder)
+    // A program that has just had a new socket has the next one too, more often than not, and at the same or a near descriptor.
+    private IEnumerable<SocketHolder> Guesses()
     {
-        holder = default;
-        int guesses = 0;
+        int processes = 0;
+        int last = 0;
         foreach (Kept kept in _byUse)
         {
-            if (guesses++ == Guesses)
+            if (kept.Holder.ProcessId == last)
             {
-                break;
+                continue;
             }
 
+            if (processes++ == GuessedProcesses)
+            {
+                yield break;
+            }
+
+            last = kept.Holder.ProcessId;
             for (int ahead = 0; ahead < GuessesAhead; ahead++)
             {
-                holder = kept.Holder with { Descriptor = kept.Holder.Descriptor + ahead };
-                if (Has(holder, socket.Inode))
-                {
-                    return true;
-                }
+                yield return kept.Holder.Ahead(ahead);
             }
         }
+    }
 
-        return false;
+    // Those first in which sockets were found last, then the youngest: who opens sockets is busy, or has just been started.
+    private List<int> Processes()
+    {
+        List<int> processes = [.. _byUse.Select(kept => kept.Holder.ProcessId).Distinct().Take(KnownFirst)];
+        HashSet<int> known = [.. processes];
+        processes.AddRange(ProcessSockets.All().Where(process => !known.Contains(process)).OrderDescending());
+        return processes;
     }
 
     private bool TrySearch(in SocketRecord socket, TimeSpan most, out SocketHolder holder)
@@ -132,7 +161,7 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         long start = time.GetTimestamp();
         int processes = 0;
         int descriptors = 0;
-        foreach (int process in ProcessSockets.All())
+        foreach (int process in Processes())
         {
             if (processes == limits.Processes || time.GetElapsedTime(start) > most)
             {
