@@ -256,6 +256,7 @@ internal sealed class RecordedWalk : IEngineShell
             Traits = (ulong)_random.Next(4),
             Type = (AddressType)_random.Next(6),
             OnNet = _random.Next(4) == 0,
+            Preferences = (AddressPreferences)_random.Next(8),
         };
         _sockets.RemoveAt(which);
         _writer.Control(ControlText.Of(answer), _now);
