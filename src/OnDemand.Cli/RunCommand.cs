@@ -60,10 +60,17 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
-    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel or a process still has.
     private static void KeepLiving(SavedState saved, SocketBroker? broker)
     {
         HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        if (broker is not null)
+        {
+            living.UnionWith(PlacedSockets.Find(
+                saved.Bindings.Values.Where(kept => kept.Boot == SavedBinding.ThisBoot && !living.Contains(kept.Binding.Cookie))
+                    .Select(kept => new AskingSocket(kept.Binding.Cookie, kept.Binding.Place))).Keys);
+        }
+
         foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
         {
             if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
@@ -159,7 +166,7 @@ internal static class RunCommand
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
 
-        broker?.Start(tap.Index, host.Wake, host);
+        broker?.Start(tap.Index, host.Wake, host, services.Asking);
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {

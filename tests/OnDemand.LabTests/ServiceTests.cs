@@ -240,14 +240,7 @@ public sealed class ServiceTests
 
     private static async Task<Process> StartExampleAsync(LabRig rig, string name, params string[] arguments)
     {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "OnDemand.Dataplane.sln")))
-        {
-            root = Path.GetDirectoryName(root)!;
-        }
-
-        string place = Path.Combine(rig.Place, "setsc");
-        await CommandRunner.MustAsync("make", ["-s", "-C", Path.Combine(root, "src", "setsc"), $"OUT={place}", "examples"], null, Cancellation);
+        string place = await rig.BuildSetscAsync(Cancellation);
         return rig.Start(
             LabNodes.Host,
             ["env", $"LD_LIBRARY_PATH={place}", $"ONDEMAND_PROGRAMS={rig.Lab.Directory.Programs}", "stdbuf", "-oL", Path.Combine(place, name),

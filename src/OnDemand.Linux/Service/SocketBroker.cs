@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Run;
@@ -21,6 +23,7 @@ internal sealed class SocketBroker : IDisposable
     private const int NewsCapacity = 1 << 14;
     private static readonly SocketProtocol[] Protocols = [SocketProtocol.Tcp, SocketProtocol.Udp];
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan UsualSweep = TimeSpan.FromMinutes(1);
 
     private readonly SocketDiag _diag;
     private readonly SocketDestroyMonitor _ends;
@@ -36,11 +39,16 @@ internal sealed class SocketBroker : IDisposable
     private readonly SocketQuery[] _queries = new SocketQuery[BatchLength];
     private readonly SocketRecord[] _records = new SocketRecord[BatchLength];
     private readonly bool[] _found = new bool[BatchLength];
+    private readonly Queue<(SocketAnswer Answer, SocketRecord Socket)> _unread = new(BatchLength);
     private Thread? _thread;
     private Action _wakeEngine = static () => { };
     private IDataplaneControl? _control;
+    private Func<IEnumerable<AskingSocket>> _asking = static () => [];
+    private TimeSpan _sweep = UsualSweep;
+    private long _swept = Stopwatch.GetTimestamp();
     private int _interface;
     private volatile bool _stopping;
+    private Dictionary<ulong, SocketHolder> _moved = [];
     private bool _hasFailed;
 
     /// <summary>Makes one; it begins with <see cref="Start"/>. The kernel is asked about the network namespace of the calling
@@ -109,11 +117,17 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="interfaceIndex">The TAP's number.</param>
     /// <param name="wakeEngine">Wakes the engine's thread when there are news.</param>
     /// <param name="control">The way to the engine, to hold what it knows against what the kernel has; null to do without.</param>
-    public void Start(int interfaceIndex, Action wakeEngine, IDataplaneControl? control)
+    /// <param name="asking">The sockets that have asked for something; null for none.</param>
+    /// <param name="sweep">How often it is looked whether those are still there; every minute if null. The kernel tells of each end, but may
+    /// do so before the engine has heard of the socket.</param>
+    public void Start(
+        int interfaceIndex, Action wakeEngine, IDataplaneControl? control, Func<IEnumerable<AskingSocket>>? asking = null, TimeSpan? sweep = null)
     {
         _interface = interfaceIndex;
         _wakeEngine = wakeEngine;
         _control = control;
+        _asking = asking ?? (static () => []);
+        _sweep = sweep ?? UsualSweep;
         _thread = new Thread(Run) { IsBackground = true, Name = "sockets" };
         _thread.Start();
     }
@@ -159,6 +173,7 @@ internal sealed class SocketBroker : IDisposable
 
     private void Run()
     {
+        _preferences?.Prepare();
         Guard(NameFlows);
         while (!_stopping)
         {
@@ -196,15 +211,24 @@ internal sealed class SocketBroker : IDisposable
             FindEnded();
         }
 
+        TimeSpan left = _sweep - Stopwatch.GetElapsedTime(_swept);
+        if (left <= TimeSpan.Zero)
+        {
+            Sweep();
+            _swept = Stopwatch.GetTimestamp();
+            worked = true;
+        }
+
         if (!worked)
         {
-            Wait();
+            Wait(left);
         }
     }
 
-    private unsafe void Wait()
+    private unsafe void Wait(TimeSpan most)
     {
-        if (Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, null, 0) > 0 && _waitsOn[0].Found != 0)
+        var limit = new TimeSpec { Seconds = most.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = most.Ticks % TimeSpan.TicksPerSecond * 100 };
+        if (Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, &limit, 0) > 0 && _waitsOn[0].Found != 0)
         {
             _wakeUp.Answer();
         }
@@ -227,33 +251,53 @@ internal sealed class SocketBroker : IDisposable
         _diag.Find(_queries.AsSpan(0, count), _records.AsSpan(0, count), _found.AsSpan(0, count));
         for (int i = 0; i < count; i++)
         {
-            Give(new SocketNews(SocketNewsKind.Answer, AnswerTo(_ids[i], _found[i], _records[i])));
+            if (TryAnswer(_ids[i], _found[i], _records[i], out SocketAnswer answer))
+            {
+                Give(new SocketNews(SocketNewsKind.Answer, answer));
+            }
+            else
+            {
+                _unread.Enqueue((answer, _records[i]));
+            }
         }
 
         _wakeEngine();
+        ReadPreferences();
         return true;
     }
 
-    private SocketAnswer AnswerTo(int id, bool found, in SocketRecord socket)
+    // Who has a socket may have to be searched for: nobody else waits for that.
+    private void ReadPreferences()
     {
+        for (; _unread.TryDequeue(out (SocketAnswer Answer, SocketRecord Socket) waiting); _wakeEngine())
+        {
+            Give(new SocketNews(SocketNewsKind.Answer, waiting.Answer with { Preferences = _preferences!.Search(waiting.Socket) }));
+        }
+    }
+
+    // Gives whether that is all: else its program's preferences are still to be read.
+    private bool TryAnswer(int id, bool found, in SocketRecord socket, out SocketAnswer answer)
+    {
+        answer = new SocketAnswer { Id = id };
+
         // What remains of a connection whose program has closed it is nobody's.
         if (!found || socket is { HasProgram: false } or { State: SocketState.Listen })
         {
             NotFound++;
-            return new SocketAnswer { Id = id };
+            return true;
         }
 
         Found++;
         SocketVerdict verdict = _judge?.Judge(socket) ?? default;
-        return new SocketAnswer
+        answer = answer with { Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
+        if (!verdict.MayPrefer || _preferences is null)
         {
-            Id = id,
-            Cookie = socket.Cookie,
-            Traits = verdict.Traits,
-            Type = verdict.Type,
-            OnNet = verdict.OnNet,
-            Preferences = verdict.MayPrefer && _preferences is not null ? _preferences.Of(socket) : default,
-        };
+            return true;
+        }
+
+        bool isRead = _preferences.TryReadAtHand(socket, out AddressPreferences preferences);
+        answer = answer with { Preferences = preferences };
+        return isRead;
     }
 
     private bool AbortStranded()
@@ -319,17 +363,37 @@ internal sealed class SocketBroker : IDisposable
         }
     }
 
-    // Notices were lost. A socket may be missing in a dump because it moved meanwhile, so only what two dumps do not have is taken for ended.
-    private void FindEnded()
+    // The end of a socket that was told before its request came to the engine is not told again.
+    private void Sweep()
     {
-        if (_control is null)
+        if (!PlacedSockets.AreAllThere(Placed()))
         {
-            return;
+            FindEnded();
+        }
+    }
+
+    // Where the sockets are that have asked, as far as that is known better by now.
+    private AskingSocket[] Placed()
+    {
+        AskingSocket[] asking = [.. _asking()];
+        for (int i = 0; i < asking.Length && _moved.Count > 0; i++)
+        {
+            if (_moved.TryGetValue(asking[i].Cookie, out SocketHolder holder))
+            {
+                asking[i] = asking[i] with { Place = asking[i].Place with { Holder = holder } };
+            }
         }
 
+        return asking;
+    }
+
+    // Notices were lost. A socket may be missing in a dump because it moved meanwhile, so only what two dumps do not have, and no process
+    // either, is taken for ended.
+    private void FindEnded()
+    {
         HashSet<ulong> known = [];
         ulong[] cookies = new ulong[1024];
-        for (int cursor = 0; cursor >= 0 && !_stopping;)
+        for (int cursor = _control is null ? -1 : 0; cursor >= 0 && !_stopping;)
         {
             int from = cursor;
             (int count, cursor) = Ask(context =>
@@ -341,8 +405,12 @@ internal sealed class SocketBroker : IDisposable
             known.UnionWith(cookies[..count]);
         }
 
+        AskingSocket[] asking = Placed();
+        known.UnionWith(asking.Select(socket => socket.Cookie));
         known.ExceptWith(Living());
         known.ExceptWith(Living());
+        _moved = PlacedSockets.Find(asking);
+        known.ExceptWith(_moved.Keys);
         foreach (ulong cookie in known)
         {
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));

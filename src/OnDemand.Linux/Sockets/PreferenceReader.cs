@@ -22,7 +22,7 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     // and how long one that found nobody is not tried again for the same user's sockets of the same cgroup.
     private const int Share = 16;
     private const int FruitlessKept = 256;
-    private static readonly TimeSpan Most = TimeSpan.FromMilliseconds(5);
+    private static readonly TimeSpan Most = TimeSpan.FromMilliseconds(20);
     private static readonly TimeSpan AgainAfter = TimeSpan.FromSeconds(1);
 
     private readonly Dictionary<(uint User, ulong Cgroup), long> _fruitless = [];
@@ -31,30 +31,43 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     private long _before = time.GetTimestamp();
 
     /// <summary>Sockets whose preferences were read.</summary>
-    public long Read { get; private set; }
+    public long Found { get; private set; }
 
     /// <summary>Sockets whose owner was not found, or may not be looked at.</summary>
-    public long NotRead { get; private set; }
+    public long NotFound { get; private set; }
 
     /// <summary>Sockets whose owner was not searched for: the time for that was used up, or a search like it was fruitless a moment ago.</summary>
     public long PassedOver { get; private set; }
 
-    /// <summary>Reads a socket's preferences.</summary>
-    /// <param name="socket">The socket.</param>
-    /// <returns>What of them makes a difference; none also where they could not be read.</returns>
-    public AddressPreferences Of(in SocketRecord socket)
+    /// <summary>Does once what searching does: where code is compiled when it is first used, that takes longer than a search may.</summary>
+    public void Prepare()
     {
-        if (!owners.TryTakeAtHand(socket, out FileDescriptor? taken) && !TrySearch(socket, out taken))
+        var nobodys = new SocketRecord { Inode = uint.MaxValue, Cookie = ulong.MaxValue, Uid = Libc.GetEffectiveUserId() };
+        _ = owners.TryTake(nobodys, TimeSpan.MaxValue, out _);
+        _ = TakenSocket.IsThere(new SocketHolder(Environment.ProcessId, 0), nobodys.Cookie);
+    }
+
+    /// <summary>Reads a socket's preferences if it is where it is thought to be, which takes microseconds.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="preferences">What of them makes a difference.</param>
+    /// <returns>Whether they were read; if not, <see cref="Search"/>.</returns>
+    public bool TryReadAtHand(in SocketRecord socket, out AddressPreferences preferences)
+    {
+        preferences = AddressPreferences.None;
+        if (!owners.TryTakeAtHand(socket, out FileDescriptor? taken))
         {
-            return AddressPreferences.None;
+            return false;
         }
 
-        using (taken)
-        {
-            Read++;
-            return Get(taken) is { } preferences ? AddressPreferenceRules.EffectOf(preferences) : AddressPreferences.None;
-        }
+        preferences = Read(taken);
+        return true;
     }
+
+    /// <summary>Reads a socket's preferences, wherever it is.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <returns>What of them makes a difference; none also where they could not be read.</returns>
+    public AddressPreferences Search(in SocketRecord socket) =>
+        TrySearch(socket, out FileDescriptor? taken) ? Read(taken) : AddressPreferences.None;
 
     private bool TrySearch(in SocketRecord socket, [NotNullWhen(true)] out FileDescriptor? taken)
     {
@@ -78,7 +91,7 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
 
         long ended = time.GetTimestamp();
         _spare -= ended - began;
-        NotRead++;
+        NotFound++;
         if (_fruitless.Count == FruitlessKept)
         {
             _fruitless.Clear();
@@ -88,10 +101,15 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
         return false;
     }
 
-    private static AddressPreferences? Get(FileDescriptor socket)
+    private AddressPreferences Read(FileDescriptor socket)
     {
-        Span<int> value = [0];
-        uint length = sizeof(int);
-        return Libc.GetSocketOption(socket, Ipv6Level, Option, MemoryMarshal.AsBytes(value), ref length) == 0 ? (AddressPreferences)value[0] : null;
+        using (socket)
+        {
+            Found++;
+            Span<int> value = [0];
+            uint length = sizeof(int);
+            return Libc.GetSocketOption(socket, Ipv6Level, Option, MemoryMarshal.AsBytes(value), ref length) == 0
+                ? AddressPreferenceRules.EffectOf((AddressPreferences)value[0]) : AddressPreferences.None;
+        }
     }
 }

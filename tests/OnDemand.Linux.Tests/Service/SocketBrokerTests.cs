@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
@@ -92,6 +93,72 @@ public sealed class SocketBrokerTests
     }
 
     [Fact]
+    public void The_preferences_that_its_program_gave_the_kernel_come_with_the_answer_if_they_may_count()
+    {
+        using NetworkNamespace space = Space();
+        var reader = new PreferenceReader(new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), TimeProvider.System);
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new LegacyJudge(), _ => { }, reader));
+        broker.Start(0, () => { }, control: null);
+        using Socket socket = space.Run(() => Udp(5000));
+        using Socket typed = space.Run(() => Udp(5001));
+        socket.SetRawSocketOption(41, 72, BitConverter.GetBytes(2));
+        typed.SetRawSocketOption(41, 72, BitConverter.GetBytes(2));
+
+        AddressPreferences read = AddressPreferences.None;
+        Assert.True(SpinWait.SpinUntil(() => (read = Asked(5000).Preferences) != AddressPreferences.None, Limit));   // when a search may be
+
+        Assert.Equal(AddressPreferences.Public, read);
+        Assert.Equal(AddressPreferences.None, Asked(5001).Preferences);
+
+        SocketAnswer Asked(ushort port)
+        {
+            broker.Ask(new SocketQuestion(port, new FlowIdentity(17, Here, port, IpAddress.Parse("2001:db8::9"), 53)));
+            return Next(broker).Answer;
+        }
+    }
+
+    // Nobody tells of the ends of these: the first is as after lost notices, without a port; the second has one.
+    [Fact]
+    public void A_socket_that_has_asked_and_is_gone_without_notice_is_found_in_the_end_and_one_that_is_there_stays()
+    {
+        using NetworkNamespace space = Space();
+        using Socket portless = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
+        using Socket moved = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
+        using Socket bound = space.Run(() => Udp(5000));
+        AskingSocket[] asking =
+        [
+            Place(portless),
+            Place(moved) with { Place = Place(moved).Place with { Holder = new SocketHolder(Environment.ProcessId, (int)portless.Handle) } },
+            Place(bound),
+            new AskingSocket(4_000_000_000, new SocketPlace(new SocketHolder(Environment.ProcessId, (int)portless.Handle), 1)),
+        ];
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
+        broker.Start(0, () => { }, control: null, () => asking, TimeSpan.FromMilliseconds(20));
+
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.Equal(new SocketNews(SocketNewsKind.Ended, Cookie: 4_000_000_000), Next(broker));
+        }
+    }
+
+    [Fact]
+    public void A_socket_without_a_port_is_found_where_it_was_or_wherever_it_is_by_now()
+    {
+        using var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+        AskingSocket asking = Place(socket);
+        AskingSocket elsewhere = asking with { Place = asking.Place with { Holder = new SocketHolder(1, 0) } };
+
+        Assert.Equal(asking.Place.Holder, PlacedSockets.Find([asking])[asking.Cookie]);
+        Assert.Equal(asking.Place.Holder, PlacedSockets.Find([elsewhere])[asking.Cookie]);
+        Assert.True(PlacedSockets.AreAllThere([asking]));
+        Assert.False(PlacedSockets.AreAllThere([asking, elsewhere]));
+
+        socket.Dispose();
+        Assert.Empty(PlacedSockets.Find([asking, elsewhere]));
+        Assert.False(PlacedSockets.AreAllThere([asking]));
+    }
+
+    [Fact]
     public async Task The_connection_of_a_stranded_socket_is_aborted_and_only_that()
     {
         using NetworkNamespace space = Space();
@@ -141,6 +208,13 @@ public sealed class SocketBrokerTests
         return socket;
     }
 
+    private static AskingSocket Place(Socket socket)
+    {
+        Assert.True(ProcessSockets.TryGetInode(Environment.ProcessId, (int)socket.Handle, out uint inode));
+        return new AskingSocket(
+            SocketCookie.Of(socket.SafeHandle), new SocketPlace(new SocketHolder(Environment.ProcessId, (int)socket.Handle), inode));
+    }
+
     private static SocketNews Next(SocketBroker broker)
     {
         long began = System.Diagnostics.Stopwatch.GetTimestamp();
@@ -152,6 +226,11 @@ public sealed class SocketBrokerTests
         }
 
         return news;
+    }
+
+    private sealed class LegacyJudge : ISocketJudge
+    {
+        public SocketVerdict Judge(in SocketRecord socket) => new(0, AddressType.None, false, MayPrefer: socket.LocalPort == 5000);
     }
 
     private sealed class UserJudge : ISocketJudge

@@ -29,17 +29,18 @@ public sealed class PreferenceReaderTests
             sockets.Select((_, i) => Settled(reader, Find(diag, 4000 + i))));
 
         Prefer(sockets[0], Public);
-        Assert.Equal(AddressPreferences.Public, reader.Of(Find(diag, 4000)));
+        Assert.True(reader.TryReadAtHand(Find(diag, 4000), out AddressPreferences now));
+        Assert.Equal(AddressPreferences.Public, now);
     });
 
     [Fact]
     public void A_program_of_another_user_is_looked_into_and_its_socket_ends_when_it_does() => InScene((scene, diag) =>
     {
-        using System.Diagnostics.Process program = scene.ForeignProgram(4242);
+        System.Diagnostics.Process program = scene.ForeignProgram(4242);
         SocketRecord record = SocketOwnersTests.Foreign(diag);
         PreferenceReader reader = Reader();
         _ = Settled(reader, record);
-        Assert.Equal(1, reader.Read);
+        Assert.Equal(1, reader.Found);
         Assert.True(TakenSocket.IsThere(HolderOf(record), record.Cookie));
 
         program.Kill();
@@ -57,10 +58,10 @@ public sealed class PreferenceReaderTests
         SocketOwners owners = new(Generous with { Processes = 0 }, TimeProvider.System);
         PreferenceReader reader = new(owners, TimeProvider.System);
 
-        Assert.All(Enumerable.Range(0, 100), _ => Assert.Equal(AddressPreferences.None, reader.Of(record)));
+        Assert.All(Enumerable.Range(0, 100), _ => Assert.Equal(AddressPreferences.None, reader.Search(record)));
 
-        Assert.Equal((0L, 100L), (reader.Read, reader.NotRead + reader.PassedOver));
-        Assert.Equal(reader.NotRead, owners.Searches);
+        Assert.Equal((0L, 100L), (reader.Found, reader.NotFound + reader.PassedOver));
+        Assert.Equal(reader.NotFound, owners.Searches);
         Assert.True(reader.PassedOver > 0);
     });
 
@@ -96,13 +97,17 @@ public sealed class PreferenceReaderTests
     // A busy machine may need more than one search.
     private static AddressPreferences Settled(PreferenceReader reader, SocketRecord record)
     {
-        long before = reader.Read;
+        long before = reader.Found;
         AddressPreferences preferences = AddressPreferences.None;
         Assert.True(SpinWait.SpinUntil(
             () =>
             {
-                preferences = reader.Of(record);
-                return reader.Read > before;
+                if (!reader.TryReadAtHand(record, out preferences))
+                {
+                    preferences = reader.Search(record);
+                }
+
+                return reader.Found > before;
             },
             TimeSpan.FromSeconds(60)));
         return preferences;
