@@ -199,6 +199,32 @@ public sealed class ServiceTests
         await AssertReleasedAsync(rig);
     }
 
+    // No table of the kernel has a socket before it has a port: it is looked for where it asked.
+    [Fact]
+    public async Task A_socket_that_has_asked_and_is_not_connected_yet_keeps_that_when_the_dataplane_is_killed_and_a_closed_one_does_not()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        var map = new SetscOptions { Map = true, SocketPath = rig.Lab.Directory.Programs };
+        using Socket socket = rig.Socket(LabNodes.Host, SocketType.Stream);
+        using Socket closed = rig.Socket(LabNodes.Host, SocketType.Stream);
+        IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, map, Cancellation);
+        await closed.SetServiceContinuityAsync(AddressType.SessionLasting, map, Cancellation);
+        Assert.Equal(2, (await BindingsAsync(rig)).Count);
+        await Task.Delay(500, Cancellation);         // what is kept is written every 50 ms
+
+        LabProcess killed = rig.Lab.State.Dataplane!;
+        killed.Send(Libc.SignalKill);
+        Assert.True(await killed.WaitAsync(InTime, Cancellation));
+        closed.Dispose();
+        await rig.Lab.StartDataplaneAsync(Cancellation);
+
+        Assert.Single(await BindingsAsync(rig));
+        Assert.Equal(granted, await SeenAsync(socket));
+        socket.Dispose();
+        await AssertReleasedAsync(rig);
+    }
+
     [Fact]
     public async Task Curl_asks_watches_and_releases()
     {
