@@ -95,9 +95,11 @@ internal static class RunCommand
 
         try
         {
-            PreferenceReader? preferences = config.Host.ReadPreferences
-                ? new PreferenceReader(new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), TimeProvider.System) : null;
-            return new SocketBroker(options.MaximumSocketQuestions, judge, say, preferences);
+            var owners = new SocketOwners(new SocketOwnerLimits(), TimeProvider.System);
+            return new SocketBroker(
+                options.MaximumSocketQuestions, judge, say,
+                config.Host.ReadPreferences ? new PreferenceReader(owners, TimeProvider.System) : null,
+                () => EchoSockets.Open(owners, TimeProvider.System, CgroupMount.Find()));
         }
         catch (HostException problem)
         {

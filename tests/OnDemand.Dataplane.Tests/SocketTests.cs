@@ -140,6 +140,26 @@ public sealed class SocketTests
         Assert.True(HostScene.FixedOne.Contains(Open(scene, 6, Frames.Server, 5006, preferences: prefers)));
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_socket_of_an_echo_request_is_asked_for_where_that_is_wanted_and_never_that_of_a_reply(bool asks)
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent, options => options with { AskEchoSockets = asks }).Attach(Nonpersistent, Session);
+        TestFrame request = Frames.Echo(Frames.Host, Frames.Server, 7);
+
+        Assert.Equal(asks, scene.Send(request).Held);
+        if (asks)
+        {
+            SocketQuestion question = Asked(scene);
+            Assert.Equal(new FlowIdentity(IpProtocol.Icmpv6, Frames.Host, 7, Frames.Server, 0), question.Flow);
+            Say(scene, question, 1, AddressType.SessionLasting);
+            Assert.True(HostScene.SessionOne.Contains(SourceOf(scene.OnlyOutput())));
+        }
+
+        Assert.False(scene.Send(Frames.Echo(Frames.Host, OtherServer, 7, reply: true)).Held);
+    }
+
     [Fact]
     public void A_socket_keeps_what_it_prefers_when_its_datagrams_go_over_to_another_address()
     {

@@ -41,6 +41,11 @@ internal sealed record RecordingHead
                 $"  ask-sockets: true\n  socket-questions: {Options.MaximumSocketQuestions}\n  socket-timeout: {ScenarioText.Format(Options.SocketAnswerTimeout)}\n"));
         }
 
+        if (Options.AskEchoSockets)
+        {
+            text.Write("  ask-echo-sockets: true\n");
+        }
+
         if (!Options.IdentifierSecret.IsEmpty)
         {
             text.Write($"  secret: \"{Convert.ToHexString(Options.IdentifierSecret.Span)}\"\n");
@@ -66,7 +71,7 @@ internal sealed record RecordingHead
         Scenario scenario = ScenarioReader.ReadHost(file, new MappingNode(map.Line, map.Column, [.. map.Entries.Where(entry => entry.Key.Text != Key)]));
         ScenarioMap values = fields.Map(
             own, "a recording", "link-addresses", "address-seed", "hash-seed", "events", "replies", "secret", "ask-sockets", "socket-questions",
-            "socket-timeout");
+            "socket-timeout", "ask-echo-sockets");
         var usual = new DataplaneOptions();
         DataplaneOptions options = scenario.BuildOptions() with
         {
@@ -75,6 +80,7 @@ internal sealed record RecordingHead
             MaximumEvents = Count("events", 0, 1 << 24),
             MaximumReplies = Count("replies", 1, 1 << 16),
             AskSockets = values.Get("ask-sockets", truth => fields.Truth(truth), false),
+            AskEchoSockets = values.Get("ask-echo-sockets", truth => fields.Truth(truth), false),
             MaximumSocketQuestions = values.Has("socket-questions") ? Count("socket-questions", 1, 1 << 16) : usual.MaximumSocketQuestions,
             SocketAnswerTimeout = values.Get("socket-timeout", fields.Span, usual.SocketAnswerTimeout),
             IdentifierSecret = values.Find("secret") is { } secret ? Octets(secret, 16, 64) : ReadOnlyMemory<byte>.Empty,

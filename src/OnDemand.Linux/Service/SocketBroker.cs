@@ -21,6 +21,7 @@ internal sealed class SocketBroker : IDisposable
 {
     private const int BatchLength = 32;
     private const int NewsCapacity = 1 << 14;
+    private const int EchoSocketsKept = 1024;        // the others end with their flows
     private static readonly SocketProtocol[] Protocols = [SocketProtocol.Tcp, SocketProtocol.Udp];
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan UsualSweep = TimeSpan.FromMinutes(1);
@@ -29,6 +30,9 @@ internal sealed class SocketBroker : IDisposable
     private readonly SocketDestroyMonitor _ends;
     private readonly ISocketJudge? _judge;
     private readonly PreferenceReader? _preferences;
+    private readonly EchoSockets? _echoes;
+    private readonly Dictionary<ulong, AskingSocket> _echoSockets = [];
+    private readonly Queue<SocketQuestion> _echoQuestions = new(BatchLength);
     private readonly Action<string> _say;
     private readonly HandOver<SocketQuestion> _questions;
     private readonly HandOver<SocketNews> _news = new(NewsCapacity);
@@ -57,8 +61,10 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="judge">Judges sockets; null for nobody.</param>
     /// <param name="say">Takes sentences for the user.</param>
     /// <param name="preferences">Reads what programs prefer of the addresses of their sockets; null to let that be.</param>
+    /// <param name="echoes">Opens what finds the sockets of echoes; null for nothing.</param>
     /// <exception cref="HostException">The kernel cannot tell of sockets.</exception>
-    public SocketBroker(int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null)
+    public SocketBroker(
+        int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null, Func<EchoSockets?>? echoes = null)
     {
         _questions = new HandOver<SocketQuestion>(capacity);
         _judge = judge;
@@ -75,9 +81,13 @@ internal sealed class SocketBroker : IDisposable
             throw;
         }
 
+        _echoes = echoes?.Invoke();
         _waitsOn[0] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _ends.Descriptor, Wanted = Libc.PollIn };
     }
+
+    /// <summary>Whether it can tell the sockets of echoes.</summary>
+    public bool KnowsEchoes => _echoes is not null;
 
     /// <summary>Whether there are news. For the engine's thread.</summary>
     public bool HasNews => !_news.IsEmpty;
@@ -167,6 +177,7 @@ internal sealed class SocketBroker : IDisposable
         _wakeUp.Ring();
         _thread?.Join();
         _diag.Dispose();
+        _echoes?.Dispose();
         _ends.Dispose();
         _wakeUp.Dispose();
     }
@@ -239,13 +250,19 @@ internal sealed class SocketBroker : IDisposable
         int count = 0;
         while (count < BatchLength && _questions.TryTake(out SocketQuestion question))
         {
+            if (question.Flow.Protocol == (byte)SocketProtocol.Icmpv6)
+            {
+                _echoQuestions.Enqueue(question);
+                continue;
+            }
+
             _ids[count] = question.Id;
             _queries[count++] = QueryOf(question.Flow);
         }
 
         if (count == 0)
         {
-            return false;
+            return AnswerEchoes();
         }
 
         _diag.Find(_queries.AsSpan(0, count), _records.AsSpan(0, count), _found.AsSpan(0, count));
@@ -263,7 +280,41 @@ internal sealed class SocketBroker : IDisposable
 
         _wakeEngine();
         ReadPreferences();
+        _ = AnswerEchoes();
         return true;
+    }
+
+    // Who has the socket has to be searched for here too.
+    private bool AnswerEchoes()
+    {
+        bool any = false;
+        for (; _echoQuestions.TryDequeue(out SocketQuestion question); _wakeEngine())
+        {
+            any = true;
+            var answer = new SocketAnswer { Id = question.Id };
+            if (_echoes is not null && _echoes.TryFind(question.Flow, out SocketRecord socket, out SocketHolder holder))
+            {
+                _ = TryAnswer(question.Id, found: true, socket, out answer);
+                Remember(socket, holder);
+            }
+            else
+            {
+                NotFound++;
+            }
+
+            Give(new SocketNews(SocketNewsKind.Answer, answer));
+        }
+
+        return any;
+    }
+
+    // Nobody tells of the end of a socket for echoes, so it is looked for with every sweep.
+    private void Remember(in SocketRecord socket, SocketHolder holder)
+    {
+        if (socket.Cookie != 0 && _echoSockets.Count < EchoSocketsKept)
+        {
+            _echoSockets[socket.Cookie] = new AskingSocket(socket.Cookie, new SocketPlace(holder, socket.Inode));
+        }
     }
 
     // Who has a socket may have to be searched for: nobody else waits for that.
@@ -375,7 +426,7 @@ internal sealed class SocketBroker : IDisposable
     // Where the sockets are that have asked, as far as that is known better by now.
     private AskingSocket[] Placed()
     {
-        AskingSocket[] asking = [.. _asking()];
+        AskingSocket[] asking = [.. _asking(), .. _echoSockets.Values];
         for (int i = 0; i < asking.Length && _moved.Count > 0; i++)
         {
             if (_moved.TryGetValue(asking[i].Cookie, out SocketHolder holder))
@@ -413,6 +464,7 @@ internal sealed class SocketBroker : IDisposable
         known.ExceptWith(_moved.Keys);
         foreach (ulong cookie in known)
         {
+            _ = _echoSockets.Remove(cookie);
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));
         }
 

@@ -18,17 +18,7 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     private const int Ipv6Level = 41;             // IPPROTO_IPV6
     private const int Option = 72;                // IPV6_ADDR_PREFERENCES
 
-    // Implementation choices. Of searches for who has a socket: how long one takes at most, what share of the time all take in the long run,
-    // and how long one that found nobody is not tried again for the same user's sockets of the same cgroup.
-    private const int Share = 16;
-    private const int FruitlessKept = 256;
-    private static readonly TimeSpan Most = TimeSpan.FromMilliseconds(20);
-    private static readonly TimeSpan AgainAfter = TimeSpan.FromSeconds(1);
-
-    private readonly Dictionary<(uint User, ulong Cgroup), long> _fruitless = [];
-    private readonly long _most = (long)(Most.TotalSeconds * time.TimestampFrequency);
-    private long _spare = (long)(Most.TotalSeconds * time.TimestampFrequency);
-    private long _before = time.GetTimestamp();
+    private readonly SearchBudget _budget = new(time);
 
     /// <summary>Sockets whose preferences were read.</summary>
     public long Found { get; private set; }
@@ -72,33 +62,16 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
     private bool TrySearch(in SocketRecord socket, [NotNullWhen(true)] out FileDescriptor? taken)
     {
         taken = null;
-        long began = time.GetTimestamp();
-        _spare = Math.Min(_most, _spare + ((began - _before) / Share));
-        _before = began;
-        (uint, ulong) place = (socket.Uid, socket.CgroupId);
-        if (_spare < _most || (_fruitless.TryGetValue(place, out long last) && time.GetElapsedTime(last, began) < AgainAfter))
+        if (!_budget.TryBegin(socket))
         {
             PassedOver++;
             return false;
         }
 
-        if (owners.TryTake(socket, Most, out taken))
-        {
-            _spare -= time.GetTimestamp() - began;
-            _fruitless.Remove(place);
-            return true;
-        }
-
-        long ended = time.GetTimestamp();
-        _spare -= ended - began;
-        NotFound++;
-        if (_fruitless.Count == FruitlessKept)
-        {
-            _fruitless.Clear();
-        }
-
-        _fruitless[place] = ended;
-        return false;
+        bool found = owners.TryTake(socket, SearchBudget.Most, out taken);
+        _budget.End(socket, found);
+        NotFound += found ? 0 : 1;
+        return taken is not null;
     }
 
     private AddressPreferences Read(FileDescriptor socket)

@@ -91,7 +91,12 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
     private static bool Has(SocketHolder holder, uint inode) =>
         ProcessSockets.TryGetInode(holder.ProcessId, holder.Descriptor, out uint found) && found == inode;
 
-    private bool TryFindHolder(in SocketRecord socket, TimeSpan most, out SocketHolder holder)
+    /// <summary>Finds where a socket is.</summary>
+    /// <param name="socket">The socket.</param>
+    /// <param name="most">The time that a search may take.</param>
+    /// <param name="holder">The process that has it, and the descriptor there.</param>
+    /// <returns>Whether it was found within the limits.</returns>
+    public bool TryFindHolder(in SocketRecord socket, TimeSpan most, out SocketHolder holder)
     {
         holder = default;
         if (!socket.HasProgram)

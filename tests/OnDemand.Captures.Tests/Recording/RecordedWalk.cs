@@ -77,6 +77,7 @@ internal sealed class RecordedWalk : IEngineShell
             MaximumEvents = 1 << 12,
             MaximumReplies = 16,
             AskSockets = seed % 2 == 1,
+            AskEchoSockets = seed % 4 == 1,
             MaximumSocketQuestions = 8,
             SocketAnswerTimeout = Duration.FromMilliseconds(700),
         };
