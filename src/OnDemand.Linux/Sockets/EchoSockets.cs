@@ -70,9 +70,9 @@ internal sealed class EchoSockets : IDisposable
 
         if (_budget.TryBegin(socket))
         {
-            bool found = _owners.TryFindHolder(socket with { Cookie = NotYetKnown | socket.Inode }, SearchBudget.Most, out holder)
+            bool isFound = _owners.TryFindHolder(socket with { Cookie = NotYetKnown | socket.Inode }, SearchBudget.Most, out holder)
                 && TryName(ref socket, holder);
-            _budget.End(socket, found);
+            _budget.End(socket, isUseless: !isFound && !_owners.HasGivenUp);
         }
 
         return true;

@@ -69,7 +69,7 @@ internal sealed class PreferenceReader(SocketOwners owners, TimeProvider time)
         }
 
         bool found = owners.TryTake(socket, SearchBudget.Most, out taken);
-        _budget.End(socket, found);
+        _budget.End(socket, isUseless: !found && !owners.HasGivenUp);
         NotFound += found ? 0 : 1;
         return taken is not null;
     }

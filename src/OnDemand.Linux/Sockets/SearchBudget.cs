@@ -35,13 +35,13 @@ internal sealed class SearchBudget(TimeProvider time)
 
     /// <summary>Ends it.</summary>
     /// <param name="socket">The socket.</param>
-    /// <param name="found">Whether somebody was found.</param>
-    public void End(in SocketRecord socket, bool found)
+    /// <param name="isUseless">Whether another would find nobody either.</param>
+    public void End(in SocketRecord socket, bool isUseless)
     {
         long now = time.GetTimestamp();
         _spare -= now - _began;
         _began = now;
-        if (found)
+        if (!isUseless)
         {
             _fruitless.Remove((socket.Uid, socket.CgroupId));
             return;

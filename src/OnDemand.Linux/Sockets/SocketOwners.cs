@@ -22,11 +22,16 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
     private readonly Dictionary<ulong, LinkedListNode<Kept>> _byCookie = [];
     private readonly LinkedList<Kept> _byUse = [];    // the most recent first
 
+    private int _goOnAt = int.MaxValue;
+
     /// <summary>How many searches through <c>/proc</c> there have been.</summary>
     public long Searches { get; private set; }
 
     /// <summary>How many searches were given up at a limit.</summary>
     public long SearchesGivenUp { get; private set; }
+
+    /// <summary>Whether the last search was given up at a limit; the next goes on from there.</summary>
+    public bool HasGivenUp => _goOnAt != int.MaxValue;
 
     /// <summary>Finds the owner.</summary>
     /// <param name="socket">The socket.</param>
@@ -152,12 +157,16 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         }
     }
 
-    // Those first in which sockets were found last, then the youngest: who opens sockets is busy, or has just been started.
+    // Those first in which sockets were found last, then the youngest: who opens sockets is busy, or has just been started. After a search
+    // that was given up the next begins where that ended, so that with a few searches all processes are looked into.
     private List<int> Processes()
     {
-        List<int> processes = [.. _byUse.Select(kept => kept.Holder.ProcessId).Distinct().Take(KnownFirst)];
+        List<int> processes = HasGivenUp ? [] : [.. _byUse.Select(kept => kept.Holder.ProcessId).Distinct().Take(KnownFirst)];
         HashSet<int> known = [.. processes];
-        processes.AddRange(ProcessSockets.All().Where(process => !known.Contains(process)).OrderDescending());
+        int[] others = [.. ProcessSockets.All().Where(process => !known.Contains(process)).OrderDescending()];
+        int first = Math.Max(0, Array.FindIndex(others, process => process <= _goOnAt));
+        processes.AddRange(others[first..]);
+        processes.AddRange(others[..first]);
         return processes;
     }
 
@@ -170,7 +179,7 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
         {
             if (processes == limits.Processes || time.GetElapsedTime(start) > most)
             {
-                break;
+                return GiveUp(process, out holder);
             }
 
             if (!ProcessSockets.IsOf(process, socket.Uid))
@@ -184,22 +193,27 @@ internal sealed class SocketOwners(SocketOwnerLimits limits, TimeProvider time)
                 holder = new SocketHolder(process, descriptor);
                 if (Has(holder, socket.Inode))
                 {
+                    _goOnAt = int.MaxValue;
                     return true;
                 }
 
+                // One process alone may be too much: it is left, or the next search would not come further.
                 if (++descriptors == limits.Descriptors || time.GetElapsedTime(start) > most)
                 {
-                    SearchesGivenUp++;
-                    return false;
+                    return GiveUp(process - 1, out holder);
                 }
             }
         }
 
-        if (processes == limits.Processes || time.GetElapsedTime(start) > most)
-        {
-            SearchesGivenUp++;
-        }
+        _goOnAt = int.MaxValue;
+        holder = default;
+        return false;
+    }
 
+    private bool GiveUp(int goOnAt, out SocketHolder holder)
+    {
+        SearchesGivenUp++;
+        _goOnAt = goOnAt;
         holder = default;
         return false;
     }

@@ -1,10 +1,8 @@
 using System.Net;
 using System.Net.Sockets;
 using System.Text;
-using Microsoft.Win32.SafeHandles;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Wire;
-using OnDemand.Linux.Interop;
 using OnDemand.Linux.Sockets;
 using Xunit;
 
@@ -57,16 +55,10 @@ public sealed class EchoSocketsTests
 
     private static FlowIdentity Flow(int identifier) => new(IpProtocol.Icmpv6, Here, (ushort)identifier, There, 0);
 
-    // The runtime makes no such socket itself.
     private static Socket Echo()
     {
-        const int ipv6 = 10;                         // AF_INET6
-        const int datagram = 2;                      // SOCK_DGRAM
-        using FileDescriptor made = Libc.Socket(ipv6, datagram | Libc.CloseOnExec, IpProtocol.Icmpv6);
-        Assert.False(made.IsInvalid, "There are no sockets for echoes.");
-        var socket = new Socket(new SafeSocketHandle(made.Number, ownsHandle: true));
-        made.SetHandleAsInvalid();
-        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, Identifier));
+        var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.IcmpV6);
+        socket.Bind(new IPEndPoint(IPAddress.Parse(SocketScene.Inside), Identifier));
         return socket;
     }
 }
