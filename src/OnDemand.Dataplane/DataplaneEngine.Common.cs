@@ -1,3 +1,5 @@
+using System.Diagnostics.CodeAnalysis;
+using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Flows;
@@ -27,147 +29,193 @@ public sealed partial class DataplaneEngine
     public bool TryHandleCommon(Span<byte> frame, in FrameInfo info, bool inbound, Timestamp now, out Verdict verdict)
     {
         verdict = default;
-        if (now >= _nextDeadline || !TryGlance(frame, info.NetworkOffset, inbound, out Glance glance))
+        return now < _nextDeadline && TryOne(frame, info, inbound, now, out verdict);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryOne(Span<byte> frame, in FrameInfo info, bool inbound, Timestamp now, out Verdict verdict)
+    {
+        Unsafe.SkipInit(out Glance glance);
+        ref byte octets = ref MemoryMarshal.GetReference(frame);
+        if (TryGlance(ref octets, frame.Length, info.NetworkOffset, inbound, ref glance)
+            || GlanceAgain(ref octets, frame.Length, info.NetworkOffset, inbound, ref glance))
+        {
+            int id = _flows.Guess(glance.Hash);
+            if (id >= 0 && TryFinish(ref octets, ref _flows.Entry(id), glance, inbound, info.PartialChecksum, Ticks.At(now, _origin)))
+            {
+                Counters.Forwards[(int)ForwardReason.Rewritten]++;
+                verdict = Verdict.Sent(ForwardReason.Rewritten, id);
+                return true;
+            }
+        }
+
+        verdict = default;
+        return false;
+    }
+
+    // The first look at many frames, so that what it asks of the memory overlaps. What needs a call is done apart: a loop without calls
+    // keeps all that it needs in registers.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GlanceAll(ref byte octets, int length, ref FrameSlot slot, int count)
+    {
+        FlowIndex.View index = _flows.Index;
+        ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
+        ref Glance end = ref Unsafe.Add(ref glance, count);
+        for (; Unsafe.IsAddressLessThan(ref glance, ref end); glance = ref Unsafe.Add(ref glance, 1), slot = ref Unsafe.Add(ref slot, 1))
+        {
+            if ((ulong)(uint)slot.Offset + (uint)slot.Length > (uint)length)
+            {
+                ThrowOutside();
+            }
+
+            ref byte frame = ref Unsafe.Add(ref octets, slot.Offset);
+            if (!TryGlance(ref frame, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance))
+            {
+                _ = GlanceAgain(ref frame, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance);
+            }
+
+            glance.At += slot.Offset;
+            index.Prefetch(glance.Hash);
+        }
+    }
+
+    // Finishes the common packets of a batch from a place on; returns the place of the first that is not one, or the length.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int FinishAll(ref byte octets, Span<FrameSlot> slots, int from, uint tick)
+    {
+        ref FlowEntry entries = ref _flows.First;
+        ref Glance glance = ref _batch[from];
+        ref FrameSlot slot = ref Unsafe.Add(ref MemoryMarshal.GetReference(slots), from);
+        ref FrameSlot end = ref Unsafe.Add(ref MemoryMarshal.GetReference(slots), slots.Length);
+        int done = from;
+        while (Unsafe.IsAddressLessThan(ref slot, ref end))
+        {
+            int id = glance.Guess;
+            if (id < 0 || !TryFinish(ref octets, ref Unsafe.Add(ref entries, id), glance, slot.Inbound, slot.Info.PartialChecksum, tick))
+            {
+                break;
+            }
+
+            slot.Verdict = Verdict.Sent(ForwardReason.Rewritten, id);
+            glance = ref Unsafe.Add(ref glance, 1);
+            slot = ref Unsafe.Add(ref slot, 1);
+            done++;
+        }
+
+        Counters.Forwards[(int)ForwardReason.Rewritten] += done - from;
+        return done;
+    }
+
+    [DoesNotReturn]
+    private static void ThrowOutside() => throw new ArgumentException("A frame does not lie within the batch's buffer.", "slots");
+
+    // The first look at a frame: everything about it that does not depend on what other frames do. False: not a common packet, or its
+    // address was not met lately, or the remote may be no farther than the link.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private bool TryGlance(ref byte frame, int length, int networkOffset, bool inbound, ref Glance glance, bool isFar = false)
+    {
+        if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
         {
             return false;
         }
 
-        glance.Guess = _flows.Guess(glance.Hash);
-        uint tick = Ticks.At(now, _origin);
-        if (!(inbound ? TryReceive(frame, glance, info, tick, out verdict) : TrySend(frame, glance, info, tick, out verdict)))
+        ref byte octets = ref Unsafe.Add(ref frame, networkOffset);
+        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
+        ref readonly IpAddress remote = ref CommonHeader.Remote(ref octets, inbound);
+        if (!header.IsCommon || (!isFar && MayBeLinkScope(remote))
+            || !_addresses.TryFindRecent(CommonHeader.Ours(ref octets, inbound), inbound, out int number, out int host))
         {
             return false;
         }
 
-        _ = Count(verdict);
+        ulong tail = FlowKey.MakeTail(header.Protocol, host, BitOperations.RotateLeft(header.Ports, (inbound ? 1 : 0) << 4));
+        glance.Tail = tail;
+        glance.Hash = _flows.Hash(remote, tail);
+        glance.At = networkOffset;
+        glance.Typed = number;
+        glance.Guess = 0;
         return true;
     }
 
-    // The first look at a frame: everything about it that does not depend on what other frames do. False: not a common packet.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryGlance(ReadOnlySpan<byte> frame, int networkOffset, bool inbound, out Glance glance)
+    // The first look when the address was not met lately, or at a frame that is not common.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private bool GlanceAgain(ref byte frame, int length, int networkOffset, bool inbound, ref Glance glance)
     {
-        Unsafe.SkipInit(out glance);
-        glance.IsCommon = false;
         glance.Guess = -1;
-        if ((uint)networkOffset > (uint)frame.Length || frame.Length - networkOffset < CommonHeader.Length)
+        if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
         {
             return false;
         }
 
-        ref readonly CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[networkOffset..]);
-        ulong first = header.First;
-        if (!CommonHeader.IsCommon(first))
+        ref byte octets = ref Unsafe.Add(ref frame, networkOffset);
+        if (!Unsafe.As<byte, CommonHeader>(ref octets).IsCommon || IsLinkScope(CommonHeader.Remote(ref octets, inbound)))
         {
             return false;
         }
 
-        IpAddress ours = inbound ? header.Destination : header.Source;
-        IpAddress remote = inbound ? header.Source : header.Destination;
-        AddressName name = _addresses.Find(ours);
-        if (!name.IsKnown || name.IsTyped != inbound || IsLinkScope(remote))
-        {
-            return false;
-        }
-
-        int host = inbound ? _addresses.Typed(name.Number).Host : name.Number;
-        uint ports = header.Ports;
-        glance.Key = new FlowKey(remote, FlowKey.MakeTail(CommonHeader.ProtocolOf(first), host, inbound ? (ports << 16) | (ports >> 16) : ports));
-        glance.Hash = _flows.Hash(glance.Key);
-        glance.Typed = name.Number;
-        glance.IsCommon = true;
-        return true;
+        AddressName name = _addresses.Find(CommonHeader.Ours(ref octets, inbound));
+        return name.IsKnown && name.IsTyped == inbound && TryGlance(ref frame, length, networkOffset, inbound, ref glance, isFar: true);
     }
 
-    // Sends a common packet of the host on. False: nothing was done, and the ordinary way decides.
+    // Sends a common packet on that was looked at: its sixty octets are there. False: nothing was done, and the ordinary way decides.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TrySend(Span<byte> frame, in Glance glance, in FrameInfo info, uint tick, out Verdict verdict)
+    private bool TryFinish(ref byte octets, ref FlowEntry entry, in Glance glance, bool inbound, bool partial, uint tick)
     {
-        verdict = default;
-        int id = glance.Guess;
-        if (id < 0)
+        octets = ref Unsafe.Add(ref octets, glance.At);
+        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
+        if (!GoesOn(entry, CommonHeader.Remote(ref octets, inbound), glance.Tail, header.Flags, tick))
         {
             return false;
         }
 
-        ref FlowEntry entry = ref _flows.Entry(id);
-        ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[info.NetworkOffset..]);
-        if (!GoesOn(entry, glance.Key, header.Flags, tick))
+        ref TypedAddress address = ref _addresses.TypedInUse(entry.Address);
+        if (_prefixes.IsLeaving(address))
         {
             return false;
         }
 
-        ref TypedAddress address = ref _addresses.Typed(entry.Address);
-        if (_prefixes[address.Prefix].State >= PrefixState.Closing)
+        uint payload = header.PayloadLength;
+        if (inbound)
         {
-            return false;
+            if (entry.Address != glance.Typed || (entry.State == FlowState.Established && (entry.Marks & FlowMarks.ReceiveKnown) == 0))
+            {
+                return false;
+            }
+
+            address.PacketsIn++;
+            address.BytesIn += payload + FrameParser.HeaderLength;
+            header.Destination = address.Internal;
+            Adjust(ref header, entry.State, address.DifferenceIn, partial);
+        }
+        else
+        {
+            address.PacketsOut++;
+            address.BytesOut += payload + FrameParser.HeaderLength;
+            header.Source = address.External;
+            Adjust(ref header, entry.State, address.DifferenceOut, partial);
+            if (entry.State == FlowState.Established)
+            {
+                uint data = (uint)Math.Max(0, (int)(payload - header.SegmentHeaderLength));
+                TcpTracker.NoteSent(ref entry, header.Sequence + data, header.Flags, header.Acknowledgment);
+            }
         }
 
-        uint payload = CommonHeader.PayloadLengthOf(header.First);
-        uint length = payload + FrameParser.HeaderLength;
         entry.LastSeen = tick;
         entry.Packets++;
-        entry.Bytes += length;
-        address.PacketsOut++;
-        address.BytesOut += length;
-        if (entry.State == FlowState.Established)
-        {
-            uint data = (uint)Math.Max(0, (int)(payload - header.SegmentHeaderLength));
-            TcpTracker.NoteSent(ref entry, header.Sequence + data, header.Flags, header.Acknowledgment);
-        }
-
-        header.Source = address.External;
-        Adjust(ref header, entry.State, address.Difference, info.PartialChecksum);
-        verdict = Verdict.Sent(ForwardReason.Rewritten, id);
-        return true;
-    }
-
-    // Hands a common packet to the host; like TrySend.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryReceive(Span<byte> frame, in Glance glance, in FrameInfo info, uint tick, out Verdict verdict)
-    {
-        verdict = default;
-        int id = glance.Guess;
-        if (id < 0)
-        {
-            return false;
-        }
-
-        ref FlowEntry entry = ref _flows.Entry(id);
-        ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[info.NetworkOffset..]);
-        if (!GoesOn(entry, glance.Key, header.Flags, tick)
-            || entry.Address != glance.Typed || (entry.State == FlowState.Established && (entry.Marks & FlowMarks.ReceiveKnown) == 0))
-        {
-            return false;
-        }
-
-        ref TypedAddress address = ref _addresses.Typed(glance.Typed);
-        if (_prefixes[address.Prefix].State >= PrefixState.Closing)
-        {
-            return false;
-        }
-
-        uint length = CommonHeader.PayloadLengthOf(header.First) + FrameParser.HeaderLength;
-        entry.LastSeen = tick;
-        entry.Packets++;
-        entry.Bytes += length;
-        address.PacketsIn++;
-        address.BytesIn += length;
-        header.Destination = address.Internal;
-        Adjust(ref header, entry.State, InternetChecksum.Negate(address.Difference), info.PartialChecksum);
-        verdict = Verdict.Sent(ForwardReason.Rewritten, id);
+        entry.Bytes += payload + FrameParser.HeaderLength;
         return true;
     }
 
     // Whether the guess was right, and a packet with these flags leaves the flow as it is: a UDP flow, or a TCP connection that stays.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool GoesOn(in FlowEntry entry, in FlowKey key, byte flags, uint tick)
+    private bool GoesOn(in FlowEntry entry, in IpAddress remote, ulong tail, byte flags, uint tick)
     {
         const byte changing = TcpTracker.Syn | TcpTracker.Fin | TcpTracker.Rst;
-        return entry.Has(key) && _attached && tick - entry.LastSeen <= _shortestIdle && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
+        return entry.Has(remote, tail) && _attached && tick - entry.LastSeen <= _shortestIdle && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
             && (entry.State == FlowState.Established ? (flags & changing) == 0 : entry.State == FlowState.Datagram);
     }
 
+    // The difference is in the wire's order of octets, as the field is: one's-complement sums do not mind (RFC 1071 §2B).
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static void Adjust(ref CommonHeader header, FlowState state, ushort difference, bool partial)
     {

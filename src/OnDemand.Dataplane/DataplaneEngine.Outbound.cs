@@ -384,8 +384,11 @@ public sealed partial class DataplaneEngine
         });
 
     // All of them begin with eight zeros or seven ones, and hardly any other address does.
-    private static bool IsLinkScope(IpAddress address) => (byte)((address.High >> 56) + 2) < 3
+    private static bool IsLinkScope(IpAddress address) => MayBeLinkScope(address)
         && (address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool MayBeLinkScope(in IpAddress address) => (byte)(address.FirstOctet + 2) < 3;
 
     private static bool IsSyn(byte flags) => (flags & (TcpTracker.Syn | TcpTracker.Ack | TcpTracker.Rst)) == TcpTracker.Syn;
 

@@ -117,7 +117,7 @@ public sealed partial class DataplaneEngine
         }
 
         ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[info.NetworkOffset..]);
-        AddressName name = CommonHeader.IsCommon(header.First) ? _addresses.Find(header.Destination) : AddressName.Unknown;
+        AddressName name = header.IsCommon ? _addresses.Find(header.Destination) : AddressName.Unknown;
         if (!name.IsInternal)
         {
             return false;
@@ -125,9 +125,9 @@ public sealed partial class DataplaneEngine
 
         uint ports = header.Ports;
         var key = new FlowKey(
-            header.Source, FlowKey.MakeTail(CommonHeader.ProtocolOf(header.First), name.Number, (ports << 16) | (ports >> 16)));
+            header.Source, FlowKey.MakeTail(header.Protocol, name.Number, (ports << 16) | (ports >> 16)));
         int id = _flows.Guess(_flows.Hash(key));
-        if (id < 0 || !GoesOn(_flows.Entry(id), key, header.Flags, Ticks.At(now, _origin)))
+        if (id < 0 || !GoesOn(_flows.Entry(id), key.Remote, key.Tail, header.Flags, Ticks.At(now, _origin)))
         {
             return false;
         }
@@ -140,7 +140,7 @@ public sealed partial class DataplaneEngine
         }
 
         header.Destination = address.External;
-        Adjust(ref header, entry.State, address.Difference, info.PartialChecksum);
+        Adjust(ref header, entry.State, address.DifferenceOut, info.PartialChecksum);
         return true;
     }
 
@@ -160,7 +160,7 @@ public sealed partial class DataplaneEngine
         }
 
         ref readonly CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(frame[networkOffset..]);
-        if (!CommonHeader.IsCommon(header.First))
+        if (!header.IsCommon)
         {
             return 0;
         }
@@ -180,7 +180,7 @@ public sealed partial class DataplaneEngine
             return 0;
         }
 
-        ulong hash = _flows.Hash(new FlowKey(remote, FlowKey.MakeTail(CommonHeader.ProtocolOf(header.First), name.Number, ports)));
+        uint hash = _flows.Hash(new FlowKey(remote, FlowKey.MakeTail(header.Protocol, name.Number, ports)));
         _flows.Prefetch(hash);
         return hash;
     }
@@ -191,7 +191,7 @@ public sealed partial class DataplaneEngine
     {
         if (hash != 0)
         {
-            _ = _flows.Guess(hash);
+            _ = _flows.Guess((uint)hash);
         }
     }
 

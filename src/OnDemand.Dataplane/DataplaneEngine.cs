@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
@@ -63,7 +64,7 @@ public sealed partial class DataplaneEngine
         _candidates = new SourceCandidate[options.MaximumPrefixes];
         _candidateAddresses = new int[options.MaximumPrefixes];
         _requests = new SocketRequest[(2 * options.MaximumSocketRequests) + SpareRequests];
-        _requestIndex = new FlowIndex(options.MaximumSocketRequests);
+        _requestIndex = new ChainIndex(options.MaximumSocketRequests, _requests.Length);
         _requestHash = hash;
         _questions = new Question[options.MaximumNetworkRequests];
         _prefixRequests = new Ring<PrefixRequest>(options.MaximumNetworkRequests);
@@ -101,16 +102,7 @@ public sealed partial class DataplaneEngine
     public Verdict HandleOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        if (TryGlance(frame, info.NetworkOffset, inbound: false, out Glance glance))
-        {
-            glance.Guess = _flows.Guess(glance.Hash);
-            if (TrySend(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
-            {
-                return Count(verdict);
-            }
-        }
-
-        return Count(PrepareOutbound(frame, info, now));
+        return TryOne(frame, info, inbound: false, now, out Verdict verdict) ? verdict : Count(PrepareOutbound(frame, info, now));
     }
 
     /// <summary>Handles a frame that comes from the network.</summary>
@@ -122,16 +114,7 @@ public sealed partial class DataplaneEngine
     public Verdict HandleInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        if (TryGlance(frame, info.NetworkOffset, inbound: true, out Glance glance))
-        {
-            glance.Guess = _flows.Guess(glance.Hash);
-            if (TryReceive(frame, glance, info, Ticks.At(now, _origin), out Verdict verdict))
-            {
-                return Count(verdict);
-            }
-        }
-
-        return Count(PrepareInbound(frame, info, now));
+        return TryOne(frame, info, inbound: true, now, out Verdict verdict) ? verdict : Count(PrepareInbound(frame, info, now));
     }
 
     /// <summary>
@@ -150,37 +133,20 @@ public sealed partial class DataplaneEngine
             Span<FrameSlot> some = slots[..Math.Min(slots.Length, BatchSize)];
             Span<Glance> glances = _batch.AsSpan(0, some.Length);
             uint generation = _addresses.Generation;
-            for (int i = 0; i < some.Length; i++)
-            {
-                ref FrameSlot slot = ref some[i];
-                ReadOnlySpan<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-                if (slot.Inbound
-                    ? TryGlance(frame, slot.Info.NetworkOffset, inbound: true, out glances[i])
-                    : TryGlance(frame, slot.Info.NetworkOffset, inbound: false, out glances[i]))
-                {
-                    _flows.Prefetch(glances[i].Hash);
-                }
-            }
-
+            GlanceAll(ref MemoryMarshal.GetReference(buffer), buffer.Length, ref MemoryMarshal.GetReference(some), some.Length);
             _flows.Guess(glances);
-            int rewritten = 0;
-            for (int i = 0; i < some.Length; i++)
+            for (int next = 0; next < some.Length; next++)
             {
-                ref FrameSlot slot = ref some[i];
-                Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
                 bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now
-                if (sure && (slot.Inbound
-                    ? TryReceive(frame, glances[i], slot.Info, tick, out slot.Verdict) : TrySend(frame, glances[i], slot.Info, tick, out slot.Verdict)))
+                next = sure ? FinishAll(ref MemoryMarshal.GetReference(buffer), some, next, tick) : next;
+                if (next < some.Length)
                 {
-                    rewritten++;
-                }
-                else
-                {
+                    ref FrameSlot slot = ref some[next];
+                    Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
                     slot.Verdict = Count(slot.Inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
                 }
             }
 
-            Counters.Forwards[(int)ForwardReason.Rewritten] += rewritten;
             slots = slots[some.Length..];
         }
     }
@@ -281,6 +247,6 @@ public sealed partial class DataplaneEngine
         public IpAddress Destination;
         public AddressName Name;     // of the source outbound, of the destination inbound
         public FlowKey Key;
-        public ulong Hash;
+        public uint Hash;
     }
 }

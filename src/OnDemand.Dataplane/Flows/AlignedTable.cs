@@ -27,6 +27,13 @@ internal sealed unsafe class AlignedTable<T>
     /// <summary>Entries in the table.</summary>
     public int Length { get; }
 
+    /// <summary>The first entry, for numbers that are known to be within the table.</summary>
+    public ref T First
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref *_first;
+    }
+
     /// <summary>An entry.</summary>
     /// <exception cref="ArgumentOutOfRangeException">There is no such entry.</exception>
     public ref T this[int index]

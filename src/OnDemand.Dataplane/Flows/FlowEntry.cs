@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Wire;
 
@@ -10,8 +11,7 @@ namespace OnDemand.Dataplane.Flows;
 [StructLayout(LayoutKind.Sequential, Size = 64)]
 internal struct FlowEntry
 {
-    public ulong RemoteHigh;
-    public ulong RemoteLow;
+    public IpAddress Remote;
     public ulong Tail;
     public ulong Bytes;          // both directions, IPv6 packets with their headers
     public int Address;          // typed address in use
@@ -26,8 +26,6 @@ internal struct FlowEntry
     public byte IdleShift;       // added to the state to find the idle time: other datagrams live differently from UDP
     public bool ReceiveGuessed;  // ReceiveNext comes from the remote's segments, the host has not acknowledged any
 
-    public readonly IpAddress Remote => new(RemoteHigh, RemoteLow);
-
     public readonly byte Protocol => FlowKey.ProtocolOf(Tail);
 
     public readonly int Host => FlowKey.HostOf(Tail);
@@ -36,7 +34,10 @@ internal struct FlowEntry
 
     public readonly ushort RemotePort => FlowKey.RemotePortOf(Tail);
 
-    public readonly bool Has(in FlowKey key) => ((RemoteLow ^ key.RemoteLow) | (RemoteHigh ^ key.RemoteHigh) | (Tail ^ key.Tail)) == 0;
+    public readonly bool Has(in FlowKey key) => Has(key.Remote, key.Tail);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public readonly bool Has(in IpAddress remote, ulong tail) => Tail == tail && Remote == remote;
 }
 
 /// <summary>What only opening, expiry and reports read.</summary>

@@ -12,20 +12,25 @@ internal readonly struct FlowHash(ulong seed)
 {
     private readonly ulong _first = Mix(seed ^ 0xa076_1d64_78bd_642f, 0xe703_7ed1_a0b4_28db);
     private readonly ulong _second = Mix(seed ^ 0x8ebc_6af0_9c88_c6e3, 0x5899_65cc_7537_4cc3);
+    private readonly ulong _secondRound = Mix(seed ^ 0x1d8e_4e27_c47d_124f, 0xa076_1d64_78bd_642f);
 
     /// <summary>Hashes an address and a 64-bit tail.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Of(ulong high, ulong low, ulong tail) => Mix(Mix(high ^ _first, low ^ _second) ^ tail, _first ^ 0x1d8e_4e27_c47d_124f);
+    public ulong Of(in IpAddress address, ulong tail) => Of(address.FirstWord, address.SecondWord, tail);
 
     /// <summary>Hashes an address.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Of(IpAddress address) => Mix(address.High ^ _first, address.Low ^ _second);
+    public ulong Of(IpAddress address) => Mix(address.FirstWord ^ _first, address.SecondWord ^ _second);
 
     /// <summary>Hashes two addresses and a tail.</summary>
-    public ulong Of(IpAddress one, IpAddress other, ulong tail) => Of(one.High ^ other.Low, one.Low, tail) ^ Of(other.High, other.Low, ~tail);
+    public ulong Of(IpAddress one, IpAddress other, ulong tail) =>
+        Of(one.FirstWord ^ other.SecondWord, one.SecondWord, tail) ^ Of(other.FirstWord, other.SecondWord, ~tail);
 
     /// <summary>Hashes a number.</summary>
     public ulong Of(ulong key) => Mix(key ^ _first, _second);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private ulong Of(ulong first, ulong second, ulong tail) => Mix(Mix(first ^ _first, second ^ _second) ^ tail, _secondRound);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Mix(ulong left, ulong right)

@@ -14,17 +14,13 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     /// <summary>The tail of no key: a host's number never has all bits set.</summary>
     public const ulong NoTail = ulong.MaxValue;
 
-    // Three plain words, which a look-up can keep in registers.
-    public readonly ulong RemoteHigh = remote.High;
-    public readonly ulong RemoteLow = remote.Low;
+    public readonly IpAddress Remote = remote;
     public readonly ulong Tail = tail;
 
     public FlowKey(IpAddress remote, byte protocol, int host, ushort localPort, ushort remotePort)
         : this(remote, MakeTail(protocol, host, localPort, remotePort))
     {
     }
-
-    public IpAddress Remote => new(RemoteHigh, RemoteLow);
 
     public bool IsTcp => ProtocolOf(Tail) == IpProtocol.Tcp;
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Flows;
 
@@ -35,24 +36,32 @@ internal sealed class FlowTable
 
     public bool IsFull => _index.Count == _entries.Length;
 
+    /// <summary>The first entry, for numbers that come from the index.</summary>
+    public ref FlowEntry First => ref _entries.First;
+
+    /// <summary>The index as it is now, until something is added or removed.</summary>
+    public FlowIndex.View Index => _index.Current;
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowEntry Entry(int id) => ref _entries[id];
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Hash(in FlowKey key) => _hash.Of(key.RemoteHigh, key.RemoteLow, key.Tail);
+    public uint Hash(in FlowKey key) => Hash(key.Remote, key.Tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(ulong hash) => _index.Prefetch(hash);
+    public uint Hash(in IpAddress remote, ulong tail) => (uint)_hash.Of(remote, tail);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(uint hash) => _index.Prefetch(hash);
 
     /// <summary>
     /// The flow that a hash most likely means, or -1; its entry is asked for before it is needed. Entries that are freed after the guess
     /// have no key.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Guess(ulong hash)
+    public int Guess(uint hash)
     {
         int id = _index.Guess(hash);
         if (id >= 0)
@@ -66,27 +75,28 @@ internal sealed class FlowTable
     /// <summary>Guesses the flows of many packets, whose look-ups overlap.</summary>
     public void Guess(Span<Glance> glances)
     {
-        AlignedTable<FlowEntry> entries = _entries;
+        ref FlowEntry first = ref _entries.First;
+        FlowIndex.View index = _index.Current;
         foreach (ref Glance glance in glances)
         {
-            if (glance.IsCommon)
+            if (glance.Guess >= 0)
             {
-                int id = _index.Guess(glance.Hash);
+                int id = index.TryGuess(glance.Hash, out int guess) ? guess : _index.GuessFurther(glance.Hash);
                 glance.Guess = id;
                 if (id >= 0)
                 {
-                    Memory.Prefetch(ref entries[id]);
+                    Memory.Prefetch(ref Unsafe.Add(ref first, id));
                 }
             }
         }
     }
 
-    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key.RemoteHigh, key.RemoteLow, key.Tail));
+    public int Find(in FlowKey key, uint hash) => _index.Find(hash, new Lookup(this, key));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
 
     /// <summary>Makes an entry with the key and everything else at its start; the caller has checked <see cref="IsFull"/>.</summary>
-    public int Add(in FlowKey key, ulong hash)
+    public int Add(in FlowKey key, uint hash)
     {
         int id = _free;
         if (id >= 0)
@@ -100,35 +110,36 @@ internal sealed class FlowTable
 
         _entries[id] = new FlowEntry
         {
-            RemoteHigh = key.RemoteHigh,
-            RemoteLow = key.RemoteLow,
+            Remote = key.Remote,
             Tail = key.Tail,
             Address = -1,
             OldAddress = -1,
             Binding = -1,
         };
         _cold[id] = new FlowColdEntry { WheelNext = -1, WheelPrevious = -1 };
-        _index.Add(hash, id);
+        _index.Add(hash, id, new Lookup(this, default));
         return id;
     }
 
     public void Remove(int id)
     {
         ref FlowEntry entry = ref _entries[id];
-        _index.Remove(_hash.Of(entry.RemoteHigh, entry.RemoteLow, entry.Tail), id);
+        _index.Remove(Hash(entry.Remote, entry.Tail), id, new Lookup(this, default));
         entry.State = FlowState.Free;
         entry.Tail = FlowKey.NoTail;
         _cold[id].WheelPrevious = _free;
         _free = id;
     }
 
-    private readonly struct Key(AlignedTable<FlowEntry> entries, ulong high, ulong low, ulong tail) : IEntryKey
+    private readonly struct Lookup(FlowTable table, FlowKey key) : IIndexed
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool Matches(int id)
+        public bool Matches(int id) => table._entries[id].Has(key);
+
+        public uint HashOf(int id)
         {
-            ref FlowEntry entry = ref entries[id];
-            return ((entry.RemoteLow ^ low) | (entry.RemoteHigh ^ high) | (entry.Tail ^ tail)) == 0;
+            ref FlowEntry entry = ref table._entries[id];
+            return table.Hash(entry.Remote, entry.Tail);
         }
     }
 }

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Wire;
 
@@ -14,7 +15,7 @@ internal sealed class AddressTable
 
     private readonly InternalAddress[] _internal;
     private readonly TypedAddress[] _typed;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private readonly Recent[] _recent = new Recent[RecentCount];
     private int _internalCount;
@@ -25,7 +26,7 @@ internal sealed class AddressTable
     {
         _internal = new InternalAddress[internalCapacity];
         _typed = new TypedAddress[typedCapacity];
-        _index = new FlowIndex(internalCapacity + typedCapacity);
+        _index = new ChainIndex(internalCapacity + typedCapacity, 2 * Math.Max(internalCapacity, typedCapacity));
         _hash = hash;
         Forget();
     }
@@ -43,6 +44,10 @@ internal sealed class AddressTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref TypedAddress Typed(int id) => ref _typed[id];
 
+    /// <summary>The typed address that a flow has: a number of this table's own, so it is not checked again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public ref TypedAddress TypedInUse(int id) => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_typed), id);
+
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref InternalAddress Internal(int id) => ref _internal[id];
 
@@ -51,26 +56,44 @@ internal sealed class AddressTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public AddressName Find(IpAddress address)
     {
-        ref Recent recent = ref _recent[(int)(address.Low & (RecentCount - 1))];
-        return recent.Low == address.Low && recent.High == address.High ? recent.Name : FindInIndex(address, ref recent);
+        ref Recent recent = ref _recent[PlaceOf(address)];
+        return recent.Address == address ? recent.Name : FindInIndex(address, ref recent);
     }
+
+    /// <summary>Finds an address that was met lately, and the number of the internal address that it is or stands for.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool TryFindRecent(in IpAddress address, bool typed, out int number, out int host)
+    {
+        ref readonly Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(uint)PlaceOf(address));
+        int code = recent.Name.Code;
+        number = code >> 1;
+        host = recent.Host;
+        return recent.Address == address && (code & 1) == (typed ? 1 : 0);
+    }
+
+    // By the last octet and the prefix: internal and typed addresses often end alike.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static int PlaceOf(in IpAddress address) =>
+        (int)((address.FirstWord * 0x9e37_79b9_7f4a_7c15) >> 60) ^ (address.LastOctet & (RecentCount - 1));
 
     // Leaves in every place an address that belongs in another, so that no look-up matches it.
     private void Forget()
     {
+        int place = PlaceOf(default);
         for (int i = 0; i < RecentCount; i++)
         {
-            _recent[i] = new Recent { Low = (ulong)i ^ 1 };
+            _recent[i] = new Recent { Address = new IpAddress(0, (ulong)(place ^ i ^ 1)) };
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private AddressName FindInIndex(IpAddress address, ref Recent recent)
     {
-        var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address.High, address.Low)));
+        var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address)));
         if (name.IsKnown)
         {
-            recent = new Recent { High = address.High, Low = address.Low, Name = name };
+            int host = name.IsTyped ? _typed[name.Number].Host : name.Number;
+            recent = new Recent { Address = address, Name = name, Host = host };
         }
 
         return name;
@@ -115,13 +138,16 @@ internal sealed class AddressTable
         }
 
         IpAddress inner = _internal[host].Address;
+        ushort difference = InternetChecksum.Difference(inner, external);
         _typed[id] = new TypedAddress
         {
             External = external,
             Internal = inner,
             Prefix = prefix,
             Host = host,
-            Difference = InternetChecksum.Difference(inner, external),
+            Difference = difference,
+            DifferenceOut = InternetChecksum.InWireOrder(difference),
+            DifferenceIn = InternetChecksum.InWireOrder(InternetChecksum.Negate(difference)),
             Type = type,
             NextOfHost = _internal[host].FirstTyped,
             Since = now,
@@ -156,21 +182,21 @@ internal sealed class AddressTable
     }
 
     // An address found lately: most packets come from, or go to, one of very few. Forgotten when any typed address is made or freed.
+    [StructLayout(LayoutKind.Sequential, Size = 32)]
     private struct Recent
     {
-        public ulong High;
-        public ulong Low;
+        public IpAddress Address;
         public AddressName Name;
+        public int Host;
     }
 
-    private readonly struct Key(AddressTable table, ulong high, ulong low) : IEntryKey
+    private readonly struct Key(AddressTable table, IpAddress wanted) : IEntryKey
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id)
         {
             var name = new AddressName(id);
-            ref readonly IpAddress address = ref (name.IsTyped ? ref table._typed[name.Number].External : ref table._internal[name.Number].Address);
-            return ((address.High ^ high) | (address.Low ^ low)) == 0;
+            return wanted == (name.IsTyped ? table._typed[name.Number].External : table._internal[name.Number].Address);
         }
     }
 }

@@ -1,3 +1,5 @@
+using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Mobility;
@@ -20,6 +22,11 @@ internal sealed class PrefixTable(int capacity)
     public ReadOnlySpan<int> InOrder => _inOrder.AsSpan(0, _count);
 
     public ref PrefixEntry this[int id] => ref _entries[id];
+
+    /// <summary>Whether an address that is in use is being replaced or has ended; its number is the engine's own, so it is not checked again.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public bool IsLeaving(in TypedAddress address) =>
+        Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_entries), address.Prefix).State >= PrefixState.Closing;
 
     /// <summary>Finds a prefix that has not ended.</summary>
     public int Find(IpPrefix prefix)

@@ -10,6 +10,8 @@ internal struct TypedAddress
     public int Prefix;              // number in the prefix table, or -1 when the number is free
     public int Host;                // number of the internal address
     public ushort Difference;       // from internal to external
+    public ushort DifferenceOut;    // the same in the wire's order of octets
+    public ushort DifferenceIn;     // and from external to internal
     public AddressType Type;
     public bool Retired;            // renewed: no longer for new sockets
     public bool Exact;              // the network's or the capture's own, not made by us

@@ -1,4 +1,5 @@
 using System.Buffers.Binary;
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 
 namespace OnDemand.Dataplane.Wire;
@@ -13,57 +14,42 @@ internal struct CommonHeader
     /// <summary>Octets that must be there, of UDP too.</summary>
     public const int Length = 60;
 
+    private const int SourceOffset = 8;
+    private const int DestinationOffset = 24;
     private const ulong Mask = 0xf000_0000_0000_ff00;         // version and next header
     private const ulong Segment = 0x6000_0000_0000_0000 | (IpProtocol.Tcp << 8);
     private const ulong Datagram = 0x6000_0000_0000_0000 | (IpProtocol.Udp << 8);
 
+    /// <summary>The segment's checksum, in the order of octets of the wire.</summary>
+    [FieldOffset(56)]
+    public ushort SegmentChecksum;
+
+    /// <summary>The datagram's checksum, in the order of octets of the wire; 0 for none.</summary>
+    [FieldOffset(46)]
+    public ushort DatagramChecksum;
+
     [FieldOffset(0)]
     private readonly ulong _first;      // version to hop limit
-    [FieldOffset(8)]
-    private ulong _sourceHigh;
-    [FieldOffset(16)]
-    private ulong _sourceLow;
-    [FieldOffset(24)]
-    private ulong _destinationHigh;
-    [FieldOffset(32)]
-    private ulong _destinationLow;
+    [FieldOffset(4)]
+    private readonly ushort _payloadLength;
+    [FieldOffset(6)]
+    private readonly byte _nextHeader;
+    [FieldOffset(SourceOffset)]
+    public IpAddress Source;
+    [FieldOffset(DestinationOffset)]
+    public IpAddress Destination;
     [FieldOffset(40)]
     private readonly uint _ports;
     [FieldOffset(44)]
     private readonly uint _sequence;
-    [FieldOffset(46)]
-    private ushort _datagramChecksum;
     [FieldOffset(48)]
     private readonly uint _acknowledgment;
     [FieldOffset(52)]
     private readonly byte _dataOffset;
     [FieldOffset(53)]
     private readonly byte _flags;
-    [FieldOffset(56)]
-    private ushort _segmentChecksum;
 
-    /// <summary>Version to hop limit; see <see cref="IsCommon"/>.</summary>
-    public readonly ulong First => Turn(_first);
-
-    public IpAddress Source
-    {
-        readonly get => new(Turn(_sourceHigh), Turn(_sourceLow));
-        set
-        {
-            _sourceHigh = Turn(value.High);
-            _sourceLow = Turn(value.Low);
-        }
-    }
-
-    public IpAddress Destination
-    {
-        readonly get => new(Turn(_destinationHigh), Turn(_destinationLow));
-        set
-        {
-            _destinationHigh = Turn(value.High);
-            _destinationLow = Turn(value.Low);
-        }
-    }
+    private readonly ulong First => Turn(_first);
 
     /// <summary>Source port in the upper half, destination port in the lower.</summary>
     public readonly uint Ports => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_ports) : _ports;
@@ -77,32 +63,29 @@ internal struct CommonHeader
     /// <summary>Octets of the TCP header, as it says.</summary>
     public readonly uint SegmentHeaderLength => (uint)(_dataOffset >> 4 << 2);
 
-    public ushort SegmentChecksum
+    /// <summary>Whether the packet is a common one: IPv6, and TCP or UDP with its whole header inside the payload.</summary>
+    public readonly bool IsCommon => (First & Mask) switch
     {
-        readonly get => Turn(_segmentChecksum);
-        set => _segmentChecksum = Turn(value);
-    }
-
-    public ushort DatagramChecksum
-    {
-        readonly get => Turn(_datagramChecksum);
-        set => _datagramChecksum = Turn(value);
-    }
-
-    /// <summary>Whether a packet with these first octets is a common one: IPv6, and TCP or UDP with its whole header inside the payload.</summary>
-    public static bool IsCommon(ulong first) => (first & Mask) switch
-    {
-        Segment => PayloadLengthOf(first) >= 20,
-        Datagram => PayloadLengthOf(first) >= 8,
+        Segment => PayloadLength >= 20,
+        Datagram => PayloadLength >= 8,
         _ => false,
     };
 
     /// <summary>Octets behind the IPv6 header, as it says; not 0 in a common packet.</summary>
-    public static uint PayloadLengthOf(ulong first) => (ushort)(first >> 16);
+    public readonly uint PayloadLength => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_payloadLength) : _payloadLength;
 
-    public static byte ProtocolOf(ulong first) => (byte)(first >> 8);
+    /// <summary>TCP or UDP in a common packet.</summary>
+    public readonly byte Protocol => _nextHeader;
+
+    /// <summary>The address of the other side, in the header that begins at an octet.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ref readonly IpAddress Remote(ref byte header, bool inbound) =>
+        ref Unsafe.As<byte, IpAddress>(ref Unsafe.Add(ref header, DestinationOffset - ((nint)Unsafe.BitCast<bool, byte>(inbound) << 4)));
+
+    /// <summary>The address of this host, in the header that begins at an octet.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static ref readonly IpAddress Ours(ref byte header, bool inbound) =>
+        ref Unsafe.As<byte, IpAddress>(ref Unsafe.Add(ref header, SourceOffset + ((nint)Unsafe.BitCast<bool, byte>(inbound) << 4)));
 
     private static ulong Turn(ulong value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
-
-    private static ushort Turn(ushort value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
 }

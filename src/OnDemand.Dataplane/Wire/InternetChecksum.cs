@@ -103,4 +103,7 @@ public static class InternetChecksum
     /// <returns>The folded sum, not complemented.</returns>
     public static ushort PseudoHeaderSum(IpAddress source, IpAddress destination, uint length, byte protocol) =>
         Fold((ulong)source.Sum + destination.Sum + (length >> 16) + (length & 0xffff) + protocol);
+
+    // For fields that are read and written as they lie in memory.
+    internal static ushort InWireOrder(ushort sum) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(sum) : sum;
 }

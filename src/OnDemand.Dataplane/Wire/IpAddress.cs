@@ -2,14 +2,46 @@ using System.Buffers.Binary;
 using System.Diagnostics.CodeAnalysis;
 using System.Net;
 using System.Numerics;
+using System.Runtime.InteropServices;
 
 namespace OnDemand.Dataplane.Wire;
 
-/// <summary>An IPv6 address by value (RFC 4291): 128 bits in two halves, most significant first.</summary>
-/// <param name="High">The first eight octets as a big-endian number.</param>
-/// <param name="Low">The last eight octets as a big-endian number.</param>
-public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpAddress>
+/// <summary>
+/// An IPv6 address by value (RFC 4291): 128 bits in two halves, most significant first. In memory it has the octets' order of the wire, so
+/// that a packet's address is compared and copied as it lies there.
+/// </summary>
+public readonly record struct IpAddress : IComparable<IpAddress>
 {
+    private readonly ulong _first;
+    private readonly ulong _second;
+
+    /// <summary>Makes an address.</summary>
+    /// <param name="high">The first eight octets as a big-endian number.</param>
+    /// <param name="low">The last eight octets as a big-endian number.</param>
+    public IpAddress(ulong high, ulong low)
+    {
+        _first = Turn(high);
+        _second = Turn(low);
+    }
+
+    /// <summary>The first eight octets as a big-endian number.</summary>
+    public ulong High => Turn(_first);
+
+    /// <summary>The last eight octets as a big-endian number.</summary>
+    public ulong Low => Turn(_second);
+
+    /// <summary>The first octet.</summary>
+    internal byte FirstOctet => BitConverter.IsLittleEndian ? (byte)_first : (byte)(_first >> 56);
+
+    /// <summary>The last octet.</summary>
+    internal byte LastOctet => BitConverter.IsLittleEndian ? (byte)(_second >> 56) : (byte)_second;
+
+    /// <summary>The first eight octets as they lie in memory: for keys, not for arithmetic.</summary>
+    internal ulong FirstWord => _first;
+
+    /// <summary>The last eight octets as they lie in memory: for keys, not for arithmetic.</summary>
+    internal ulong SecondWord => _second;
+
     /// <summary>Octets of an address.</summary>
     public const int Length = 16;
 
@@ -48,16 +80,11 @@ public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpA
     /// <summary>Reads an address from the start of a span.</summary>
     /// <param name="octets">At least sixteen octets.</param>
     /// <returns>The address.</returns>
-    public static IpAddress Read(ReadOnlySpan<byte> octets) =>
-        new(BinaryPrimitives.ReadUInt64BigEndian(octets), BinaryPrimitives.ReadUInt64BigEndian(octets[8..]));
+    public static IpAddress Read(ReadOnlySpan<byte> octets) => MemoryMarshal.Read<IpAddress>(octets);
 
     /// <summary>Writes the address to the start of a span.</summary>
     /// <param name="octets">At least sixteen octets.</param>
-    public void Write(Span<byte> octets)
-    {
-        BinaryPrimitives.WriteUInt64BigEndian(octets[8..], Low);
-        BinaryPrimitives.WriteUInt64BigEndian(octets, High);
-    }
+    public void Write(Span<byte> octets) => MemoryMarshal.Write(octets, this);
 
     /// <summary>The number of leading bits that two addresses share, 0 to 128 (RFC 6724 §2.2).</summary>
     /// <param name="other">The other address.</param>
@@ -96,6 +123,14 @@ public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpA
     public static IpAddress Parse(string text) =>
         TryParse(text, out IpAddress address) ? address : throw new FormatException($"'{text}' is not an IPv6 address.");
 
+    /// <summary>Compares all octets at once.</summary>
+    /// <param name="other">The other address.</param>
+    /// <returns>Whether they are the same.</returns>
+    public bool Equals(IpAddress other) => ((_first ^ other._first) | (_second ^ other._second)) == 0;
+
+    /// <inheritdoc/>
+    public override int GetHashCode() => ((_first * 0x9e37_79b9_7f4a_7c15) ^ _second).GetHashCode();
+
     /// <inheritdoc/>
     public int CompareTo(IpAddress other) => High == other.High ? Low.CompareTo(other.Low) : High.CompareTo(other.High);
 
@@ -119,4 +154,6 @@ public readonly record struct IpAddress(ulong High, ulong Low) : IComparable<IpA
         Write(octets);
         return new IPAddress(octets).ToString();
     }
+
+    private static ulong Turn(ulong value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
 }

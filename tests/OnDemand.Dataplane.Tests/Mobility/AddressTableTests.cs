@@ -25,12 +25,40 @@ public sealed class AddressTableTests
     }
 
     [Fact]
+    public void An_address_met_lately_is_found_again_as_what_it_is_and_until_it_is_freed()
+    {
+        AddressTable table = Make(out int host);
+        int typed = Add(table, Typed, host);
+        Assert.False(table.TryFindRecent(Typed, typed: true, out _, out _));
+
+        _ = table.Find(Typed);
+        Assert.True(table.TryFindRecent(Typed, typed: true, out int number, out int hostOfTyped));
+        Assert.Equal((typed, host), (number, hostOfTyped));
+        Assert.False(table.TryFindRecent(Typed, typed: false, out _, out _));
+
+        _ = table.Find(Frames.Host);
+        Assert.True(table.TryFindRecent(Frames.Host, typed: false, out number, out hostOfTyped));
+        Assert.Equal((host, host), (number, hostOfTyped));
+        Assert.False(table.TryFindRecent(Frames.Host, typed: true, out _, out _));
+
+        _ = table.Find(Frames.Server);
+        Assert.False(table.TryFindRecent(Frames.Server, typed: false, out _, out _));
+
+        _ = table.Find(Typed);
+        table.FreeTyped(typed);
+        Assert.False(table.TryFindRecent(Typed, typed: true, out _, out _));
+    }
+
+    [Fact]
     public void The_difference_is_the_one_from_the_internal_address_to_the_typed_one()
     {
         AddressTable table = Make(out int host);
         int typed = Add(table, Typed, host);
 
         Assert.Equal(InternetChecksum.Difference(Frames.Host, Typed), table.Typed(typed).Difference);
+        ushort difference = table.Typed(typed).Difference;
+        Assert.Equal(InternetChecksum.InWireOrder(difference), table.Typed(typed).DifferenceOut);
+        Assert.Equal(InternetChecksum.InWireOrder(InternetChecksum.Negate(difference)), table.Typed(typed).DifferenceIn);
         Assert.Equal((Typed, Frames.Host, host), (table.Typed(typed).External, table.Typed(typed).Internal, table.Typed(typed).Host));
     }
 

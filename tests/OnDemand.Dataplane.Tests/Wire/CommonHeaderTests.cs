@@ -17,18 +17,24 @@ public sealed class CommonHeaderTests
         {
             ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(packet.AsSpan());
             FrameLayout layout = OracleFrame.Parse(packet, 0);
-            if (!CommonHeader.IsCommon(header.First))
+            if (!header.IsCommon)
             {
                 continue;
             }
 
             common++;
             Assert.Equal((FrameShape.Transport, 40), (layout.Shape, layout.UpperOffset));
-            Assert.Equal((layout.Protocol, ((uint)layout.SourcePort << 16) | layout.DestinationPort), (CommonHeader.ProtocolOf(header.First), header.Ports));
-            Assert.Equal(layout.PacketEnd, 40 + CommonHeader.PayloadLengthOf(header.First));
+            Assert.Equal((layout.Protocol, ((uint)layout.SourcePort << 16) | layout.DestinationPort), (header.Protocol, header.Ports));
+            Assert.Equal(layout.PacketEnd, 40 + (long)header.PayloadLength);
             Assert.Equal((IpAddress.Read(packet.AsSpan(8)), IpAddress.Read(packet.AsSpan(24))), (header.Source, header.Destination));
             Assert.Equal(layout.Protocol == IpProtocol.Tcp ? 56 : 46, layout.ChecksumOffset);
-            ushort checksum = (ushort)((packet[layout.ChecksumOffset] << 8) | packet[layout.ChecksumOffset + 1]);
+            foreach (bool inbound in new[] { false, true })
+            {
+                Assert.Equal(inbound ? header.Source : header.Destination, CommonHeader.Remote(ref packet[0], inbound));
+                Assert.Equal(inbound ? header.Destination : header.Source, CommonHeader.Ours(ref packet[0], inbound));
+            }
+
+            ushort checksum = MemoryMarshal.Read<ushort>(packet.AsSpan(layout.ChecksumOffset));
             Assert.Equal(checksum, layout.Protocol == IpProtocol.Tcp ? header.SegmentChecksum : header.DatagramChecksum);
             Assert.Equal(FrameMarks.None, layout.Marks & ~(FrameMarks.TcpHeader | FrameMarks.Cut));
         }
@@ -48,7 +54,7 @@ public sealed class CommonHeaderTests
         byte[] expected = (frame with { Source = Frames.OtherHost, Destination = Frames.OtherServer }).Build();
         header.Source = Frames.OtherHost;
         header.Destination = Frames.OtherServer;
-        header.SegmentChecksum = (ushort)((expected[56] << 8) | expected[57]);
+        header.SegmentChecksum = MemoryMarshal.Read<ushort>(expected.AsSpan(56));
 
         Assert.Equal(expected, packet);
     }
