@@ -15,6 +15,7 @@ using OnDemand.Linux.Providers;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -69,16 +70,23 @@ internal static class RunCommand
         }
     }
 
-    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel or a process still has.
     private static void KeepLiving(SavedState saved, SocketBroker? broker)
     {
-        HashSet<ulong> ended = [.. saved.Bindings.Where(kept => kept.Value.Boot == SavedBinding.ThisBoot).Select(kept => kept.Key)];
-        HashSet<ulong> living = broker is null ? [] : [.. ended];
-        broker?.RemoveLiving(ended);
-        living.ExceptWith(ended);
-        foreach (ulong cookie in saved.Bindings.Keys.Except(living).ToArray())
+        HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        if (broker is not null)
         {
-            saved.Bindings.Remove(cookie);
+            living.UnionWith(PlacedSockets.Find(
+                saved.Bindings.Values.Where(kept => kept.Boot == SavedBinding.ThisBoot && !living.Contains(kept.Binding.Cookie))
+                    .Select(kept => new AskingSocket(kept.Binding.Cookie, kept.Binding.Place))).Keys);
+        }
+
+        foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
+        {
+            if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
+            {
+                saved.Bindings.Remove(cookie);
+            }
         }
     }
 
@@ -97,7 +105,11 @@ internal static class RunCommand
 
         try
         {
-            return new SocketBroker(options.MaximumSocketQuestions, judge, say);
+            var owners = new SocketOwners(new SocketOwnerLimits(), TimeProvider.System);
+            return new SocketBroker(
+                options.MaximumSocketQuestions, judge, say,
+                config.Host.ReadPreferences ? new PreferenceReader(owners, TimeProvider.System) : null,
+                () => EchoSockets.Open(owners, TimeProvider.System, CgroupMount.Find()));
         }
         catch (HostException problem)
         {
@@ -181,7 +193,7 @@ internal static class RunCommand
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
 
-        broker?.Start(tap.Index, host.Wake, host);
+        broker?.Start(tap.Index, host.Wake, host, services.Asking);
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {

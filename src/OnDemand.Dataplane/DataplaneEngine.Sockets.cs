@@ -6,7 +6,7 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Dataplane;
 
 /// <content>
-/// Which socket a flow belongs to, as the kernel knows it: asked once for each new flow of TCP and UDP, whose packets wait meanwhile. What
+/// Which socket a flow belongs to, as the kernel knows it: asked once for each new flow of TCP, UDP and perhaps ICMPv6 echoes, whose packets wait meanwhile. What
 /// a socket asks for then holds for that very socket, whatever ports others share with it, and ends when the socket does.
 /// </content>
 public sealed partial class DataplaneEngine
@@ -138,30 +138,12 @@ public sealed partial class DataplaneEngine
         return written;
     }
 
-    /// <summary>Copies the next cookies of sockets that have asked for something, with flows or without; see <see cref="CopyFlows"/>.</summary>
-    /// <param name="cursor">Where to go on: 0 at the start; negative when all have been seen.</param>
-    /// <param name="destination">Where they are written. A call looks at no more than 4096 places of the table.</param>
-    /// <returns>How many were written; it may be none although there are more.</returns>
-    public int CopyAskingSockets(ref int cursor, Span<ulong> destination)
-    {
-        int written = 0;
-        int end = cursor < 0 ? cursor : (int)Math.Min(_requests.Length, (long)cursor + SnapshotSlice);
-        for (; cursor < end && written < destination.Length; cursor++)
-        {
-            if (_requests[cursor].InUse && _requests[cursor].Key >= SocketKey)
-            {
-                destination[written++] = (_requests[cursor].Key & ~SocketKey) >> 16;
-            }
-        }
-
-        cursor = cursor >= _requests.Length ? -1 : cursor;
-        return written;
-    }
-
     // Cookies are counted up from 1 and would need centuries to pass 2^40.
     private static ulong SocketTail(ulong cookie) => SocketKey | ((cookie << 16) & 0x00ff_ffff_ffff_0000);
 
-    private static bool HasSocket(byte protocol) => protocol is IpProtocol.Tcp or IpProtocol.Udp;
+    // Echo replies are the kernel's own.
+    private bool HasSocket(in FrameLayout layout) => layout.Protocol is IpProtocol.Tcp or IpProtocol.Udp
+        || (_options.AskEchoSockets && layout.Has(FrameMarks.Icmpv6EchoRequest));
 
     // The place of what is known of a new flow's socket; -1 if the frame has to wait for it, and the verdict says so.
     private int SocketOf(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out Verdict verdict)

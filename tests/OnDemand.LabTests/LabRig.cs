@@ -114,6 +114,22 @@ internal sealed class LabRig : IAsyncDisposable
         return process;
     }
 
+    /// <summary>Builds the C library with its examples.</summary>
+    /// <param name="cancellation">Gives up.</param>
+    /// <returns>Where they are.</returns>
+    public async Task<string> BuildSetscAsync(CancellationToken cancellation)
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "OnDemand.Dataplane.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        string place = Path.Combine(Place, "setsc");
+        await CommandRunner.MustAsync("make", ["-s", "-C", Path.Combine(root, "src", "setsc"), $"OUT={place}", "examples"], null, cancellation);
+        return place;
+    }
+
     /// <summary>Starts a capture of what passes the host's links, as its access routers see it.</summary>
     public Task<NetworkCapture> CaptureAsync() => NetworkCapture.StartAsync(this, LabNodes.Routers.Select(router => (router, "host")));
 

@@ -205,13 +205,15 @@ public sealed class ServiceTests
         await AssertReleasedAsync(rig);
     }
 
-    // The kernel has a socket without a port in no table that it tells of.
-    [Fact]
-    public async Task A_socket_that_is_not_bound_yet_keeps_what_it_asked_for_when_the_dataplane_is_killed()
+    // No table of the kernel has a socket before it has a port: it is looked for where it asked.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_socket_that_is_not_bound_yet_keeps_what_it_asked_for_when_the_dataplane_is_killed_and_a_closed_one_does_not(bool map)
     {
         await using LabRig rig = await UpAsync();
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
-        var options = new SetscOptions { SocketPath = rig.Lab.Directory.Programs };
+        var options = new SetscOptions { Map = map, SocketPath = rig.Lab.Directory.Programs };
         using Socket socket = rig.Socket(LabNodes.Host, SocketType.Stream);
         using Socket closed = rig.Socket(LabNodes.Host, SocketType.Stream);
         IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation);
@@ -221,7 +223,11 @@ public sealed class ServiceTests
 
         JsonElement binding = Assert.Single(await BindingsAsync(rig));
         Assert.Equal(granted.ToString(), binding.GetProperty("address").GetString());
-        socket.Bind(new IPEndPoint(granted, 0));
+        if (!map)
+        {
+            socket.Bind(new IPEndPoint(granted, 0));
+        }
+
         Assert.Equal(granted, await SeenAsync(socket));
         socket.Dispose();
         await AssertReleasedAsync(rig);

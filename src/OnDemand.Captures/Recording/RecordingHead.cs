@@ -48,6 +48,11 @@ internal sealed record RecordingHead
                 $"  ask-sockets: true\n  socket-questions: {Options.MaximumSocketQuestions}\n  socket-timeout: {ScenarioText.Format(Options.SocketAnswerTimeout)}\n"));
         }
 
+        if (Options.AskEchoSockets)
+        {
+            text.Write("  ask-echo-sockets: true\n");
+        }
+
         if (!Options.IdentifierSecret.IsEmpty)
         {
             text.Write($"  secret: \"{Convert.ToHexString(Options.IdentifierSecret.Span)}\"\n");
@@ -73,7 +78,7 @@ internal sealed record RecordingHead
         Scenario scenario = ScenarioReader.ReadHost(file, new MappingNode(map.Line, map.Column, [.. map.Entries.Where(entry => entry.Key.Text != Key)]));
         ScenarioMap values = fields.Map(
             own, "a recording", "link-addresses", "address-seed", "hash-seed", "events", "replies", "secret", "ask-sockets", "socket-questions",
-            "socket-requests", "socket-timeout");
+            "socket-requests", "socket-timeout", "ask-echo-sockets");
         DataplaneOptions options = scenario.BuildOptions() with
         {
             AddressSeed = fields.Number(values.Need("address-seed"), 0, ulong.MaxValue, "a whole number"),
@@ -82,6 +87,7 @@ internal sealed record RecordingHead
             MaximumReplies = Count("replies", 1, 1 << 16),
             MaximumSocketRequests = values.Has("socket-requests") ? Count("socket-requests", 1, 16_000) : Usual.MaximumSocketRequests,
             AskSockets = values.Get("ask-sockets", truth => fields.Truth(truth), false),
+            AskEchoSockets = values.Get("ask-echo-sockets", truth => fields.Truth(truth), false),
             MaximumSocketQuestions = values.Has("socket-questions") ? Count("socket-questions", 1, 1 << 16) : Usual.MaximumSocketQuestions,
             SocketAnswerTimeout = values.Get("socket-timeout", fields.Span, Usual.SocketAnswerTimeout),
             IdentifierSecret = values.Find("secret") is { } secret ? Octets(secret, 16, 64) : ReadOnlyMemory<byte>.Empty,

@@ -67,6 +67,9 @@ internal sealed record HostSettings
     /// <summary>Whether the kernel is asked whose flows are; else sockets are known by their ports.</summary>
     public bool AskSockets { get; init; } = true;
 
+    /// <summary>Whether the preferences that programs gave the kernel for their sockets are read (RFC 5014).</summary>
+    public bool ReadPreferences { get; init; } = true;
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 

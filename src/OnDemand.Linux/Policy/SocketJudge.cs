@@ -79,7 +79,7 @@ internal sealed class SocketJudge : ISocketJudge
         ulong traits = _traits.Of(socket, place.Path);
         return place is { Path: { } path, Exec: { } exec } && socket.HasProgram && exec.SpeaksFor(socket.Uid) && MayHave(socket, path, exec)
             ? new SocketVerdict(traits, exec.Type, exec.OnNet)
-            : new SocketVerdict(traits, AddressType.None, OnNet: false);
+            : new SocketVerdict(traits, AddressType.None, OnNet: false, _traits.LeavesToLegacy);
     }
 
     private bool MayHave(in SocketRecord socket, string path, in ExecCgroup exec)

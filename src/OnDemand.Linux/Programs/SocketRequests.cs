@@ -66,7 +66,10 @@ internal sealed class SocketRequests(
             }
 
             var request = new ServiceRequest(
-                socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout);
+                socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout)
+            {
+                Place = socket.Place,
+            };
             ServiceAnswer answer = await AskWithinQuotasAsync(asker, request, cancellationToken).ConfigureAwait(false);
             SocketBinding binding = answer is { Status: ServiceStatus.Granted, Binding: { } granted } ? granted : throw Explain(answer.Status, request);
             Record(asker, program, cookie, type, "granted", binding);
@@ -194,7 +197,7 @@ internal sealed class SocketRequests(
         {
             // Going through all sockets is dear; a binding lives no longer than its socket, and its user is known.
             return services.Find(cookie) is { } binding
-                ? new SocketOwnerInfo(cookie, binding.User)
+                ? new SocketOwnerInfo(cookie, binding.User) { Place = binding.Place }
                 : lookup.ByCookie(cookie) ?? throw Unknown(
                     $"No socket of TCP or UDP over IPv6 that has a port has the cookie {cookie}; one without a port is found by its descriptor ('fd').");
         }

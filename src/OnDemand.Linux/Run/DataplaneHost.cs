@@ -91,7 +91,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null,
         SocketBroker? broker = null, SocketServices? services = null, IPrefixProvider? provider = null)
     {
-        options = options with { AskSockets = broker is not null };
+        options = options with { AskSockets = broker is not null, AskEchoSockets = broker is { KnowsEchoes: true } };
         _clock = new HostClock(time ?? TimeProvider.System);
         Start = _clock.Now;
         config.Scenario.CheckOrder(Start);

@@ -121,6 +121,14 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         }
     }
 
+    /// <summary>The sockets that have asked and those that ask. From any thread.</summary>
+    /// <returns>The sockets; one that has asked and asks again may be there twice.</returns>
+    public IEnumerable<AskingSocket> Asking() =>
+    [
+        .. _bindings.Values.Select(binding => new AskingSocket(binding.Cookie, binding.Place)),
+        .. _latest.Values.Select(pending => new AskingSocket(pending.Request.Cookie, pending.Request.Place)),
+    ];
+
     /// <summary>Whether changes are kept until somebody takes them.</summary>
     public bool KeepsChanges { get; set; }
 
@@ -135,7 +143,10 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     public SetscRequest Adopt(SocketBinding binding)
     {
         var request = new ServiceRequest(
-            binding.Cookie, binding.User, binding.Type, binding.OnNet, binding.Map, binding.Preferences, Timeout.InfiniteTimeSpan);
+            binding.Cookie, binding.User, binding.Type, binding.OnNet, binding.Map, binding.Preferences, Timeout.InfiniteTimeSpan)
+        {
+            Place = binding.Place,
+        };
         ulong token = (ulong)Interlocked.Increment(ref _token);
         _pending[token] = new Pending(request);
 
@@ -334,6 +345,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             {
                 OnNet = request.OnNet,
                 Preferences = request.Preferences,
+                Place = request.Place,
             };
             _bindings[request.Cookie] = binding;
             Note(new BindingChange(request.Cookie, binding));

@@ -55,36 +55,6 @@ internal static class ProcessSockets
             && uint.TryParse(link[Prefix.Length..^1], NumberStyles.None, CultureInfo.InvariantCulture, out inode);
     }
 
-    /// <summary>Removes the sockets that some process has open. It looks at every descriptor of the host until none is left, so it is for rare
-    /// occasions; a socket that is just being passed on (unix(7)) counts as open nowhere.</summary>
-    /// <param name="cookies">Sockets; afterwards those of them that no process has.</param>
-    public static void RemoveOpen(HashSet<ulong> cookies)
-    {
-        HashSet<uint> seen = [];
-        foreach (int process in cookies.Count > 0 ? All() : [])
-        {
-            using FileDescriptor handle = Libc.OpenProcess(process);
-            if (handle.IsInvalid)
-            {
-                continue;            // it has ended
-            }
-
-            foreach (int descriptor in DescriptorsOf(process))
-            {
-                if (TryGetInode(process, descriptor, out uint inode) && seen.Add(inode))
-                {
-                    using FileDescriptor socket = Libc.TakeDescriptor(handle, descriptor);
-                    _ = !socket.IsInvalid && SocketCookie.TryGet(socket, out ulong cookie) && cookies.Remove(cookie);
-                }
-            }
-
-            if (cookies.Count == 0)
-            {
-                return;
-            }
-        }
-    }
-
     /// <summary>The program that a process runs.</summary>
     /// <param name="process">The process.</param>
     /// <returns>The path as the kernel names it, with <c> (deleted)</c> after it when the file is no longer there; null for a process of the kernel

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
@@ -91,24 +92,6 @@ public sealed class SocketBrokerTests
         }
     }
 
-    // The one that is not bound is in no table of the kernel's; the two that are closed were bound and not.
-    [Fact]
-    public void Sockets_that_programs_still_have_are_told_from_those_that_have_ended()
-    {
-        using NetworkNamespace space = Space();
-        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
-        using Socket bound = space.Run(() => Udp(5000));
-        using Socket unbound = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
-        Socket[] closed = [space.Run(() => Udp(5001)), space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp))];
-        ulong[] ended = [.. closed.Select(socket => SocketCookie.Of(socket.SafeHandle))];
-        HashSet<ulong> cookies = [SocketCookie.Of(bound.SafeHandle), SocketCookie.Of(unbound.SafeHandle), .. ended];
-        Array.ForEach(closed, socket => socket.Dispose());
-
-        broker.RemoveLiving(cookies);
-
-        Assert.Equal(ended.Order(), cookies.Order());
-    }
-
     [Fact]
     public async Task The_connection_of_a_stranded_socket_is_aborted_and_only_that()
     {
@@ -159,6 +142,13 @@ public sealed class SocketBrokerTests
         return socket;
     }
 
+    private static AskingSocket Place(Socket socket)
+    {
+        Assert.True(ProcessSockets.TryGetInode(Environment.ProcessId, (int)socket.Handle, out uint inode));
+        return new AskingSocket(
+            SocketCookie.Of(socket.SafeHandle), new SocketPlace(new SocketHolder(Environment.ProcessId, (int)socket.Handle), inode));
+    }
+
     private static SocketNews Next(SocketBroker broker)
     {
         long began = System.Diagnostics.Stopwatch.GetTimestamp();
@@ -170,6 +160,11 @@ public sealed class SocketBrokerTests
         }
 
         return news;
+    }
+
+    private sealed class LegacyJudge : ISocketJudge
+    {
+        public SocketVerdict Judge(in SocketRecord socket) => new(0, AddressType.None, false, MayPrefer: socket.LocalPort == 5000);
     }
 
     private sealed class UserJudge : ISocketJudge
