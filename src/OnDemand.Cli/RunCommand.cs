@@ -138,7 +138,11 @@ internal static class RunCommand
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
-        TellForwarding(config, streams);
+        if (ForwardingSettings.IsOn())               // else the start fails, and says why
+        {
+            TellForwarding(config, streams);
+        }
+
         if (CommandCgroup.RemoveLeft(settings.Tap) is > 0 and int left)
         {
             Say($"Commands that were killed had left {left} empty {(left == 1 ? "cgroup" : "cgroups")}, which {(left == 1 ? "is" : "are")} removed.");

@@ -110,7 +110,10 @@ internal static class ForwardingSettings
         }
     }
 
-    private static bool IsOn() =>
+    /// <summary>Whether forwarding is on.</summary>
+    /// <returns>Whether it is.</returns>
+    /// <exception cref="HostException">There is no IPv6.</exception>
+    public static bool IsOn() =>
         TryRead(All) is string value
             ? value != "0"
             : throw new HostException("This kernel has no IPv6, or /proc is not mounted: the dataplane needs both.");
