@@ -7,6 +7,7 @@ return args switch
     ["flow", ..] => FlowRunner.Run(args.AsSpan(1)),
     ["newflows", ..] => ControlRunner.RunNewFlows(args.AsSpan(1)),
     ["move", ..] => ControlRunner.RunMove(args.AsSpan(1)),
+    ["memory", ..] => MemoryRunner.Run(args.AsSpan(1)),
     ["sockets", ..] => SocketLookupRunner.Run(args.AsSpan(1)),
     ["genpcap", ..] => CaptureGenerator.Run(args.AsSpan(1)),
     _ => RunBenchmarks(args),

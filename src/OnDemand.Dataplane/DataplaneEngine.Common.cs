@@ -130,7 +130,7 @@ public sealed partial class DataplaneEngine
 
         ulong tail = FlowKey.MakeTail(header.Protocol, host, BitOperations.RotateLeft(header.Ports, (inbound ? 1 : 0) << 4));
         glance.Tail = tail;
-        glance.Hash = (uint)_flows.Hash(remote, tail);
+        glance.Hash = _flows.Hash(remote, tail);
         glance.At = networkOffset;
         glance.Typed = number;
         glance.Guess = 0;

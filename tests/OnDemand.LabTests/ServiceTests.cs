@@ -132,6 +132,29 @@ public sealed class ServiceTests
         Assert.Equal(SetscError.NotSupported, refused.Error);
     }
 
+    // The lab's host only checks how it is set up. Connections of such sockets hang while the setting is on.
+    [Fact]
+    public async Task Where_the_kernel_keeps_packets_from_native_sockets_they_are_refused_an_address_and_mapped_ones_work()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        var options = new SetscOptions { SocketPath = rig.Lab.Directory.Programs };
+        await rig.RunAsync(LabNodes.Host, "sysctl", "-qw", "net.ipv4.ip_early_demux=1", "net.ipv4.tcp_early_demux=1");
+        using Socket native = rig.Socket(LabNodes.Host, SocketType.Stream);
+        using Socket mapped = rig.Socket(LabNodes.Host, SocketType.Stream);
+
+        SetscException refused = await Assert.ThrowsAsync<SetscException>(
+            () => native.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation));
+        Assert.Equal(SetscError.NotSupported, refused.Error);
+        IPAddress granted = await mapped.SetServiceContinuityAsync(AddressType.SessionLasting, options with { Map = true }, Cancellation);
+        Assert.Equal(granted, await SeenAsync(mapped));
+
+        await rig.RunAsync(LabNodes.Host, "sysctl", "-qw", "net.ipv4.tcp_early_demux=0");
+        granted = await native.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation);
+        native.Bind(new IPEndPoint(granted, 0));
+        Assert.Equal(granted, await SeenAsync(native));
+    }
+
     // It says nothing itself, and neither do its children; the connection is that of a shell's child.
     [Fact]
     public async Task A_command_started_with_a_type_keeps_its_connection_while_the_host_moves()

@@ -15,7 +15,7 @@ internal sealed class AddressTable
 
     private readonly InternalAddress[] _internal;
     private readonly TypedAddress[] _typed;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private readonly Recent[] _recent = new Recent[RecentCount];
     private int _internalCount;
@@ -26,7 +26,7 @@ internal sealed class AddressTable
     {
         _internal = new InternalAddress[internalCapacity];
         _typed = new TypedAddress[typedCapacity];
-        _index = new FlowIndex(internalCapacity + typedCapacity);
+        _index = new ChainIndex(internalCapacity + typedCapacity, 2 * Math.Max(internalCapacity, typedCapacity));
         _hash = hash;
         Forget();
     }

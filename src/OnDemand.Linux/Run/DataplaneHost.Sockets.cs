@@ -2,6 +2,7 @@ using OnDemand.Captures.Recording;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.Run;
@@ -10,6 +11,9 @@ namespace OnDemand.Linux.Run;
 internal sealed partial class DataplaneHost
 {
     private readonly EndedSockets _ended = new();
+
+    /// <summary>Counts the sockets of commands; null for nobody. Before <see cref="Run"/>.</summary>
+    public CommandSockets? Commands { get; set; }
 
     /// <inheritdoc/>
     void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
@@ -69,6 +73,7 @@ internal sealed partial class DataplaneHost
     /// <returns>Whether the engine knew it.</returns>
     internal bool EndSocket(ulong cookie, Timestamp now)
     {
+        Commands?.End(cookie);
         if (!_engine.KnowsSocket(cookie))
         {
             _ended.Add(cookie);
@@ -99,6 +104,7 @@ internal sealed partial class DataplaneHost
                     _ = _drive.NameSocket(news.Flow, news.Cookie, now);
                     break;
                 default:
+                    Commands?.End(news.Cookie);      // one that was closed before the engine opened its flow
                     continue;
             }
 

@@ -16,4 +16,7 @@ internal interface ISocketJudge
     /// <param name="socket">What the kernel says of it.</param>
     /// <returns>What is known of it.</returns>
     SocketVerdict Judge(in SocketRecord socket);
+
+    /// <summary>The sockets that are counted somewhere until they end.</summary>
+    IEnumerable<ulong> Counted => [];
 }

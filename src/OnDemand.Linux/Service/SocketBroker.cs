@@ -333,6 +333,7 @@ internal sealed class SocketBroker : IDisposable
             }
         }
 
+        ended.UnionWith(_judge?.Counted ?? []);
         RemoveLiving(ended);
         RemoveLiving(ended);
         foreach (ulong cookie in ended)
