@@ -178,7 +178,12 @@ internal sealed class AskingProgram
         _cookies[socket] = cookie;
         await OrderAsync(new Dictionary<string, object?>
         {
-            ["socket"] = socket, ["type"] = type, ["library"] = library, ["on-net"] = onNet, ["map"] = map, ["timeout"] = timeout,
+            ["socket"] = socket,
+            ["type"] = type,
+            ["library"] = library,
+            ["on-net"] = onNet,
+            ["map"] = map,
+            ["timeout"] = timeout,
         });
         return (await cookie.Task.WaitAsync(InTime, Cancellation), told.Task);
     }
@@ -190,7 +195,10 @@ internal sealed class AskingProgram
         _told[socket] = told;
         await OrderAsync(new Dictionary<string, object?>
         {
-            ["converse"] = socket, ["address"] = address, ["to"] = LabLinks.PeerAddress, ["port"] = port,
+            ["converse"] = socket,
+            ["address"] = address,
+            ["to"] = LabLinks.PeerAddress,
+            ["port"] = port,
         });
         return (await told.Task.WaitAsync(InTime, Cancellation)).Result;
     }

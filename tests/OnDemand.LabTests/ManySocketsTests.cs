@@ -103,7 +103,9 @@ public sealed class ManySocketsTests
         {
             var options = new SetscOptions
             {
-                Map = number % 3 == 0, SocketPath = rig.Lab.Directory.Programs, Timeout = TimeSpan.FromMinutes(1),
+                Map = number % 3 == 0,
+                SocketPath = rig.Lab.Directory.Programs,
+                Timeout = TimeSpan.FromMinutes(1),
             };
             var type = (AddressType)(1 + (number % 4));
             IPAddress address = await sockets[number].SetServiceContinuityAsync(type, options, cancel);
