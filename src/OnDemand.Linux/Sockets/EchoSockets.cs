@@ -163,7 +163,12 @@ internal sealed class EchoSockets : IDisposable
 
         socket = new SocketRecord
         {
-            Protocol = SocketProtocol.Icmpv6, Local = local, LocalPort = port, Remote = remote, Uid = user, Inode = inode,
+            Protocol = SocketProtocol.Icmpv6,
+            Local = local,
+            LocalPort = port,
+            Remote = remote,
+            Uid = user,
+            Inode = inode,
         };
         return socket.HasProgram;
     }
