@@ -18,6 +18,7 @@ internal sealed class EchoSockets : IDisposable
 {
     private const string Table = "/proc/thread-self/net/icmp6";
     private const int TableLength = 1 << 16;      // some 380 sockets; what is beyond is not found
+    private const int Burst = 16;                 // a ping is typed by hand: some after another, then none for long
     private const int LocalField = 1;
     private const int RemoteField = 2;
     private const int UserField = 7;
@@ -34,7 +35,7 @@ internal sealed class EchoSockets : IDisposable
     {
         _table = table;
         _owners = owners;
-        _budget = new SearchBudget(time);
+        _budget = new SearchBudget(time, Burst);
         _cgroupRoot = cgroupRoot;
     }
 

@@ -5,7 +5,8 @@ namespace OnDemand.Linux.Sockets;
 /// one thread at a time.
 /// </summary>
 /// <param name="time">Measures the time.</param>
-internal sealed class SearchBudget(TimeProvider time)
+/// <param name="burst">How many searches may follow one another at once when there were none for a while.</param>
+internal sealed class SearchBudget(TimeProvider time, int burst = 1)
 {
     /// <summary>How long a search may take.</summary>
     public static readonly TimeSpan Most = TimeSpan.FromMilliseconds(20);
@@ -18,7 +19,7 @@ internal sealed class SearchBudget(TimeProvider time)
 
     private readonly Dictionary<(uint User, ulong Cgroup), long> _fruitless = [];
     private readonly long _most = (long)(Most.TotalSeconds * time.TimestampFrequency);
-    private long _spare = (long)(Most.TotalSeconds * time.TimestampFrequency);
+    private long _spare = (long)(burst * Most.TotalSeconds * time.TimestampFrequency);
     private long _began = time.GetTimestamp();
 
     /// <summary>Begins a search, if one may be.</summary>
@@ -27,9 +28,9 @@ internal sealed class SearchBudget(TimeProvider time)
     public bool TryBegin(in SocketRecord socket)
     {
         long now = time.GetTimestamp();
-        _spare = Math.Min(_most, _spare + ((now - _began) / Share));
+        _spare = Math.Min(burst * _most, _spare + ((now - _began) / Share));
         _began = now;
-        return _spare == _most
+        return _spare >= _most
             && !(_fruitless.TryGetValue((socket.Uid, socket.CgroupId), out long last) && time.GetElapsedTime(last, now) < AgainAfter);
     }
 
