@@ -70,6 +70,12 @@ internal sealed record HostSettings
     /// <summary>Whether the preferences that programs gave the kernel for their sockets are read (RFC 5014).</summary>
     public bool ReadPreferences { get; init; } = true;
 
+    /// <summary>Whether many frames are read or written with one system call, where the kernel lets us (io_uring).</summary>
+    public bool UseRing { get; init; } = true;
+
+    /// <summary>Whether segments that follow one another are put together into superpackets, as far as the kernel takes them.</summary>
+    public bool Coalesce { get; init; } = true;
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 
