@@ -8,6 +8,7 @@ return args switch
     ["newflows", ..] => ControlRunner.RunNewFlows(args.AsSpan(1)),
     ["move", ..] => ControlRunner.RunMove(args.AsSpan(1)),
     ["memory", ..] => MemoryRunner.Run(args.AsSpan(1)),
+    ["gate", ..] => GateRunner.Run(args.AsSpan(1)),
     ["sockets", ..] => SocketLookupRunner.Run(args.AsSpan(1)),
     ["genpcap", ..] => CaptureGenerator.Run(args.AsSpan(1)),
     _ => RunBenchmarks(args),
