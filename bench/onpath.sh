@@ -1,19 +1,25 @@
 #!/bin/bash
-# onpath.sh - `ondemand run` on a TAP beside the C yardstick `refl -v` (e) and tayga (c), in turns in one run, on one topology:
+# onpath.sh - `ondemand run` on a TAP beside other translators, in turns in one run, on one topology:
 #   app (fd00:a::2) -- mid (the translator) -- srv (2001:db8:5::2), veth pairs in network namespaces of this script's own
-# Floors: TCP at least 0.85 times e and 9 times tayga both ways; 64-byte UDP at least tayga's; request/response p50 at most 1.2 times e's.
-# usage (as root): bench/onpath.sh [REPEATS] [VARIANT...]      env: SECONDS_EACH (3), SUMS=1 finishes checksums in software on the way out
+# Variants: e  the C yardstick `refl -v` (a TAP loop with offloads)    u  the same with io_uring    c  tayga    nft  the kernel's source NAT
+#   ondemand, and to see what each lever does: ondemand-plain (neither io_uring nor joined segments), ondemand-ring, ondemand-join;
+#   before: the build that BEFORE=.../ondemand.dll names
+# Floors: TCP at least 0.95 times e, 10 times tayga and 0.7 times nft both ways; 64-byte UDP at least 1.3 times tayga and 0.8 times nft;
+# request/response at most 1.1 times e's; CPU per GB at most 1.15 times e's. With WIRE=2 TCP at least 2 times e.
+# usage (as root): bench/onpath.sh [REPEATS] [VARIANT...]
+# env: SECONDS_EACH (3); SUMS=1 finishes checksums in software on the way out; WIRE=1 the end hosts send single frames, and the receivers'
+#   links put them together; WIRE=2 they do not; ONDEMAND=.../ondemand.dll another build than this tree's
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 PEERS=$ROOT/../shared/peers
 REP=${1:-3}
 shift || true
-VARIANTS=${*:-e c ondemand}
+VARIANTS=${*:-e nft c ondemand}
 EACH=${SECONDS_EACH:-3}
 [ "$(id -u)" = 0 ] || { echo "onpath.sh: root is needed for namespaces and a TAP." >&2; exit 2; }
 [ -e "$PEERS/refl.c" ] || { echo "onpath.sh: the yardsticks are not there ($PEERS)." >&2; exit 2; }
 missing=()
-for tool in gcc:gcc iperf3:iperf3 tayga:tayga ip:iproute2 ping:iputils-ping ethtool:ethtool; do
+for tool in gcc:gcc iperf3:iperf3 tayga:tayga ip:iproute2 ping:iputils-ping ethtool:ethtool nft:nftables; do
     command -v "${tool%%:*}" >/dev/null || missing+=("${tool##*:}")
 done
 [ -e /usr/include/liburing.h ] || missing+=(liburing-dev)
@@ -27,8 +33,10 @@ APP=odb$$-app MID=odb$$-mid SRV=odb$$-srv
 TRANSLATOR="" SERVERS=()
 gcc -O3 -march=native -o "$D/refl" "$PEERS/refl.c" -luring -lpthread
 gcc -O3 -march=native -o "$D/netload" "$PEERS/netload.c"
-dotnet build -c Release "$ROOT/src/OnDemand.Cli" -v q --nologo >"$D/build" || { cat "$D/build"; exit 1; }
-ONDEMAND=$ROOT/src/OnDemand.Cli/bin/Release/net10.0/ondemand.dll
+if [ -z "${ONDEMAND:-}" ]; then
+    dotnet build -c Release "$ROOT/src/OnDemand.Cli" -v q --nologo >"$D/build" || { cat "$D/build"; exit 1; }
+    ONDEMAND=$ROOT/src/OnDemand.Cli/bin/Release/net10.0/ondemand.dll
+fi
 
 end_translator() {
     [ -n "$TRANSLATOR" ] || return 0
@@ -61,6 +69,13 @@ up() {
     ip -n $SRV -6 route add default via 2001:db8:5::1; ip -n $SRV route add default via 10.5.0.1
     ip netns exec $MID sh -c 'echo 1 >/proc/sys/net/ipv6/conf/all/forwarding; echo 1 >/proc/sys/net/ipv4/ip_forward
         for f in /proc/sys/net/ipv4/conf/*/rp_filter; do echo 0 >"$f"; done'
+    if [ "${WIRE:-0}" != 0 ]; then
+        single="tso off gso off tx-udp-segmentation off"
+        for end in "$APP a0" "$SRV s0" "$MID ms"; do ip netns exec "${end% *}" ethtool -K "${end#* }" $single >/dev/null 2>&1; done
+        if [ "$WIRE" = 1 ]; then
+            for end in "$APP a0" "$SRV s0" "$MID ms" "$MID ma"; do ip netns exec "${end% *}" ethtool -K "${end#* }" gro on >/dev/null; done
+        fi
+    fi
     if [ "${SUMS:-0}" = 1 ]; then
         ip netns exec $MID ethtool -K ms tx off >/dev/null 2>&1; ip netns exec $MID ethtool -K ma tx off >/dev/null 2>&1
     fi
@@ -71,8 +86,10 @@ up() {
 translate() {
     TARGET=2001:db8:5::2
     case $1 in
-    e)
-        ip netns exec $MID "$D/refl" -i tap0 -v -I fd00:a:: -O 2001:db8:a:: 2>"$D/log" & TRANSLATOR=$!
+    e | u)
+        local ring=""
+        [ "$1" = e ] || ring="-u 32"
+        ip netns exec $MID "$D/refl" -i tap0 -v $ring -I fd00:a:: -O 2001:db8:a:: 2>"$D/log" & TRANSLATOR=$!
         for _ in $(seq 100); do ip -n $MID link show tap0 >/dev/null 2>&1 && break; sleep 0.05; done
         ip -n $MID link set dev tap0 mtu 1500 arp off up
         ip -n $MID -6 route add default dev tap0 table 100
@@ -89,19 +106,31 @@ translate() {
         ip netns exec $MID tayga -c "$D/tayga.conf" --nodetach >"$D/log" 2>&1 & TRANSLATOR=$!
         TARGET=2001:db8:64::a05:2
         ;;
-    ondemand)
+    nft)
+        printf 'table ip6 n {\n chain p { type nat hook postrouting priority 100; oifname "ms" ip6 saddr fd00:a::/64 snat to 2001:db8:a::2; }\n}\n' |
+            ip netns exec $MID nft -f -
+        ip -n $SRV -6 route add 2001:db8:a::/64 via 2001:db8:5::1
+        ;;
+    ondemand* | before)
+        local program=$ONDEMAND levers=""
+        case $1 in
+        ondemand-plain) levers=", ring: off, coalesce: off" ;;
+        ondemand-ring) levers=", coalesce: off" ;;
+        ondemand-join) levers=", ring: off" ;;
+        before) program=$BEFORE ;;
+        esac
         cat >"$D/host.yaml" <<YAML
 seed: 1
 internal: [fd00:a::/64]
 policy: {default: session-lasting}
 network: [{at: 0s, attach: net, prefixes: [{prefix: 2001:db8:a::/64, type: session-lasting}]}]
-host: {tap: tap0, forwarding: check, control: $D/control.sock, state: $D/state}
+host: {tap: tap0, forwarding: check, control: $D/control.sock, state: $D/state$levers}
 YAML
         rm -rf "$D/state"
-        ip netns exec $MID dotnet "$ONDEMAND" run --config "$D/host.yaml" 2>"$D/log" & TRANSLATOR=$!
+        ip netns exec $MID dotnet "$program" run --config "$D/host.yaml" 2>"$D/log" & TRANSLATOR=$!
         for _ in $(seq 200); do grep -q Running "$D/log" 2>/dev/null && break; sleep 0.05; done
         ;;
-    *) echo "onpath.sh: no variant '$1' (e, c, ondemand)." >&2; exit 2 ;;
+    *) echo "onpath.sh: no variant '$1' (e, u, c, nft, ondemand, ondemand-plain, ondemand-ring, ondemand-join, before)." >&2; exit 2 ;;
     esac
     sleep 0.3
     ip netns exec $APP ping -6 -c 3 -i 0.2 -W 1 $TARGET >/dev/null || { echo "onpath.sh: $1 does not answer:" >&2; cat "$D/log" >&2; exit 1; }
@@ -110,9 +139,25 @@ YAML
 note() { printf '%s\t%s\t%s\n' "$1" "$2" "$3" >>"$D/results"; }
 gigabits() { awk '/"sum_received"/ { r = 1 } r && /bits_per_second/ { gsub(/[^0-9.e+]/, "", $2); printf "%.3f", $2 / 1e9; exit }'; }
 
+# Seconds of processor time since the start: the translator's, and the whole machine's.
+translator_time() { [ -z "$TRANSLATOR" ] && echo 0 || awk '{ sub(/^.*\) /, ""); print ($12 + $13) / 100 }' "/proc/$TRANSLATOR/stat"; }
+machine_time() { awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8) / 100 }' /proc/stat; }
+
+bulk() { # variant, row, iperf3 flags
+    local t0 m0 t1 m1 rate
+    t0=$(translator_time) m0=$(machine_time)
+    rate=$(ip netns exec $APP timeout 30 iperf3 -6 -c $TARGET -p 5201 -t "$EACH" $3 -J | gigabits)
+    t1=$(translator_time) m1=$(machine_time)
+    note "$1" "tcp $2 Gbit/s" "$rate"
+    awk -v r="$rate" -v s="$EACH" -v t="$t0 $t1" -v m="$m0 $m1" 'BEGIN { split(t, a); split(m, b); g = r * s / 8
+        printf "%.4f %.4f\n", (a[2] - a[1]) / g, (b[2] - b[1]) / g }' >"$D/cost"
+    note "$1" "cpu s/GB $2, own" "$(cut -d' ' -f1 "$D/cost")"
+    note "$1" "cpu s/GB $2, all" "$(cut -d' ' -f2 "$D/cost")"
+}
+
 measure() {
-    note "$1" "tcp up Gbit/s" "$(ip netns exec $APP timeout 30 iperf3 -6 -c $TARGET -p 5201 -t "$EACH" -J | gigabits)"
-    note "$1" "tcp down Gbit/s" "$(ip netns exec $APP timeout 30 iperf3 -6 -c $TARGET -p 5201 -t "$EACH" -R -J | gigabits)"
+    bulk "$1" up ""
+    bulk "$1" down -R
     ip netns exec $SRV "$D/netload" urecv 5401 "$EACH" 0 >"$D/received" & local receiver=$!
     sleep 0.2
     ip netns exec $APP timeout 30 "$D/netload" usend $TARGET 5401 "$((EACH + 1))" 64 1 >/dev/null
@@ -139,12 +184,14 @@ sort -k1,1 -k2,2 -k3,3n -t$'\t' "$D/results" | awk -F'\t' -v variants="$VARIANTS
     function median(a, b, c) { c = n[a, b]; return c % 2 ? v[a, b, (c + 1) / 2] : (v[a, b, c / 2] + v[a, b, c / 2 + 1]) / 2 }
     END {
         count = split(variants, name, " ")
-        printf "%-16s", "median of runs"
-        for (i = 1; i <= count; i++) printf "%12s", name[i]
-        printf "%14s%14s\n", "ondemand/e", "ondemand/c"
+        printf "%-18s", "median of runs"
+        for (i = 1; i <= count; i++) { printf "%15s", name[i]; if (name[i] == "ondemand") ours = name[i] }
+        if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%21s", "times " name[i]
+        printf "\n"
         for (j = 1; j <= k; j++) {
-            printf "%-16s", what[j]
-            for (i = 1; i <= count; i++) { m[name[i]] = median(name[i], what[j]); printf "%12.2f", m[name[i]] }
-            printf "%14s%14s\n", ("e" in m) && m["e"] ? sprintf("%.2f", m["ondemand"] / m["e"]) : "-", ("c" in m) && m["c"] ? sprintf("%.2f", m["ondemand"] / m["c"]) : "-"
+            printf "%-18s", what[j]
+            for (i = 1; i <= count; i++) { m[name[i]] = median(name[i], what[j]); printf "%15.2f", m[name[i]] }
+            if (ours != "") for (i = 1; i <= count; i++) if (name[i] != ours) printf "%21s", (m[name[i]] > 0 ? sprintf("%.2f", m[ours] / m[name[i]]) : "-")
+            printf "\n"
         }
     }'

@@ -163,11 +163,12 @@ internal static class ControlTables
         table.Add(Number(tap.NeighborAnswers), "  neighbor solicitations answered");
         AddReasons(table, tap.Ignored);
         table.Add(Number(tap.FramesWritten), $"written, {ReportText.Size(tap.OctetsWritten)}");
+        table.Add(Number(tap.FramesJoined), $"  in {ReportText.Count(tap.SuperpacketsMade, "superpacket", "superpackets")} made here");
         table.Add(Number(tap.Lost.Values.Sum()), "lost");
         AddReasons(table, tap.Lost);
         table.Write(output);
         output.Write(
-            $"{ReportText.Count(tap.Batches, "batch", "batches")}, {ReportText.Count(tap.ReadErrors, "read error")}, " +
+            $"{ReportText.Count(tap.Batches, "batch", "batches")}, {tap.RingBatches} by io_uring, {ReportText.Count(tap.ReadErrors, "read error")}, " +
             $"{ReportText.Count(tap.Commands, "command")}.\n");
     }
 

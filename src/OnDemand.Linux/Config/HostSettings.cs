@@ -67,6 +67,12 @@ internal sealed record HostSettings
     /// <summary>Whether the kernel is asked whose flows are; else sockets are known by their ports.</summary>
     public bool AskSockets { get; init; } = true;
 
+    /// <summary>Whether many frames are read or written with one system call, where the kernel lets us (io_uring).</summary>
+    public bool UseRing { get; init; } = true;
+
+    /// <summary>Whether segments that follow one another are put together into superpackets, as far as the kernel takes them.</summary>
+    public bool Coalesce { get; init; } = true;
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 

@@ -204,7 +204,19 @@ internal sealed record TapResource
     /// <summary>Superpackets among the frames read.</summary>
     public required long Superpackets { get; init; }
 
+    /// <summary>Superpackets put together for writing.</summary>
+    public required long SuperpacketsMade { get; init; }
+
+    /// <summary>Frames that were written in them.</summary>
+    public required long FramesJoined { get; init; }
+
+    /// <summary>Superpackets that the kernel did not take.</summary>
+    public required long SuperpacketsRefused { get; init; }
+
     public required long Batches { get; init; }
+
+    /// <summary>Batches read with one system call.</summary>
+    public required long RingBatches { get; init; }
 
     public required long NeighborAnswers { get; init; }
 

@@ -115,7 +115,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
         _provider = provider ?? new StaticProvider(config.Scenario);
         _answerTimeout = options.NetworkAnswerTimeout;
-        _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings.Neighbors == NeighborMode.Answer, observer);
+        _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[2] = new PollEntry { Descriptor = -1, Wanted = Libc.PollIn };
@@ -199,6 +199,11 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
+            if (_settings.UseRing)
+            {
+                _device.OpenRing();
+            }
+
             _provider.Start(Wake);
             Drain(Start);
             Adopt(Start);

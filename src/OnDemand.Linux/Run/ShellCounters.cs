@@ -21,8 +21,20 @@ internal sealed class ShellCounters
     /// <summary>Superpackets among the frames read.</summary>
     public long Superpackets { get; internal set; }
 
+    /// <summary>Superpackets put together for writing.</summary>
+    public long SuperpacketsMade { get; internal set; }
+
+    /// <summary>Frames that were written in them; each is one of <see cref="FramesWritten"/> too.</summary>
+    public long FramesJoined { get; internal set; }
+
+    /// <summary>Superpackets that the kernel did not take: their frames went one by one, and so does what follows.</summary>
+    public long SuperpacketsRefused { get; internal set; }
+
     /// <summary>Batches handed to the engine.</summary>
     public long Batches { get; internal set; }
+
+    /// <summary>Batches read with one system call, over io_uring(7).</summary>
+    public long RingBatches { get; internal set; }
 
     /// <summary>Frames shorter than an Ethernet header.</summary>
     public long ShortFrames { get; internal set; }

@@ -1,3 +1,4 @@
+using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
 using OnDemand.Linux.Interop;
 
@@ -21,7 +22,12 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     private const ushort NoPacketInformation = 0x1000;       // IFF_NO_PI
     private const ushort WithHeader = 0x4000;                // IFF_VNET_HDR
 
+    private const uint RingEntries = 64;
+    private const int FewFrames = 3;                         // for as many, plain calls cost less
+
     private readonly FileDescriptor _file;
+    private readonly int[] _results = new int[RingEntries];
+    private FrameRing? _ring;
 
     private TapDevice(FileDescriptor file, string name, TapOffloads offloads, bool isNew)
     {
@@ -38,8 +44,14 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <summary>The interface's number; 0 if it is gone.</summary>
     public int Index => (int)Libc.InterfaceIndex(Name);
 
-    /// <summary>What the kernel agreed to leave to us.</summary>
+    /// <inheritdoc/>
     public TapOffloads Offloads { get; }
+
+    /// <inheritdoc/>
+    public bool HasRing => _ring is not null;
+
+    /// <summary>Why there is no ring: the errno of the last attempt; 0 if there was none.</summary>
+    public int RingError { get; private set; }
 
     /// <summary>Whether this made the interface; it is gone then when this is closed, unless it was made persistent.</summary>
     public bool IsNew { get; }
@@ -101,6 +113,16 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     }
 
     /// <inheritdoc/>
+    public void OpenRing()
+    {
+        if (_ring is null)
+        {
+            _ring = FrameRing.TryOpen(Descriptor, RingEntries, out int error);
+            RingError = HasRing ? 0 : error;
+        }
+    }
+
+    /// <inheritdoc/>
     public int Read(Span<byte> buffer)
     {
         nint count = Libc.Read(Descriptor, buffer, buffer.Length);
@@ -115,7 +137,63 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _file.Dispose();
+    public unsafe void Read(Span<byte> buffer, int stride, Span<int> results)
+    {
+        nint start = (nint)Unsafe.AsPointer(ref MemoryMarshal.GetReference(buffer[..(stride * results.Length)]));
+        for (int i = 0; i < results.Length; i++)
+        {
+            _ring!.QueueRead(start + (i * stride), stride);
+        }
+
+        Submit(results);
+    }
+
+    /// <inheritdoc/>
+    public unsafe void Write(ReadOnlySpan<IoPart> parts, Span<FrameWrite> frames)
+    {
+        if (_ring is null || frames.Length <= FewFrames)
+        {
+            foreach (ref FrameWrite frame in frames)
+            {
+                nint count = frame.Count == 1
+                    ? Libc.Write(Descriptor, parts[frame.First]) : Libc.WriteParts(Descriptor, parts.Slice(frame.First, frame.Count), frame.Count);
+                frame.Result = count >= 0 ? (int)count : -Libc.LastError;
+            }
+
+            return;
+        }
+
+        var table = (IoPart*)Unsafe.AsPointer(ref MemoryMarshal.GetReference(parts));
+        foreach (ref readonly FrameWrite frame in frames)
+        {
+            _ring.QueueWrite(table + frame.First, frame.Count);
+        }
+
+        Span<int> results = _results.AsSpan(0, frames.Length);
+        Submit(results);
+        for (int i = 0; i < frames.Length; i++)
+        {
+            frames[i].Result = results[i];
+        }
+    }
+
+    /// <inheritdoc/>
+    public void Dispose()
+    {
+        _ring?.Dispose();
+        _file.Dispose();
+    }
+
+    private void Submit(Span<int> results)
+    {
+        _ring!.Submit(results);
+        if (_ring.IsBroken)
+        {
+            RingError = Libc.LastError;
+            _ring.Dispose();
+            _ring = null;
+        }
+    }
 
     private static void Attach(FileDescriptor file, string name)
     {

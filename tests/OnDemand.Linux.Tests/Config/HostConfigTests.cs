@@ -40,6 +40,8 @@ public sealed class HostConfigTests
               state: /tmp/od7
               forwarding: set
               uplinks: [eth0, wlan0]
+              ring: off
+              coalesce: off
             """);
 
         Assert.True(config.HasSeed);
@@ -47,6 +49,7 @@ public sealed class HostConfigTests
         Assert.Equal(("od7", 9000, NeighborMode.Answer, 900u, 50u), (host.Tap, host.Mtu, host.Neighbors, host.Table, host.RulePreference));
         Assert.Equal(("/tmp/od7.sock", "/tmp/od7", true), (host.Control, host.State, host.SetForwarding));
         Assert.Equal(["eth0", "wlan0"], host.Uplinks);
+        Assert.Equal((false, false), (host.UseRing, host.Coalesce));
     }
 
     [Fact]
@@ -149,6 +152,8 @@ public sealed class HostConfigTests
     [InlineData("host: {tap: far-too-long-a-name}", "host.yaml:2:13: found 'far-too-long-a-name', expected the name of an interface")]
     [InlineData("host: {mtu: 1000}", "expected a whole number from 1280 to 65521")]
     [InlineData("host: {neighbors: answers}", "expected 'answer', the nearest of off, answer")]
+    [InlineData("host: {ring: of}", "found the unknown use of io_uring 'of'")]
+    [InlineData("host: {coalesce: no}", "found the unknown treatment of segments 'no'")]
     [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]

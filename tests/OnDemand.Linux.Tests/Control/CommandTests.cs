@@ -147,6 +147,7 @@ public sealed class CommandTests
         await using ControlScene scene = await ControlScene.StartAsync();
         ShellCounters shell = scene.Dataplane.Shell;
         (shell.FramesRead, shell.OctetsRead, shell.Superpackets, shell.FramesWritten, shell.OctetsWritten) = (90, 9000, 5, 80, 8000);
+        (shell.SuperpacketsMade, shell.FramesJoined, shell.RingBatches) = (7, 70, 8);
         (shell.NeighborAnswers, shell.LinkScope, shell.Loops, shell.WritesWhileDown, shell.Commands) = (2, 3, 4, 6, 17);
 
         CommandRun table = await CommandRun.OnAsync(scene, "counters");
@@ -155,9 +156,9 @@ public sealed class CommandTests
         string[] lines = table.Output.Split('\n');
         int first = Array.FindIndex(lines, line => Words(line) is ["frames", "at", "the", "TAP"]);
         Assert.Equal(
-            ["90 read, 9.00kB", "5 superpackets", "2 neighbor solicitations answered", "3 link-scope", "80 written, 8.00kB", "10 lost",
-                "6 tap-down", "4 loop", "0 batches, 0 read errors, 17 commands."],
-            lines.Skip(first + 1).Take(9).Select(line => string.Join(' ', Words(line))));
+            ["90 read, 9.00kB", "5 superpackets", "2 neighbor solicitations answered", "3 link-scope", "80 written, 8.00kB",
+                "70 in 7 superpackets made here", "10 lost", "6 tap-down", "4 loop", "0 batches, 8 by io_uring, 0 read errors, 17 commands."],
+            lines.Skip(first + 1).Take(10).Select(line => string.Join(' ', Words(line))));
         JsonElement tap = JsonDocument.Parse(json.Output).RootElement.GetProperty("tap");
         Assert.Equal((90, 8000), (tap.GetProperty("framesRead").GetInt64(), tap.GetProperty("octetsWritten").GetInt64()));
         Assert.Equal("{\"loop\":4,\"tap-down\":6}", JsonSerializer.Serialize(tap.GetProperty("lost")));

@@ -53,6 +53,7 @@ public sealed class MetricsTests
         ShellCounters shell = scene.Dataplane.Shell;
         (shell.FramesRead, shell.FramesWritten, shell.OctetsRead, shell.OctetsWritten) = (11, 12, 13, 14);
         (shell.Superpackets, shell.Batches, shell.NeighborAnswers, shell.ReadErrors, shell.Commands) = (21, 22, 23, 24, 25);
+        (shell.SuperpacketsMade, shell.SuperpacketsRefused, shell.FramesJoined, shell.RingBatches) = (26, 27, 28, 29);
         (shell.NotIpv6, shell.LinkScope) = (31, 32);
         (shell.ShortFrames, shell.TruncatedFrames, shell.Loops) = (41, 42, 43);
         (shell.WritesWithoutRoom, shell.WritesWhileDown, shell.WritesRefused) = (44, 45, 46);
@@ -65,8 +66,9 @@ public sealed class MetricsTests
             (13, 14),
             (ValueOf(samples, "ondemand_tap_octets_total", "direction", "read"),
                 ValueOf(samples, "ondemand_tap_octets_total", "direction", "written")));
-        string[] single = ["tap_superpackets", "tap_batches", "tap_neighbor_answers", "tap_read_errors", "commands"];
-        Assert.Equal([21, 22, 23, 24, 25], single.Select(name => Assert.Single(samples, one => one.Name == $"ondemand_{name}_total").Value));
+        string[] single = ["tap_superpackets", "tap_batches", "tap_neighbor_answers", "tap_read_errors", "commands", "tap_superpackets_made",
+            "tap_superpackets_refused", "tap_frames_joined", "tap_ring_batches"];
+        Assert.Equal([21, 22, 23, 24, 25, 26, 27, 28, 29], single.Select(name => Assert.Single(samples, one => one.Name == $"ondemand_{name}_total").Value));
         Assert.Equal([("not-ipv6", 31), ("link-scope", 32)], Reasons("ignored"));
         Assert.Equal(
             [("short", 41), ("truncated", 42), ("loop", 43), ("no-room", 44), ("tap-down", 45), ("refused-by-kernel", 46)],

@@ -26,8 +26,9 @@ internal sealed class HostRig : IDisposable
         """;
 
     public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false, SavedState? saved = null,
-        SocketServices? services = null)
+        SocketServices? services = null, MemoryTap? tap = null)
     {
+        Tap = tap ?? new MemoryTap();
         Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
         Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time, services: services);
@@ -35,7 +36,7 @@ internal sealed class HostRig : IDisposable
         Settle();                                    // what the configuration does at the start
     }
 
-    public MemoryTap Tap { get; } = new();
+    public MemoryTap Tap { get; }
 
     public QuietNetwork Network { get; } = new();
 

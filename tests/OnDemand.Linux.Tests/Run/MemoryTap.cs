@@ -7,6 +7,7 @@ namespace OnDemand.Linux.Tests.Run;
 internal sealed class MemoryTap : IFrameDevice
 {
     private readonly Queue<byte[]> _toRead = new();
+    private readonly byte[] _together = new byte[1 << 17];
 
     public static MacAddress Address { get; } = new(0x0011_2233_4455);
 
@@ -21,7 +22,17 @@ internal sealed class MemoryTap : IFrameDevice
 
     public int Writes { get; private set; }
 
+    /// <summary>How many frames are taken before nothing is taken any more.</summary>
+    public int Room { get; set; } = int.MaxValue;
+
+    /// <summary>Superpackets that were put together for writing are refused, those that were read are not.</summary>
+    public bool RefusesMade { get; set; }
+
     public int Descriptor => -1;
+
+    public TapOffloads Offloads { get; init; }
+
+    public bool HasRing { get; init; }
 
     public MacAddress HardwareAddress { get; private set; } = Address;
 
@@ -47,15 +58,57 @@ internal sealed class MemoryTap : IFrameDevice
         return whole.Length;
     }
 
+    /// <summary>Puts something in before all that is there.</summary>
+    public void PutFirst(IEnumerable<byte[]> first)
+    {
+        byte[][] then = [.. _toRead];
+        _toRead.Clear();
+        foreach (byte[] whole in first.Concat(then))
+        {
+            _toRead.Enqueue(whole);
+        }
+    }
+
+    public void OpenRing()
+    {
+        // It is there, or not.
+    }
+
+    public void Read(Span<byte> buffer, int stride, Span<int> results)
+    {
+        for (int i = 0; i < results.Length; i++)
+        {
+            results[i] = Read(buffer.Slice(i * stride, stride));
+        }
+    }
+
     public int Write(ReadOnlySpan<byte> frame)
     {
         Writes++;
-        if (Keeps && WriteResult >= 0)
+        int result = Writes > Room ? -Errno.Enobufs : WriteResult;
+        if (Keeps && result >= 0)
         {
             Written.Add(frame.ToArray());
         }
 
-        return WriteResult < 0 ? WriteResult : frame.Length;
+        return result < 0 ? result : frame.Length;
+    }
+
+    public unsafe void Write(ReadOnlySpan<IoPart> parts, Span<FrameWrite> frames)
+    {
+        foreach (ref FrameWrite frame in frames)
+        {
+            int length = 0;
+            foreach (IoPart part in parts.Slice(frame.First, frame.Count))
+            {
+                new ReadOnlySpan<byte>((void*)part.Start, (int)part.Length).CopyTo(_together.AsSpan(length));
+                length += (int)part.Length;
+            }
+
+            bool refused = RefusesMade && frame.Count > 1;
+            Writes += refused ? 1 : 0;
+            frame.Result = refused ? -Errno.Einval : Write(_together.AsSpan(0, length));
+        }
     }
 
     public void RefreshHardwareAddress() => HardwareAddress = new MacAddress(0x00ff_ffff_ff00);

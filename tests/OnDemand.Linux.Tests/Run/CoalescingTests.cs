@@ -1,0 +1,516 @@
+using System.Buffers.Binary;
+using FsCheck;
+using FsCheck.Fluent;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Run;
+using OnDemand.Linux.Tap;
+using Xunit;
+
+namespace OnDemand.Linux.Tests.Run;
+
+/// <summary>
+/// What leaves the device must be the same whether segments were joined or not. So two dataplanes that differ in nothing else get the same
+/// frames, and what each writes is finished as a device would.
+/// </summary>
+public sealed class CoalescingTests
+{
+    private const string Off = HostRig.Nonpersistent + "\nhost: {coalesce: off}\n";
+    private const int Flows = 3;
+    private const byte Ack = TestFrames.Ack;
+
+    [Fact]
+    public void Segments_that_follow_one_another_become_one_superpacket()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 5; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(flow: 0, inbound: false, i < 4 ? 1000 : 300, mode: 0));
+        }
+
+        rig.Tap.PutWhole(world.Segment(0, false, 700, 0));
+        List<byte[]> written = TakeBatches(rig, warm: 16);
+
+        var header = VirtioNetHeader.Read(written[0]);
+        Assert.Equal(new VirtioNetHeader(1, 4, 14 + 40 + 20, 1000, 54, 16), header);
+        Assert.Equal([10 + 74 + 4300, 10 + 74 + 700], written.Select(whole => whole.Length));
+        Assert.Equal((1, 5), (rig.Counters.SuperpacketsMade, rig.Counters.FramesJoined));
+        Assert.Equal(MemoryTap.Address, MacAddress.Read(written[0].AsSpan(10)));
+    }
+
+    [Fact]
+    public void Whatever_comes_leaves_as_if_nothing_had_been_joined()
+    {
+        int joined = 0;
+        Prop.ForAll<(byte Kind, byte Length, byte Odd, byte Mode)[]>(steps =>
+        {
+            using HostRig plain = MakeRig(Off);
+            using HostRig joining = MakeRig();
+            Feed(plain, steps);
+            Feed(joining, steps);
+            joined += (int)joining.Counters.FramesJoined;
+            Assert.Equal(0, plain.Counters.SuperpacketsMade);
+            Assert.Equal(plain.Counters.FramesWritten, joining.Counters.FramesWritten);
+            Assert.Equal(plain.Counters.OctetsWritten, joining.Counters.OctetsWritten);
+            AssertSame(plain.Tap.Written, joining.Tap.Written);
+        }).Check(FsCheck.Config.QuickThrowOnFailure.WithMaxTest(300).WithEndSize(200));
+
+        Assert.True(joined > 1000, $"Only {joined} frames were joined at all.");
+    }
+
+    [Theory]
+    [InlineData("sequence")]
+    [InlineData("push")]
+    [InlineData("fin")]
+    [InlineData("cwr")]
+    [InlineData("urgent")]
+    [InlineData("window")]
+    [InlineData("acknowledgment")]
+    [InlineData("hop limit")]
+    [InlineData("traffic class")]
+    [InlineData("flow label")]
+    [InlineData("options")]
+    [InlineData("checksum")]
+    [InlineData("partial checksum")]
+    [InlineData("superpacket")]
+    [InlineData("option words")]
+    [InlineData("padded")]
+    public void A_segment_that_differs_begins_anew_and_stays_as_it_is(string difference)
+    {
+        using HostRig rig = MakeRig();
+        using HostRig plain = MakeRig(Off);
+        foreach (HostRig each in (HostRig[])[rig, plain])
+        {
+            var world = new World(each);
+            byte[] first = world.Segment(0, false, 1000, 2);
+            byte[] second = world.Segment(0, false, 1000, 2);
+            if (difference == "option words")
+            {
+                Change("options", first);
+                BinaryPrimitives.WriteUInt32BigEndian(second.AsSpan(10 + 58), BinaryPrimitives.ReadUInt32BigEndian(second.AsSpan(10 + 58)) - 4);
+            }
+
+            Change(difference, difference == "push" ? first : second);
+            each.Tap.PutWhole(first);
+            each.Tap.PutWhole(second);
+        }
+
+        List<byte[]> expected = TakeBatches(plain, warm: 4);
+        List<byte[]> written = TakeBatches(rig, warm: 4);
+
+        Assert.Equal(0, rig.Counters.SuperpacketsMade);
+        Assert.Equal(2, written.Count);
+        Assert.Equal(expected[0], written[0]);
+        Assert.Equal(expected[1], written[1]);
+    }
+
+    [Fact]
+    public void A_wrong_checksum_stays_wrong_and_alone_in_the_middle_of_others()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 9; i++)
+        {
+            byte[] whole = world.Segment(0, false, 1000, 2);
+            whole[10 + 80] ^= (byte)(i == 4 ? 1 : 0);
+            rig.Tap.PutWhole(whole);
+        }
+
+        List<byte[]> written = TakeBatches(rig, warm: 16);
+
+        Assert.Equal([4084, 1084, 4084], written.Select(whole => whole.Length));
+        Assert.False(TestFrames.HasRightChecksum(written[1].AsSpan(10)));
+        Assert.Equal(0, written[1][0]);
+    }
+
+    [Fact]
+    public void Segments_of_several_flows_in_turns_are_joined_per_flow_and_direction()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 10; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1000, 0));
+            rig.Tap.PutWhole(world.Segment(1, true, 1200, 3));
+            rig.Tap.PutWhole(world.Datagram(2, false, 64, 0));
+        }
+
+        List<byte[]> written = TakeBatches(rig, warm: 64);
+
+        Assert.Equal([10 + 74 + 10_000, 10 + 74 + 12_000, 10 + 62 + 640], written.Select(whole => whole.Length));
+        Assert.Equal([4, 4, 5], written.Select(whole => (int)VirtioNetHeader.Read(whole).SegmentationType));
+    }
+
+    [Fact]
+    public void A_superpacket_never_exceeds_sixty_four_kibibytes_or_sixty_four_frames()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 60; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1428, 0));
+        }
+
+        for (int i = 0; i < 200; i++)
+        {
+            rig.Tap.PutWhole(world.Datagram(0, false, 8, 0));
+        }
+
+        List<byte[]> written = TakeBatches(rig, warm: 64);
+
+        Assert.All(written, whole => Assert.InRange(whole.Length, 1, 10 + 14 + 40 + 65535));
+        Assert.All(
+            written.Where(whole => whole[1] == 5), whole => Assert.InRange((whole.Length - 72) / 8, 1, SegmentJoiner.MostSegments));
+        Assert.True(rig.Counters.FramesJoined > 200);
+    }
+
+    [Fact]
+    public void Without_the_kernels_consent_nothing_is_joined()
+    {
+        using HostRig none = MakeRig(offloads: TapOffloads.Checksum);
+        using HostRig onlyTcp = MakeRig(offloads: TapOffloads.Checksum | TapOffloads.TcpSegmentation6);
+        foreach (HostRig rig in (HostRig[])[none, onlyTcp])
+        {
+            var world = new World(rig);
+            for (int i = 0; i < 4; i++)
+            {
+                rig.Tap.PutWhole(world.Segment(0, false, 1000, 0));
+                rig.Tap.PutWhole(world.Datagram(0, false, 500, 0));
+            }
+
+            TakeBatches(rig, warm: 16);
+        }
+
+        Assert.Equal((0, 0), (none.Counters.SuperpacketsMade, none.Counters.FramesJoined));
+        Assert.Equal((1, 4), (onlyTcp.Counters.SuperpacketsMade, onlyTcp.Counters.FramesJoined));
+    }
+
+    [Fact]
+    public void What_the_kernel_refuses_joined_goes_out_one_by_one_and_only_that_kind_is_not_joined_again()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        rig.Tap.RefusesMade = true;
+        int before = Put(world.Datagram).Count;
+        rig.Tap.RefusesMade = false;
+        Put(world.Datagram);
+        List<byte[]> written = Put(world.Segment);
+
+        Assert.Equal(8, before);
+        Assert.Equal([.. Enumerable.Repeat(10 + 62 + 500, 16), 10 + 74 + 4000], written.Select(whole => whole.Length));
+        Assert.Equal((1, 1, 8), (rig.Counters.SuperpacketsRefused, rig.Counters.SuperpacketsMade, rig.Counters.FramesJoined));
+        Assert.Equal(0, rig.Counters.WritesRefused);
+
+        List<byte[]> Put(Func<int, bool, int, int, byte[]> make)
+        {
+            for (int i = 0; i < 8; i++)
+            {
+                rig.Tap.PutWhole(make(0, false, 500, 0));
+            }
+
+            return TakeBatches(rig, warm: 16);
+        }
+    }
+
+    [Fact]
+    public void Frames_of_a_superpacket_share_its_fate_and_are_shown_as_they_were()
+    {
+        var seen = new FateRecorder();
+        using HostRig rig = MakeRig(observer: seen);
+        var world = new World(rig);
+        for (int i = 0; i < 4; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1000, 2));
+            rig.Tap.PutWhole(world.Segment(1, false, 900, 2));
+        }
+
+        byte[] stray = TestFrames.Udp(HostRig.Inside, HostRig.Prefix + "dead", 1000, 53, new byte[20]);
+        rig.Tap.Put(stray);
+        rig.Tap.Room = rig.Tap.Writes + 16 + 1;      // for warming up, and one superpacket
+        TakeBatches(rig, warm: 16);
+
+        FrameFate sent = FrameFate.Sent, failed = FrameFate.WriteFailed;
+        Assert.Equal(9, seen.Last.Count - 1);
+        seen.Last.RemoveAt(0);                       // of warming up
+        Assert.Equal([sent, failed, sent, failed, sent, failed, sent, failed, FrameFate.Loop], seen.Last.Select(one => one.Fate));
+        Assert.Equal(4, rig.Counters.WritesWithoutRoom);
+        Assert.All(seen.Last.Take(8), one => Assert.True(TestFrames.HasRightChecksum(one.Frame)));
+        Assert.Equal([1074, 974, 1074, 974, 1074, 974, 1074, 974], seen.Last.Take(8).Select(one => one.Frame.Length));
+        Assert.All(seen.Last.Take(8), one => Assert.Equal(MemoryTap.Address, MacAddress.Read(one.Frame)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Joining_allocates_nothing_with_a_ring_and_without(bool ring)
+    {
+        using HostRig rig = MakeRig(ring: ring);
+        var world = new World(rig);
+        rig.Tap.Keeps = false;
+        byte[][] frames = [.. Enumerable.Range(0, 64).Select(i => i % 3 == 0 ? world.Datagram(0, false, 100, 0) : world.Segment(1, false, 1000, 2))];
+        Walk(10);
+        long least = long.MaxValue;
+        for (int i = 0; i < 3; i++)
+        {
+            long before = GC.GetAllocatedBytesForCurrentThread();
+            Walk(200);
+            least = Math.Min(least, GC.GetAllocatedBytesForCurrentThread() - before);
+        }
+
+        Assert.Equal(0, least);
+        Assert.True(rig.Counters.FramesJoined > 1000);
+        Assert.Equal(ring, rig.Counters.RingBatches > 100);
+
+        void Walk(int rounds)
+        {
+            for (int round = 0; round < rounds; round++)
+            {
+                foreach (byte[] frame in frames)
+                {
+                    rig.Tap.PutWhole(frame);
+                }
+
+                rig.Settle();
+            }
+        }
+    }
+
+    [Fact]
+    public void Read_together_frames_go_the_same_ways_and_errors_and_odd_ones_are_counted_the_same()
+    {
+        using HostRig plain = MakeRig(Off);
+        using HostRig ring = MakeRig(Off, ring: true);
+        foreach (HostRig rig in (HostRig[])[plain, ring])
+        {
+            var world = new World(rig);
+            for (int i = 0; i < 200; i++)
+            {
+                rig.Tap.PutWhole(world.Segment(i % Flows, i % 2 == 0, 100 + i, 0));
+                rig.Tap.PutWhole(i % 50 == 7 ? new byte[10 + 5] : i % 50 == 8 ? new byte[FramePump.SlotSize] : world.Datagram(0, true, 50, 2));
+            }
+
+            rig.Settle();
+            rig.Tap.ReadResult = -Errno.Ebadfd;
+            Assert.False(rig.Host.Turn());
+        }
+
+        Assert.Equal(plain.Tap.Written, ring.Tap.Written);
+        Assert.Equal((4, 4), (ring.Counters.ShortFrames, ring.Counters.TruncatedFrames));
+        Assert.Equal(plain.Counters.FramesRead, ring.Counters.FramesRead);
+        Assert.Equal(1, ring.Counters.ReadErrors);
+        Assert.True(ring.Counters.RingBatches > 3);
+    }
+
+    [Fact]
+    public void A_lone_packet_is_answered_before_the_device_is_asked_for_another()
+    {
+        using HostRig rig = MakeRig(ring: true);
+        var world = new World(rig);
+        for (int i = 0; i < 50; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 100, 0));
+            rig.Settle();
+        }
+
+        Assert.Equal(0, rig.Counters.RingBatches);
+    }
+
+    private static HostRig MakeRig(
+        string yaml = HostRig.Nonpersistent, TapOffloads offloads = TapOffloads.All, bool ring = false, IDataplaneObserver? observer = null) =>
+        new(yaml, observer, tap: new MemoryTap { Offloads = offloads, HasRing = ring });
+
+    // The pump reads as many frames as the last turn makes it expect: first so many others, which are not looked at.
+    private static List<byte[]> TakeBatches(HostRig rig, int warm)
+    {
+        rig.Tap.PutFirst([.. Enumerable.Range(0, warm).Select(i => new byte[10].Concat(TestFrames.Udp(
+            HostRig.Inside, HostRig.Server, (ushort)(5000 + i), 9, new byte[20])).ToArray())]);
+        rig.Settle();
+        return [.. rig.Tap.Written.Where(whole => !IsWarming(whole))];
+    }
+
+    private static bool IsWarming(byte[] whole) => whole[10 + 20] == 17 && BinaryPrimitives.ReadUInt16BigEndian(whole.AsSpan(10 + 56)) == 9;
+
+    private static void Feed(HostRig rig, (byte Kind, byte Length, byte Odd, byte Mode)[] steps)
+    {
+        var world = new World(rig);
+        foreach ((byte kind, byte length, byte odd, byte mode) in steps)
+        {
+            int flow = kind % Flows;
+            int octets = (length & 7) switch { 0 => 1, 1 => 999, 2 => length * 5, _ => 1000 };
+            byte[] whole = (kind / Flows % 4) switch
+            {
+                0 => world.Datagram(flow, (kind & 0x80) != 0, octets, mode & 3),
+                _ => world.Segment(flow, (kind & 0x80) != 0, octets, mode & 3),
+            };
+            if (odd < _differences.Length)
+            {
+                Change(_differences[odd], whole);
+            }
+
+            rig.Tap.PutWhole(whole);
+        }
+
+        rig.Settle();
+    }
+
+    private static readonly string[] _differences =
+    [
+        "sequence", "push", "cwr", "urgent", "window", "acknowledgment", "hop limit", "traffic class", "flow label", "checksum",
+        "partial checksum", "ece", "push", "checksum", "padded",
+    ];
+
+    private static void Change(string difference, byte[] whole)
+    {
+        Span<byte> frame = whole.AsSpan(10);
+        bool isTcp = frame[20] == 6;
+        bool isFinished = (whole[0] & 1) == 0;
+        switch (difference)
+        {
+            case "checksum":
+                frame[^1] ^= 1;
+                whole[0] = 0;
+                return;
+            case "partial checksum":
+                Ports(frame, whole);
+                return;
+            case "superpacket":
+                new VirtioNetHeader(0, 4, 74, 500, 0, 0).Write(whole);
+                return;
+            case "hop limit":
+                frame[21]--;
+                return;
+            case "traffic class":
+                frame[15] ^= 0x10;
+                return;
+            case "flow label":
+                frame[17] ^= 1;
+                return;
+            case "padded":
+                BinaryPrimitives.WriteUInt16BigEndian(frame[18..], (ushort)(BinaryPrimitives.ReadUInt16BigEndian(frame[18..]) - 2));
+                break;
+        }
+
+        if (isTcp)
+        {
+            Span<byte> segment = frame[54..];
+            (int at, int bits) = difference switch
+            {
+                "sequence" => (5, 1),
+                "push" => (13, 8),
+                "fin" => (13, 1),
+                "ece" => (13, 0x40),
+                "cwr" => (13, 0x80),
+                "urgent" => (19, 1),
+                "window" => (15, 1),
+                "acknowledgment" => (11, 1),
+                "options" or "option words" => (12, 0x30),
+                _ => (4, 0),
+            };
+            segment[at] ^= (byte)bits;
+        }
+
+        if (isFinished)
+        {
+            World.Finish(frame);
+        }
+    }
+
+    // A partial sum that is not the pseudo-header's: the device would finish it to a wrong checksum.
+    private static void Ports(Span<byte> frame, Span<byte> whole)
+    {
+        byte offset = (byte)(frame[20] == 6 ? 16 : 6);
+        new VirtioNetHeader(1, 0, 0, 0, 54, offset).Write(whole);
+        BinaryPrimitives.WriteUInt16BigEndian(frame[(54 + offset)..], 0x1234);
+    }
+
+    private static void AssertSame(List<byte[]> expected, List<byte[]> written)
+    {
+        ILookup<string, byte[]> one = ByFlow(expected);
+        ILookup<string, byte[]> other = ByFlow(written);
+        Assert.Equal(one.Select(flow => flow.Key).Order(), other.Select(flow => flow.Key).Order());
+        foreach (IGrouping<string, byte[]> flow in one)
+        {
+            Assert.Equal(flow, other[flow.Key]);
+        }
+    }
+
+    private static ILookup<string, byte[]> ByFlow(List<byte[]> written) =>
+        written.SelectMany(Segmenter.Finish).ToLookup(frame => Convert.ToHexString(frame.AsSpan(22, 36)) + frame[20]);
+
+    /// <summary>Three TCP connections and three UDP flows, whose sequence numbers go on.</summary>
+    private sealed class World
+    {
+        private readonly uint[] _sent = [2, 2, 2];
+        private readonly uint[] _received = [102, 102, 102];
+        private readonly string _typed;
+        private int _content;
+
+        public World(HostRig rig)
+        {
+            rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 2000, 53, new byte[20]));
+            _typed = TestFrames.SourceOf(rig.Last).ToString();
+            for (ushort flow = 0; flow < Flows; flow++)
+            {
+                ushort port = (ushort)(1000 + flow);
+                rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, (ushort)(2000 + flow), 53, new byte[20]));
+                rig.Put(TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, TestFrames.Syn, 1, 0));
+                rig.Put(TestFrames.Tcp(HostRig.Server, TestFrames.SourceOf(rig.Last).ToString(), 80, port, TestFrames.Syn | Ack, 101, 2));
+                rig.Put(TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, Ack, 2, 102));
+            }
+
+            rig.Tap.Written.Clear();
+        }
+
+        /// <summary>The next segment. Mode 0 and 1: a partial checksum; 2: a finished one; 3: one that the kernel found right.</summary>
+        public byte[] Segment(int flow, bool inbound, int length, int mode)
+        {
+            ref uint sequence = ref (inbound ? ref _received[flow] : ref _sent[flow]);
+            ushort port = (ushort)(1000 + flow);
+            byte[] frame = inbound
+                ? TestFrames.Tcp(HostRig.Server, _typed, 80, port, Ack, sequence, 2, length)
+                : TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, Ack, sequence, 102, length);
+            sequence += (uint)length;
+            return Whole(frame, 74, 16, mode);
+        }
+
+        /// <summary>A datagram.</summary>
+        public byte[] Datagram(int flow, bool inbound, int length, int mode)
+        {
+            ushort port = (ushort)(2000 + flow);
+            byte[] payload = new byte[length];
+            return Whole(
+                inbound ? TestFrames.Udp(HostRig.Server, _typed, 53, port, payload) : TestFrames.Udp(HostRig.Inside, HostRig.Server, port, 53, payload),
+                62, 6, mode);
+        }
+
+        /// <summary>Gives a frame its finished checksum.</summary>
+        public static void Finish(Span<byte> frame)
+        {
+            int at = 14 + TestFrames.ChecksumAt(frame[20]);
+            BinaryPrimitives.WriteUInt16BigEndian(frame[at..], 0);
+            byte[] made = TestFrames.Ipv6(
+                IpAddress.Read(frame[22..]), IpAddress.Read(frame[38..]), frame[20], frame[54..].ToArray());
+            made.AsSpan(at, 2).CopyTo(frame[at..]);
+        }
+
+        private byte[] Whole(byte[] frame, int start, byte offset, int mode)
+        {
+            for (int i = start; i < frame.Length; i++)
+            {
+                frame[i] = (byte)(_content++ * 7);
+            }
+
+            Finish(frame);
+            byte[] whole = [.. new byte[VirtioNetHeader.Length], .. frame];
+            if (mode < 2)
+            {
+                new VirtioNetHeader(1, 0, 0, 0, 54, offset).Write(whole);
+                BinaryPrimitives.WriteUInt16BigEndian(whole.AsSpan(10 + 54 + offset), TestFrames.PseudoHeaderSum(frame));
+            }
+
+            whole[0] |= (byte)(mode == 3 ? 2 : 0);
+            return whole;
+        }
+    }
+}
