@@ -10,10 +10,10 @@
 #   replay   bench/replay.sh against tcprewrite and cp; memory for two file sizes; start-up times
 #
 # Measurements go into bench/results/results.tsv (a part that is measured replaces what was there of it), the table into
-# bench/results/table.md, between its marks in README.md and to standard output, pictures into bench/results/*.svg; progress to standard error.
+# bench/results/table.md, between marks in README.md and bench/README.md, to standard output, pictures into bench/results/*.svg; progress to standard error.
 # The yardsticks are ../shared/peers and Debian packages, which are installed as far as they are missing. Without ../shared/peers what needs
 # it is left out, and the table says so.
-# --output DIRECTORY writes elsewhere, and not into README.md.
+# --output DIRECTORY writes elsewhere, and into no page.
 # Exit status: 0 measured and drawn, 1 a measurement failed (the others stand), 2 it could not begin, 130 stopped.
 set -u -o pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -40,7 +40,7 @@ PAGES=()
 if [ -z "$OUT" ] && [ "$QUICK" = 1 ]; then
     OUT=$ROOT/artifacts/bench
 elif [ -z "$OUT" ]; then
-    OUT=$ROOT/bench/results PAGES=("$ROOT/README.md")
+    OUT=$ROOT/bench/results PAGES=("$ROOT/README.md" "$ROOT/bench/README.md")
 fi
 if [ "$QUICK" = 1 ]; then
     REP=${REP:-1} PACKETS=200000 SIZES="100000 200000" STARTS=3 SCALE=100,10000,1000000 PASSES=1 FLOWS=200000

@@ -7,7 +7,7 @@ namespace OnDemand.Dataplane.Benchmarks.Results;
 /// <param name="Bars">Who, and how much.</param>
 internal sealed record BarPanel(string Title, IReadOnlyList<(string Who, double Value)> Bars)
 {
-    private const double Names = 128;
+    private const double Names = 140;
     private const double Values = 52;
     private const double Row = 24;
 

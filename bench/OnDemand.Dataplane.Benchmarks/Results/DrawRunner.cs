@@ -5,12 +5,10 @@ namespace OnDemand.Dataplane.Benchmarks.Results;
 
 /// <summary>
 /// Draws the table and the pictures of a run from its <c>results.tsv</c>: prints the table, writes it as <c>table.md</c> with the pictures
-/// beside it, and puts it between the marks of pages that have such.
+/// beside it, and puts it, or what it means for a gateway, between the marks of pages that have such.
 /// </summary>
 internal static class DrawRunner
 {
-    private const string Begin = "<!-- bench/run.sh: begin of the table -->";
-    private const string End = "<!-- bench/run.sh: end of the table -->";
 
     public static int Run(ReadOnlySpan<string> arguments)
     {
@@ -29,7 +27,7 @@ internal static class DrawRunner
             _ = Plots.Write(measurements, directory, Short(measurements));
             foreach (string page in arguments[1..])
             {
-                Replace(page, table);
+                Replace(page, [("table", table), ("gateway", Gateway.Table(measurements))]);
             }
 
             Console.Write(table);
@@ -74,16 +72,28 @@ internal static class DrawRunner
         return $"{date}, {m.Text("machine", "all", "cores")} cores, Linux {m.Text("machine", "all", "kernel")}";
     }
 
-    private static void Replace(string page, string table)
+    private static void Replace(string page, (string Name, string Text)[] parts)
     {
         string text = File.ReadAllText(page);
-        int begin = text.IndexOf(Begin, StringComparison.Ordinal);
-        int end = text.IndexOf(End, StringComparison.Ordinal);
-        if (begin < 0 || end < begin)
+        bool isFound = false;
+        foreach ((string name, string part) in parts)
         {
-            throw new FormatException($"{page} has no marks for the table: \"{Begin}\" and \"{End}\".");
+            string begin = $"<!-- bench/run.sh: begin of {name} -->";
+            string end = $"<!-- bench/run.sh: end of {name} -->";
+            int from = text.IndexOf(begin, StringComparison.Ordinal);
+            int to = text.IndexOf(end, StringComparison.Ordinal);
+            if (from >= 0 && to > from)
+            {
+                isFound = true;
+                text = string.Concat(text.AsSpan(0, from + begin.Length), "\n", part, text.AsSpan(to));
+            }
         }
 
-        File.WriteAllText(page, string.Concat(text.AsSpan(0, begin + Begin.Length), "\n", table, text.AsSpan(end)));
+        if (!isFound)
+        {
+            throw new FormatException($"{page} has no marks such as \"<!-- bench/run.sh: begin of table -->\" and \"<!-- bench/run.sh: end of table -->\".");
+        }
+
+        File.WriteAllText(page, text);
     }
 }

@@ -52,16 +52,16 @@ internal static class Plots
             new("outbound, one by one", m.Series("scale", "outbound", "single "), 0, "6 4", Hollow: true),
             new("inbound, one by one", m.Series("scale", "inbound", "single "), 2, "6 4", Hollow: true),
         ];
-        var page = new SvgPage(450, "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
-        Draw(page, curves, 95, 390, 1e2, 1e7);
+        var page = new SvgPage(470, "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
+        Draw(page, curves, 115, 410, 1e2, 1e7);
         return page;
     }
 
     private static void Draw(SvgPage page, IReadOnlyList<Curve> curves, double top, double bottom, double from, double to)
     {
-        double most = curves.SelectMany(curve => curve.Points).Max(point => point.Y);
+        double[] all = [.. curves.SelectMany(curve => curve.Points).Select(point => point.Y)];
         var panel = new LinePanel(
-            new Scale(from, to, Left, Right, true), new Scale(0, most * 1.08, bottom, top, false), "flows in the table", "ns a packet");
+            new Scale(from, to, Left, Right, true), new Scale(Math.Min(10, all.Min() / 1.25), all.Max() * 1.15, bottom, top, true), "flows in the table", "ns a packet");
         LinePanel.Legend(page, curves, Left, 76);
         panel.Draw(page, curves);
     }
@@ -75,7 +75,7 @@ internal static class Plots
             ("wire", "tcp up Gbit/s", "TCP up, single frames on the wire, Gbit/s"),
             ("wire", "tcp down Gbit/s", "TCP down, single frames on the wire, Gbit/s"),
             ("tap", "udp 64 B kpps", "UDP, 64 octets, thousand packets a second"),
-            ("replay", "Mpps", "replay of a capture of 1 GB, million packets a second"),
+            ("replay", "Mpps", "Replay of 1 GB, million packets a second"),
         ];
         BarPanel[] panels = [.. all.Select(one => BarPanel.Of(m, one.Part, one.What, one.Title)).Where(panel => panel.Bars.Count > 0)];
         double height = 72;

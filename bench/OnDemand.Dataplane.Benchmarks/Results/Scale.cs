@@ -43,11 +43,11 @@ internal sealed record Scale(double From, double To, double Start, double End, b
         }
     }
 
-    /// <summary>A value as it stands at a tick: 10 M, 100 k, 0.5.</summary>
+    /// <summary>A value as it stands at a tick: 10 M, 1 k, 0.5.</summary>
     public static string Label(double value) => value switch
     {
         >= 1e6 => (value / 1e6).ToString("0.###", CultureInfo.InvariantCulture) + " M",
-        >= 1e4 => (value / 1e3).ToString("0.###", CultureInfo.InvariantCulture) + " k",
+        >= 1e3 => (value / 1e3).ToString("0.###", CultureInfo.InvariantCulture) + " k",
         _ => value.ToString("0.####", CultureInfo.InvariantCulture),
     };
 }

@@ -37,7 +37,7 @@ internal sealed record Target(
         value == 0 ? "0"
         : Math.Abs(value) >= 100 ? value.ToString("F0", CultureInfo.InvariantCulture)
         : Math.Abs(value) >= 10 ? value.ToString("F1", CultureInfo.InvariantCulture)
-        : value.ToString("0.0#", CultureInfo.InvariantCulture);
+        : value.ToString("F2", CultureInfo.InvariantCulture);
 
     private bool Reaches(double[] bounds) =>
         Measured.Select((value, i) => (Value: value ?? double.NaN, Bound: bounds[bounds.Length == 1 ? 0 : i]))
