@@ -192,7 +192,7 @@ onpath() { # part, WIRE, variants
     local part=$1 wire=$2
     shift 2
     step "$part: bench/onpath.sh $REP $* (WIRE=$wire)"
-    if WIRE=$wire "$ROOT/bench/onpath.sh" "$REP" "$@" >"$D/onpath" 2>"$D/log"; then
+    if WIRE=$wire ONDEMAND=$ONDEMAND.dll MEASURES="${MEASURES:-bulk udp rr}" "$ROOT/bench/onpath.sh" "$REP" "$@" >"$D/onpath" 2>"$D/log"; then
         cat "$D/onpath" >&2
         table "$part" "$D/onpath" >"$D/rows"
         grep -q "ondemand.tcp up" "$D/rows" || failed "bench/onpath.sh's table is not as expected."
@@ -207,7 +207,7 @@ tap() {
     if [ "$HAVE_PEERS" = 1 ]; then
         variants="e $variants"
         onpath tap 0 $variants
-        onpath wire 2 e nft ondemand
+        MEASURES=bulk onpath wire 2 e nft ondemand
     else
         say "throughput over a TAP is not measured: its load generator is one of the yardsticks."
     fi
