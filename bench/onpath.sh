@@ -8,7 +8,7 @@
 # request/response at most 1.1 times e's; CPU per GB at most 1.15 times e's. With WIRE=2 TCP at least 2 times e.
 # usage (as root): bench/onpath.sh [REPEATS] [VARIANT...]
 # env: SECONDS_EACH (3); SUMS=1 finishes checksums in software on the way out; WIRE=1 the end hosts send single frames, and the receivers'
-#   links put them together; WIRE=2 they do not; ONDEMAND=.../ondemand.dll another build than this tree's
+#   links put them together; WIRE=2 they do not; MEASURES="bulk udp rr" some of them only; ONDEMAND=.../ondemand.dll another build than this tree's
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 PEERS=$ROOT/../shared/peers
@@ -155,17 +155,28 @@ bulk() { # variant, row, iperf3 flags
     note "$1" "cpu s/GB $2, all" "$(cut -d' ' -f2 "$D/cost")"
 }
 
-measure() {
-    bulk "$1" up ""
-    bulk "$1" down -R
+small() { # variant
     ip netns exec $SRV "$D/netload" urecv 5401 "$EACH" 0 >"$D/received" & local receiver=$!
     sleep 0.2
     ip netns exec $APP timeout 30 "$D/netload" usend $TARGET 5401 "$((EACH + 1))" 64 1 >/dev/null
     wait "$receiver"
     note "$1" "udp 64 B kpps" "$(awk '{ printf "%.1f", $3 / 1000 }' "$D/received")"
+}
+
+answers() { # variant
     ip netns exec $APP timeout 30 "$D/netload" rr $TARGET 5301 "$EACH" >"$D/answers"
     note "$1" "rr p50 us" "$(awk '{ print $5 }' "$D/answers")"
     note "$1" "rr p99 us" "$(awk '{ print $7 }' "$D/answers")"
+}
+
+measure() {
+    for what in ${MEASURES:-bulk udp rr}; do
+        case $what in
+        bulk) bulk "$1" up ""; bulk "$1" down -R ;;
+        udp) small "$1" ;;
+        rr) answers "$1" ;;
+        esac
+    done
 }
 
 : >"$D/results"
