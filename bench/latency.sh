@@ -5,7 +5,7 @@
 # usage (as root): bench/latency.sh [REPEATS] [VARIANT...]      env: SECONDS_EACH (3), ONDEMAND=.../ondemand.dll another build than this tree's
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
-PEERS=$ROOT/../shared/peers
+PEERS=${PEERS:-$ROOT/../shared/peers}
 REP=${1:-3}
 shift || true
 VARIANTS=${*:-e nft c ondemand}

@@ -10,21 +10,21 @@
 #   replay   bench/replay.sh against tcprewrite and cp; memory for two file sizes; start-up times
 #
 # Measurements go into bench/results/results.tsv (a part that is measured replaces what was there of it), the table into
-# bench/results/table.md, between marks in README.md and bench/README.md, to standard output, pictures into bench/results/*.svg; progress to standard error.
-# The yardsticks are ../shared/peers and Debian packages, which are installed as far as they are missing. Without ../shared/peers what needs
-# it is left out, and the table says so.
-# --output DIRECTORY writes elsewhere, and into no page.
+# bench/results/table.md, between marks in README.md and bench/README.md and to standard output, pictures into bench/results/*.svg;
+# progress to standard error. --output DIRECTORY writes elsewhere, and into no page.
+# The yardsticks are ../shared/peers (or what PEERS names) and Debian packages, which are installed as far as they are missing. Without the
+# former what needs it is left out, and the table says so.
 # Exit status: 0 measured and drawn, 1 a measurement failed (the others stand), 2 it could not begin, 130 stopped.
 set -u -o pipefail
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
 BENCH=$ROOT/bench/OnDemand.Dataplane.Benchmarks
 RUN=$BENCH/bin/Release/net10.0/OnDemand.Dataplane.Benchmarks.dll
 ONDEMAND=$ROOT/src/OnDemand.Cli/bin/Release/net10.0/ondemand
-PEERS=$ROOT/../shared/peers
+export PEERS=${PEERS:-$ROOT/../shared/peers}
 export DOTNET_CLI_TELEMETRY_OPTOUT=1 DOTNET_NOLOGO=1
 
 PART="" REP="" QUICK=0 OUT=""
-usage() { sed -n '4,6p;18,19s/^/# /p' "$0" | sed 's/^# *//' >&2; exit 2; }
+usage() { sed -n '4,6s/^# *//p' "$0" >&2; exit 2; }
 while [ $# -gt 0 ]; do
     case $1 in
     engine | tap | replay | all | draw) [ -z "$PART" ] || usage; PART=$1 ;;

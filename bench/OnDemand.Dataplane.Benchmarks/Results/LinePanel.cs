@@ -39,8 +39,9 @@ internal sealed record LinePanel(Scale X, Scale Y, string XLabel, string YLabel)
         page.Text(X.Start - 48, (Y.Start + Y.End) / 2, YLabel, "muted", "middle", -90);
         foreach (Curve curve in curves.Reverse())   // the first lies on top
         {
-            page.Curve(curve.Points.Select(point => (X.At(point.X), Y.At(point.Y))), curve.Color, curve.Dashes);
-            foreach ((double x, double y) in curve.Marks ? curve.Points : [])
+            (double X, double Y)[] inside = [.. curve.Points.Where(point => point.X >= X.From && point.X <= X.To && point.Y >= Y.From)];
+            page.Curve(inside.Select(point => (X.At(point.X), Y.At(point.Y))), curve.Color, curve.Dashes);
+            foreach ((double x, double y) in curve.Marks ? inside : [])
             {
                 page.Mark(X.At(x), Y.At(y), curve.Color, curve.Hollow);
             }
