@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need, builds, and runs them all. The last line is built from the real results:
+# Installs what the tests need, builds, and runs them all, and bench/gate.sh as one more. The last line is built from the real results:
 #   N passed, N failed, N skipped
 # Exit status: 0 all passed, 1 something failed, 2 the tests could not be run.
 #
@@ -68,6 +68,13 @@ passed=$(count succeeded) failed=$(count failed) skipped=$(count skipped)
 if [ -z "$passed" ] || [ -z "$failed" ] || [ -z "$skipped" ] || [ "$passed" = 0 ]; then
     echo "The test run gave no results." >&2
     exit 2
+fi
+
+# The gate against slow regressions counts as one test.
+if bash bench/gate.sh --no-build; then
+    passed=$((passed + 1))
+else
+    failed=$((failed + 1))
 fi
 
 echo "$passed passed, $failed failed, $skipped skipped"

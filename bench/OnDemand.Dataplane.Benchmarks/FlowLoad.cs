@@ -159,6 +159,30 @@ internal sealed class FlowLoad
         }
     }
 
+    /// <summary>A baseline that knows the same flows.</summary>
+    public FlowBaseline MakeBaseline()
+    {
+        var baseline = new FlowBaseline((int)_flows, _ring.Length);
+        for (ulong flow = 0; flow < _flows; flow++)
+        {
+            Build(0, flow);
+            baseline.Add(_ring.AsSpan(0, FrameLength));
+        }
+
+        return baseline;
+    }
+
+    /// <summary>Makes packets and hands them to the baseline 32 at a time.</summary>
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    public void Compared(FlowBaseline baseline, int batches)
+    {
+        for (int i = 0; i < batches; i++)
+        {
+            BuildBatch();
+            baseline.HandleBatch(_ring, SlotLength);
+        }
+    }
+
     /// <summary>Throws unless so many packets more than before were rewritten.</summary>
     public void ProveRewritten(long before, long packets)
     {

@@ -30,7 +30,7 @@ public sealed partial class DataplaneEngine
         _shortestIdle = Math.Min(_idle[(int)FlowState.Datagram], established);
     }
 
-    private int OpenFlow(in FlowKey key, ulong hash, in SourceChoice choice, FlowMarks marks, byte flags, bool tcp, Timestamp now)
+    private int OpenFlow(in FlowKey key, uint hash, in SourceChoice choice, FlowMarks marks, byte flags, bool tcp, Timestamp now)
     {
         int id = _flows.Add(key, hash);
         ref FlowEntry entry = ref _flows.Entry(id);

@@ -180,7 +180,7 @@ public sealed partial class DataplaneEngine
             return 0;
         }
 
-        ulong hash = _flows.Hash(new FlowKey(remote, FlowKey.MakeTail(header.Protocol, name.Number, ports)));
+        uint hash = _flows.Hash(new FlowKey(remote, FlowKey.MakeTail(header.Protocol, name.Number, ports)));
         _flows.Prefetch(hash);
         return hash;
     }
@@ -191,7 +191,7 @@ public sealed partial class DataplaneEngine
     {
         if (hash != 0)
         {
-            _ = _flows.Guess(hash);
+            _ = _flows.Guess((uint)hash);
         }
     }
 

@@ -14,7 +14,7 @@ public sealed partial class DataplaneEngine
     private const int SpareRequests = 16;   // places of requests that are closed while flows are still bound by them
 
     private readonly SocketRequest[] _requests;
-    private readonly FlowIndex _requestIndex;
+    private readonly ChainIndex _requestIndex;
     private readonly FlowHash _requestHash;
     private readonly Ring<SetscReply> _setscReplies;
     private int _nextRequest;

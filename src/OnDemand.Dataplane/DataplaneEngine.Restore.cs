@@ -124,7 +124,7 @@ public sealed partial class DataplaneEngine
 
         var key = new FlowKey(
             saved.Identity.Remote, saved.Identity.Protocol, HostOf(inside), saved.Identity.LocalPort, saved.Identity.RemotePort);
-        ulong hash = _flows.Hash(key);
+        uint hash = _flows.Hash(key);
         bool tcp = key.IsTcp;
         bool connection = saved.State is not (FlowState.Datagram or FlowState.Echo);
         if (_flows.Find(key, hash) >= 0 || tcp != connection)

@@ -64,7 +64,7 @@ public sealed partial class DataplaneEngine
         _candidates = new SourceCandidate[options.MaximumPrefixes];
         _candidateAddresses = new int[options.MaximumPrefixes];
         _requests = new SocketRequest[(2 * options.MaximumSocketRequests) + SpareRequests];
-        _requestIndex = new FlowIndex(options.MaximumSocketRequests);
+        _requestIndex = new ChainIndex(options.MaximumSocketRequests, _requests.Length);
         _requestHash = hash;
         _questions = new Question[options.MaximumNetworkRequests];
         _prefixRequests = new Ring<PrefixRequest>(options.MaximumNetworkRequests);
@@ -247,6 +247,6 @@ public sealed partial class DataplaneEngine
         public IpAddress Destination;
         public AddressName Name;     // of the source outbound, of the destination inbound
         public FlowKey Key;
-        public ulong Hash;
+        public uint Hash;
     }
 }

@@ -1,3 +1,4 @@
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 
@@ -40,6 +41,7 @@ public enum DecisionOrigin : byte
 /// <param name="Rule">What separated the address from its last rival.</param>
 /// <param name="PolicyRule">The policy rule's number from 0, or -1.</param>
 /// <param name="Remarks">Further facts.</param>
+[StructLayout(LayoutKind.Sequential, Pack = 1)]   // every flow and binding has one
 public readonly record struct Decision(
     DecisionOrigin Origin, AddressType Type, SelectionRule Rule, short PolicyRule, DecisionRemarks Remarks);
 

@@ -7,14 +7,13 @@ namespace OnDemand.Dataplane.Flows;
 /// A socket's typed address: protocol, internal address and local port, once for each outcome of policy, because a mapping does not
 /// depend on the destination within its type (RFC 4787 REQ-1, RFC 5382 REQ-1).
 /// </summary>
-[StructLayout(LayoutKind.Sequential, Size = 32)]
+[StructLayout(LayoutKind.Sequential, Pack = 2)]
 internal struct Binding
 {
     public ulong Key;            // protocol (8), host (24), local port (16), outcome (16)
     public int Address;          // typed address for new flows; or the next free number
     public int Flows;
     public int Request;          // the socket request that made it, or -1
-    public int Spare;
     public Decision Decision;
 }
 
@@ -22,7 +21,7 @@ internal struct Binding
 internal sealed class BindingTable
 {
     private readonly Binding[] _bindings;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private int _free = -1;
     private int _fresh;
@@ -30,7 +29,7 @@ internal sealed class BindingTable
     public BindingTable(int capacity, FlowHash hash)
     {
         _bindings = GC.AllocateArray<Binding>(capacity, pinned: true);
-        _index = new FlowIndex(capacity);
+        _index = new ChainIndex(capacity, capacity);
         _hash = hash;
     }
 

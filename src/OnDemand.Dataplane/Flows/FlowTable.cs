@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Flows;
@@ -48,20 +49,20 @@ internal sealed class FlowTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
-    public ulong Hash(in FlowKey key) => _hash.Of(key.Remote, key.Tail);
+    public uint Hash(in FlowKey key) => Hash(key.Remote, key.Tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ulong Hash(in IpAddress remote, ulong tail) => _hash.Of(remote, tail);
+    public uint Hash(in IpAddress remote, ulong tail) => (uint)_hash.Of(remote, tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(ulong hash) => _index.Prefetch(hash);
+    public void Prefetch(uint hash) => _index.Prefetch(hash);
 
     /// <summary>
     /// The flow that a hash most likely means, or -1; its entry is asked for before it is needed. Entries that are freed after the guess
     /// have no key.
     /// </summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public int Guess(ulong hash)
+    public int Guess(uint hash)
     {
         int id = _index.Guess(hash);
         if (id >= 0)
@@ -77,26 +78,50 @@ internal sealed class FlowTable
     {
         ref FlowEntry first = ref _entries.First;
         FlowIndex.View index = _index.Current;
-        foreach (ref Glance glance in glances)
+        ref Glance glance = ref MemoryMarshal.GetReference(glances);
+        ref Glance end = ref Unsafe.Add(ref glance, glances.Length);
+        bool isComplete = true;
+        for (; Unsafe.IsAddressLessThan(ref glance, ref end); glance = ref Unsafe.Add(ref glance, 1))
         {
             if (glance.Guess >= 0)
             {
-                int id = index.TryGuess(glance.Hash, out int guess) ? guess : _index.Guess(glance.Hash);
+                bool isThere = index.TryGuess(glance.Hash, out int id);
+                glance.Guess = isThere ? id : Glance.NotYet;
+                isComplete &= isThere;
+                Memory.Prefetch(ref Unsafe.Add(ref first, id));     // a wrong hint does no harm
+            }
+        }
+
+        if (!isComplete)
+        {
+            GuessOthers(glances);
+        }
+    }
+
+    // Apart, so that the loop above has no call in it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GuessOthers(Span<Glance> glances)
+    {
+        foreach (ref Glance glance in glances)
+        {
+            if (glance.Guess == Glance.NotYet)
+            {
+                int id = _index.GuessFurther(glance.Hash);
                 glance.Guess = id;
                 if (id >= 0)
                 {
-                    Memory.Prefetch(ref Unsafe.Add(ref first, id));
+                    Memory.Prefetch(ref _entries[id]);
                 }
             }
         }
     }
 
-    public int Find(in FlowKey key, ulong hash) => _index.Find(hash, new Key(_entries, key));
+    public int Find(in FlowKey key, uint hash) => _index.Find(hash, new Lookup(this, key));
 
     public int Find(in FlowKey key) => Find(key, Hash(key));
 
     /// <summary>Makes an entry with the key and everything else at its start; the caller has checked <see cref="IsFull"/>.</summary>
-    public int Add(in FlowKey key, ulong hash)
+    public int Add(in FlowKey key, uint hash)
     {
         int id = _free;
         if (id >= 0)
@@ -117,23 +142,29 @@ internal sealed class FlowTable
             Binding = -1,
         };
         _cold[id] = new FlowColdEntry { WheelNext = -1, WheelPrevious = -1 };
-        _index.Add(hash, id);
+        _index.Add(hash, id, new Lookup(this, default));
         return id;
     }
 
     public void Remove(int id)
     {
         ref FlowEntry entry = ref _entries[id];
-        _index.Remove(_hash.Of(entry.Remote, entry.Tail), id);
+        _index.Remove(Hash(entry.Remote, entry.Tail), id, new Lookup(this, default));
         entry.State = FlowState.Free;
         entry.Tail = FlowKey.NoTail;
         _cold[id].WheelPrevious = _free;
         _free = id;
     }
 
-    private readonly struct Key(AlignedTable<FlowEntry> entries, FlowKey key) : IEntryKey
+    private readonly struct Lookup(FlowTable table, FlowKey key) : IIndexed
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool Matches(int id) => entries[id].Has(key);
+        public bool Matches(int id) => table._entries[id].Has(key);
+
+        public uint HashOf(int id)
+        {
+            ref FlowEntry entry = ref table._entries[id];
+            return table.Hash(entry.Remote, entry.Tail);
+        }
     }
 }

@@ -53,7 +53,7 @@ internal sealed class FragmentTable
     private readonly ulong[] _covered;
     private readonly ulong[] _starts;
     private readonly ulong[] _ends;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private int _free;
     private int _oldest = -1;
@@ -65,7 +65,7 @@ internal sealed class FragmentTable
         _covered = new ulong[capacity * Words];
         _starts = new ulong[capacity * Words];
         _ends = new ulong[capacity * Words];
-        _index = new FlowIndex(capacity);
+        _index = new ChainIndex(capacity, capacity);
         _hash = hash;
         for (int i = 0; i < capacity; i++)
         {

@@ -32,7 +32,7 @@ internal sealed class PendingFlows<TAnswer>
 
     private readonly PendingFlow<TAnswer>[] _entries;
     private readonly int[] _generations;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private int _free;
     private PendingList _asked = new() { First = None, Last = None };
     private PendingList _answered = new() { First = None, Last = None };
@@ -41,7 +41,7 @@ internal sealed class PendingFlows<TAnswer>
     {
         _entries = new PendingFlow<TAnswer>[capacity];
         _generations = new int[capacity];
-        _index = new FlowIndex(capacity);
+        _index = new ChainIndex(capacity, capacity);
         for (int i = 0; i < capacity; i++)
         {
             _entries[i].Next = i + 1 < capacity ? i + 1 : None;

@@ -23,7 +23,7 @@ internal sealed class SocketTable
 
     private readonly SocketEntry[] _sockets;
     private readonly Link[] _links;
-    private readonly FlowIndex _index;
+    private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private int _free = None;
     private int _fresh;
@@ -33,7 +33,7 @@ internal sealed class SocketTable
     {
         _sockets = GC.AllocateArray<SocketEntry>(capacity, pinned: true);
         _links = GC.AllocateArray<Link>(flows, pinned: true);
-        _index = new FlowIndex(capacity);
+        _index = new ChainIndex(capacity, capacity);
         _hash = hash;
     }
 

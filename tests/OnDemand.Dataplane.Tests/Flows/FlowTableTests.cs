@@ -67,7 +67,7 @@ public sealed class FlowTableTests
     {
         Assert.Equal(64, System.Runtime.CompilerServices.Unsafe.SizeOf<FlowEntry>());
         Assert.Equal(16, System.Runtime.CompilerServices.Unsafe.SizeOf<FlowColdEntry>());
-        Assert.Equal(32, System.Runtime.CompilerServices.Unsafe.SizeOf<Binding>());
+        Assert.Equal(26, System.Runtime.CompilerServices.Unsafe.SizeOf<Binding>());
     }
 
     [Fact]
