@@ -343,9 +343,9 @@ public sealed class CoalescingTests
                 0 => world.Datagram(flow, (kind & 0x80) != 0, octets, mode & 3),
                 _ => world.Segment(flow, (kind & 0x80) != 0, octets, mode & 3),
             };
-            if (odd < _differences.Length)
+            if (odd < Differences.Length)
             {
-                Change(_differences[odd], whole);
+                Change(Differences[odd], whole);
             }
 
             rig.Tap.PutWhole(whole);
@@ -354,7 +354,7 @@ public sealed class CoalescingTests
         rig.Settle();
     }
 
-    private static readonly string[] _differences =
+    private static readonly string[] Differences =
     [
         "sequence", "push", "cwr", "urgent", "window", "acknowledgment", "hop limit", "traffic class", "flow label", "checksum",
         "partial checksum", "ece", "push", "checksum", "padded",
