@@ -45,6 +45,13 @@ internal static class ControlAccess
     public static ControlClient OpenPrograms(string? option) =>
         new(PathOf(option, forPrograms: true), $"--programs or {ProgramsVariable}");
 
+    /// <summary>The programs' socket of a dataplane that the user has named by its TAP.</summary>
+    /// <param name="option">What <c>--programs</c> says; null if it was not given.</param>
+    /// <param name="tap">The TAP.</param>
+    /// <returns>The path: the option's, the variable's or the usual one.</returns>
+    public static string ProgramsOf(string? option, string tap) =>
+        (option ?? Environment.GetEnvironmentVariable(ProgramsVariable)) is { Length: > 0 } path ? path : HostSettings.DefaultPrograms(tap);
+
     /// <summary>The socket that the user means.</summary>
     /// <param name="option">What <c>--control</c> or <c>--programs</c> says; null if it was not given.</param>
     /// <param name="directory">Where sockets are to be looked for if the user has said nothing.</param>

@@ -1,9 +1,11 @@
 using System.CommandLine;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Linux;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Exec;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Tap;
 
 namespace OnDemand.Cli;
@@ -13,6 +15,9 @@ internal static class ExecCommand
 {
     private const int CannotRun = 126;               // as env(1) and nohup(1) have it
     private const int NotFound = 127;
+
+    // A dataplane that is busy is not waited for.
+    private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
     /// <summary>Makes the command.</summary>
     /// <param name="streams">Standard input, output and error.</param>
@@ -32,20 +37,55 @@ internal static class ExecCommand
             HelpName = "TAP",
             Description = "The dataplane's TAP; else that of the only dataplane on this host.",
         };
+        Option<string?> programs = ControlAccess.ProgramsOption();
         var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
         var command = new Command(
             "exec",
             "Run a command whose sockets have a type: ondemand exec --type session-lasting -- ssh host. It runs in a cgroup of its own, so this "
             + "holds for its children and for static programs; a socket's own setsc() comes first. The exit status is the command's, 128 + n if "
-            + "signal n ended it, 127 if there is no such program, 126 if it cannot be run; 4 if no cgroup can be made here.")
+            + "signal n ended it, 127 if there is no such program, 126 if it cannot be run; 4, and nothing is run, if the dataplane that is "
+            + "running says that the user has no right to the type, or if no cgroup can be made here.")
         {
-            type, onNet, tap, program,
+            type, onNet, tap, programs, program,
         };
 
         // Not asynchronous: that would end this process some time after SIGTERM, whatever the command does.
-        command.SetAction(parsed => Run(
-            TapOf(parsed.GetValue(tap)), TypeOf(parsed.GetRequiredValue(type)), parsed.GetValue(onNet), parsed.GetRequiredValue(program), streams));
+        command.SetAction(parsed =>
+        {
+            string dataplane = TapOf(parsed.GetValue(tap));
+            AddressType wanted = TypeOf(parsed.GetRequiredValue(type));
+            AskForRight(ControlAccess.ProgramsOf(parsed.GetValue(programs), dataplane), wanted, streams);
+            return Run(dataplane, wanted, parsed.GetValue(onNet), parsed.GetRequiredValue(program), streams);
+        });
         return command;
+    }
+
+    // The dataplane decides by each socket, whenever it runs; this only spares the user a command that would run without its type.
+    private static void AskForRight(string programs, AddressType type, CommandStreams streams)
+    {
+        using var client = new ControlClient(programs);
+        using var patience = new CancellationTokenSource(Patience);
+        RightResource right;
+        try
+        {
+            right = client.RightToAsync(type, patience.Token).GetAwaiter().GetResult();
+        }
+        catch (Exception silent) when (silent is NoAnswerException or ControlException or OperationCanceledException)
+        {
+            return;
+        }
+
+        if (right.Reason is { } reason)
+        {
+            throw new HostException(reason);
+        }
+
+        if (right.Programs is { } few)
+        {
+            streams.Error.WriteLine(
+                $"ondemand: Only {string.Join(", ", few)} may have {AddressTypes.ToName(type)} addresses on this host; whatever else the command "
+                + "runs goes by policy.");
+        }
     }
 
     private static int Run(string tap, AddressType type, bool onNet, string[] program, CommandStreams streams)

@@ -1,6 +1,7 @@
 using System.CommandLine;
 using OnDemand.Captures.Recording;
 using OnDemand.Captures.Replay;
+using OnDemand.Captures.Reports;
 
 namespace OnDemand.Cli;
 
@@ -64,6 +65,8 @@ internal static class ReplayCommand
                 Explain = parsed.GetValue(explain),
                 Json = parsed.GetValue(json),
                 Quiet = parsed.GetValue(quiet),
+                MostFlows = parsed.GetValue(report) is null && parsed.GetValue(timeline) is null && !parsed.GetValue(explain) && !parsed.GetValue(json)
+                    ? ReportTableOptions.Default.Rows : ReplayRun.MostReportedFlows,        // a table shows no more
             };
             CheckRecording(options);
             return replay(WithFreeOutput(options), streams, cancellationToken);

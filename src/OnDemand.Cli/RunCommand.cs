@@ -7,6 +7,7 @@ using OnDemand.Linux;
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Exec;
 using OnDemand.Linux.Host;
 using OnDemand.Linux.Policy;
 using OnDemand.Linux.Programs;
@@ -14,6 +15,7 @@ using OnDemand.Linux.Providers;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 
@@ -50,6 +52,7 @@ internal static class RunCommand
     {
         HostPlan plan = TapNetwork.PlanFor(config.Scenario, config.Host) with { TypedPrefixes = FirstPrefixes(config.Scenario) };
         plan.Check();
+        TellForwarding(config, streams);
         using TextWriter text = streams.OpenText();
         foreach (string line in plan.ToIpCommands())
         {
@@ -59,10 +62,25 @@ internal static class RunCommand
         return ExitStatus.Done;
     }
 
-    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel still has.
+    private static void TellForwarding(HostConfig config, CommandStreams streams)
+    {
+        if (!config.Host.SetForwarding && ForwardingSettings.Warning() is { } warning)
+        {
+            streams.Error.WriteLine($"ondemand: {warning}");
+        }
+    }
+
+    // Of an earlier run of the system there are no sockets any more, and of this one's only those that the kernel or a process still has.
     private static void KeepLiving(SavedState saved, SocketBroker? broker)
     {
         HashSet<ulong> living = saved.Bindings.Count > 0 && broker is not null ? broker.Living() : [];
+        if (broker is not null)
+        {
+            living.UnionWith(PlacedSockets.Find(
+                saved.Bindings.Values.Where(kept => kept.Boot == SavedBinding.ThisBoot && !living.Contains(kept.Binding.Cookie))
+                    .Select(kept => new AskingSocket(kept.Binding.Cookie, kept.Binding.Place))).Keys);
+        }
+
         foreach ((ulong cookie, SavedBinding kept) in saved.Bindings.ToArray())
         {
             if (kept.Boot != SavedBinding.ThisBoot || !living.Contains(cookie))
@@ -87,7 +105,11 @@ internal static class RunCommand
 
         try
         {
-            return new SocketBroker(options.MaximumSocketQuestions, judge, say);
+            var owners = new SocketOwners(new SocketOwnerLimits(), TimeProvider.System);
+            return new SocketBroker(
+                options.MaximumSocketQuestions, judge, say,
+                config.Host.ReadPreferences ? new PreferenceReader(owners, TimeProvider.System) : null,
+                () => EchoSockets.Open(owners, TimeProvider.System, CgroupMount.Find()));
         }
         catch (HostException problem)
         {
@@ -98,7 +120,7 @@ internal static class RunCommand
 
     private static IPrefixProvider MakeProvider(HostConfig config, DataplaneOptions options, Action<string> say) =>
         config.Host.Provider is { } program
-            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario);
+            ? new ScriptProvider(program, config.Scenario, options, say) : new StaticProvider(config.Scenario, options.AddressSeed);
 
     // Those that the configuration's network gives at the start.
     private static IpPrefix[] FirstPrefixes(Scenario scenario) =>
@@ -116,6 +138,16 @@ internal static class RunCommand
         using var tap = TapDevice.Open(settings.Tap);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
+        if (ForwardingSettings.IsOn())               // else the start fails, and says why
+        {
+            TellForwarding(config, streams);
+        }
+
+        if (CommandCgroup.RemoveLeft(settings.Tap) is > 0 and int left)
+        {
+            Say($"Commands that were killed had left {left} empty {(left == 1 ? "cgroup" : "cgroups")}, which {(left == 1 ? "is" : "are")} removed.");
+        }
+
         string stateFile = StateKeeper.FileIn(settings.State);
         SavedState saved = StateKeeper.Load(stateFile, config.Scenario);
         DataplaneOptions options = EngineSeeds.BuildOptions(config);
@@ -134,7 +166,16 @@ internal static class RunCommand
         using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();
         using SocketRequests? requests = sockets is null
-            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System);
+            ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System,
+                settings.SetForwarding ? null : ForwardingSettings.WhyNotNative);
+        CommandSockets? commands = requests is null ? null : new CommandSockets(services, requests.Accounts, audit, () => host.Now);
+        if (commands is not null)
+        {
+            host.Commands = commands;
+            judge.Use(commands);
+            commands.Start();
+        }
+
         using var stop = cancellationToken.Register(host.Stop);
         using var terminated = PosixSignalRegistration.Create(PosixSignal.SIGTERM, End);
         using var interrupted = PosixSignalRegistration.Create(PosixSignal.SIGINT, End);
@@ -156,7 +197,7 @@ internal static class RunCommand
             Say($"Going on where the last run stopped: {host.Restored}.");
         }
 
-        broker?.Start(tap.Index, host.Wake, host);
+        broker?.Start(tap.Index, host.Wake, host, services.Asking);
         Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
@@ -188,6 +229,11 @@ internal static class RunCommand
             host.Stop();
             await loop.ConfigureAwait(false);
             broker?.Dispose();                       // before the host, which it wakes
+            if (commands is not null)
+            {
+                await commands.StopAsync().ConfigureAwait(false);    // before the record is closed
+            }
+
             await provider.DisposeAsync().ConfigureAwait(false);
         }
 

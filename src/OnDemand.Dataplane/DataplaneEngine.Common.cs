@@ -1,4 +1,3 @@
-using System.Diagnostics.CodeAnalysis;
 using System.Numerics;
 using System.Runtime.CompilerServices;
 using System.Runtime.InteropServices;
@@ -37,8 +36,8 @@ public sealed partial class DataplaneEngine
     {
         Unsafe.SkipInit(out Glance glance);
         ref byte octets = ref MemoryMarshal.GetReference(frame);
-        if (TryGlance(ref octets, frame.Length, info.NetworkOffset, inbound, ref glance)
-            || GlanceAgain(ref octets, frame.Length, info.NetworkOffset, inbound, ref glance))
+        if (TryGlance(ref octets, 0, frame.Length, info.NetworkOffset, inbound, ref glance)
+            || GlanceAgain(ref octets, 0, frame.Length, info.NetworkOffset, inbound, ref glance))
         {
             int id = _flows.Guess(glance.Hash);
             if (id >= 0 && TryFinish(ref octets, ref _flows.Entry(id), glance, inbound, info.PartialChecksum, Ticks.At(now, _origin)))
@@ -53,29 +52,55 @@ public sealed partial class DataplaneEngine
         return false;
     }
 
-    // The first look at many frames, so that what it asks of the memory overlaps. What needs a call is done apart: a loop without calls
+    // The first look at many frames, so that what it asks of the memory overlaps. What needs a call is done afterwards: a loop without calls
     // keeps all that it needs in registers.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void GlanceAll(ref byte octets, int length, ref FrameSlot slot, int count)
+    private void GlanceAll(ref byte octets, int length, ref FrameSlot first, int count)
     {
         FlowIndex.View index = _flows.Index;
         ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
         ref Glance end = ref Unsafe.Add(ref glance, count);
-        for (; Unsafe.IsAddressLessThan(ref glance, ref end); glance = ref Unsafe.Add(ref glance, 1), slot = ref Unsafe.Add(ref slot, 1))
+        bool isComplete = true;
+        for (ref FrameSlot slot = ref first; Unsafe.IsAddressLessThan(ref glance, ref end); slot = ref Unsafe.Add(ref slot, 1))
         {
-            if ((ulong)(uint)slot.Offset + (uint)slot.Length > (uint)length)
+            glance.Guess = Glance.NotYet;
+            if ((ulong)(uint)slot.Offset + (uint)slot.Length <= (uint)length
+                && TryGlance(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance))
             {
-                ThrowOutside();
+                index.Prefetch(glance.Hash);
+            }
+            else
+            {
+                isComplete = false;
             }
 
-            ref byte frame = ref Unsafe.Add(ref octets, slot.Offset);
-            if (!TryGlance(ref frame, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance))
-            {
-                _ = GlanceAgain(ref frame, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance);
-            }
+            glance = ref Unsafe.Add(ref glance, 1);
+        }
 
-            glance.At += slot.Offset;
-            index.Prefetch(glance.Hash);
+        if (!isComplete)
+        {
+            GlanceAtOthers(ref octets, length, MemoryMarshal.CreateSpan(ref first, count));
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GlanceAtOthers(ref byte octets, int length, ReadOnlySpan<FrameSlot> slots)
+    {
+        for (int i = 0; i < slots.Length; i++)
+        {
+            if (_batch[i].Guess == Glance.NotYet)
+            {
+                ref readonly FrameSlot slot = ref slots[i];
+                if ((ulong)(uint)slot.Offset + (uint)slot.Length > (uint)length)
+                {
+                    throw new ArgumentException("A frame does not lie within the batch's buffer.", nameof(slots));
+                }
+
+                if (GlanceAgain(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref _batch[i]))
+                {
+                    _flows.Prefetch(_batch[i].Hash);
+                }
+            }
         }
     }
 
@@ -106,24 +131,22 @@ public sealed partial class DataplaneEngine
         return done;
     }
 
-    [DoesNotReturn]
-    private static void ThrowOutside() => throw new ArgumentException("A frame does not lie within the batch's buffer.", "slots");
-
     // The first look at a frame: everything about it that does not depend on what other frames do. False: not a common packet, or its
     // address was not met lately, or the remote may be no farther than the link.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryGlance(ref byte frame, int length, int networkOffset, bool inbound, ref Glance glance, bool isFar = false)
+    private bool TryGlance(ref byte buffer, int offset, int length, int networkOffset, bool inbound, ref Glance glance, bool isFar = false)
     {
         if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
         {
             return false;
         }
 
-        ref byte octets = ref Unsafe.Add(ref frame, networkOffset);
+        int at = offset + networkOffset;
+        ref byte octets = ref Unsafe.Add(ref buffer, at);
         ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
         ref readonly IpAddress remote = ref CommonHeader.Remote(ref octets, inbound);
         if (!header.IsCommon || (!isFar && MayBeLinkScope(remote))
-            || !_addresses.TryFindRecent(CommonHeader.Ours(ref octets, inbound), inbound, out int number, out int host))
+            || !_addresses.TryFindRecent(CommonHeader.Ours(ref octets, inbound), inbound, out int number, out ulong host))
         {
             return false;
         }
@@ -131,30 +154,30 @@ public sealed partial class DataplaneEngine
         ulong tail = FlowKey.MakeTail(header.Protocol, host, BitOperations.RotateLeft(header.Ports, (inbound ? 1 : 0) << 4));
         glance.Tail = tail;
         glance.Hash = _flows.Hash(remote, tail);
-        glance.At = networkOffset;
+        glance.At = at;
         glance.Typed = number;
-        glance.Guess = 0;
+        glance.Guess = Glance.Common;
         return true;
     }
 
     // The first look when the address was not met lately, or at a frame that is not common.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool GlanceAgain(ref byte frame, int length, int networkOffset, bool inbound, ref Glance glance)
+    private bool GlanceAgain(ref byte buffer, int offset, int length, int networkOffset, bool inbound, ref Glance glance)
     {
-        glance.Guess = -1;
+        glance.Guess = Glance.None;
         if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
         {
             return false;
         }
 
-        ref byte octets = ref Unsafe.Add(ref frame, networkOffset);
+        ref byte octets = ref Unsafe.Add(ref buffer, offset + networkOffset);
         if (!Unsafe.As<byte, CommonHeader>(ref octets).IsCommon || IsLinkScope(CommonHeader.Remote(ref octets, inbound)))
         {
             return false;
         }
 
         AddressName name = _addresses.Find(CommonHeader.Ours(ref octets, inbound));
-        return name.IsKnown && name.IsTyped == inbound && TryGlance(ref frame, length, networkOffset, inbound, ref glance, isFar: true);
+        return name.IsKnown && name.IsTyped == inbound && TryGlance(ref buffer, offset, length, networkOffset, inbound, ref glance, isFar: true);
     }
 
     // Sends a common packet on that was looked at: its sixty octets are there. False: nothing was done, and the ordinary way decides.
@@ -196,7 +219,7 @@ public sealed partial class DataplaneEngine
             if (entry.State == FlowState.Established)
             {
                 uint data = (uint)Math.Max(0, (int)(payload - header.SegmentHeaderLength));
-                TcpTracker.NoteSent(ref entry, header.Sequence + data, header.Flags, header.Acknowledgment);
+                TcpTracker.NoteSentMore(ref entry, header.Sequence + data, header.Flags, header.Acknowledgment);
             }
         }
 

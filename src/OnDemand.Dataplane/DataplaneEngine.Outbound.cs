@@ -241,7 +241,7 @@ public sealed partial class DataplaneEngine
 
         var choice = new SourceChoice { Address = prepared.Name.Number, Binding = -1, Decision = new Decision(DecisionOrigin.Native, default, default, -1, default) };
         int socket = -1;
-        if (_pendingSockets is not null && HasSocket(layout.Protocol))
+        if (_pendingSockets is not null && HasSocket(layout))
         {
             socket = SocketOf(frame, prepared, info, now, out Verdict waiting);
             if (socket < 0)

@@ -6,7 +6,7 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Dataplane;
 
 /// <content>
-/// Which socket a flow belongs to, as the kernel knows it: asked once for each new flow of TCP and UDP, whose packets wait meanwhile. What
+/// Which socket a flow belongs to, as the kernel knows it: asked once for each new flow of TCP, UDP and perhaps ICMPv6 echoes, whose packets wait meanwhile. What
 /// a socket asks for then holds for that very socket, whatever ports others share with it, and ends when the socket does.
 /// </content>
 public sealed partial class DataplaneEngine
@@ -141,7 +141,9 @@ public sealed partial class DataplaneEngine
     // Cookies are counted up from 1 and would need centuries to pass 2^40.
     private static ulong SocketTail(ulong cookie) => SocketKey | ((cookie << 16) & 0x00ff_ffff_ffff_0000);
 
-    private static bool HasSocket(byte protocol) => protocol is IpProtocol.Tcp or IpProtocol.Udp;
+    // Echo replies are the kernel's own.
+    private bool HasSocket(in FrameLayout layout) => layout.Protocol is IpProtocol.Tcp or IpProtocol.Udp
+        || (_options.AskEchoSockets && layout.Has(FrameMarks.Icmpv6EchoRequest));
 
     // The place of what is known of a new flow's socket; -1 if the frame has to wait for it, and the verdict says so.
     private int SocketOf(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out Verdict verdict)

@@ -35,6 +35,11 @@ public sealed partial class DataplaneEngine
             _ = OutcomeNumber(PolicyOutcome.OfType(type, onNet: true));
         }
 
+        foreach (AddressPreferences preferences in AddressPreferenceRules.Effective)
+        {
+            _ = OutcomeNumber(PolicyOutcome.LegacyPreferring(preferences));
+        }
+
         ushort[] outcomes = new ushort[policy.Rules.Length];
         for (int i = 0; i < outcomes.Length; i++)
         {
@@ -94,6 +99,10 @@ public sealed partial class DataplaneEngine
             DecisionOrigin origin = match.RuleIndex >= 0 ? DecisionOrigin.PolicyRule
                 : match.Outcome.IsLegacy ? DecisionOrigin.Legacy : DecisionOrigin.DefaultType;
             decision = new Decision(origin, match.Outcome.Type, default, (short)match.RuleIndex, default);
+            if (said.Preferences != AddressPreferences.None && match.Outcome == PolicyOutcome.Legacy)
+            {
+                outcome = OutcomeNumber(PolicyOutcome.LegacyPreferring(AddressPreferenceRules.EffectOf(said.Preferences)));
+            }
         }
 
         return AcquireFor(outcome, decision, facts.Remote, host, named != 0 ? named : tail, mayAsk: true, now);

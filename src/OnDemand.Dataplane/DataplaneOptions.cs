@@ -75,6 +75,9 @@ public sealed record DataplaneOptions
     /// </summary>
     public bool AskSockets { get; init; }
 
+    /// <summary>Whether that is also asked about ICMPv6 echoes, whose port is their identifier; only with <see cref="AskSockets"/>.</summary>
+    public bool AskEchoSockets { get; init; }
+
     /// <summary>New flows at once that wait for the word on their socket, or have just had it, 1 to 65536.</summary>
     public int MaximumSocketQuestions { get; init; } = 4096;
 

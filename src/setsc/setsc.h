@@ -111,6 +111,9 @@ SETSC_API const char *setsc_strerror(int result);
  * does. Returns 0, or -1 with errno: of setsockopt(2), of the list above, EOPNOTSUPP for EAI_REQUIREDIPNOTSUPPORTED, or EADDRNOTAVAIL
  * for EAI_REQUIREDIPFAILED. When a request fails the ordinary preferences of the same call are set nevertheless.
  *
+ * The kernel uses the ordinary preferences where it chooses; where the dataplane chooses it reads them from the socket when a flow begins,
+ * if neither the socket nor policy asks for a type. So they also hold for a socket that sends from an internal address.
+ *
  * Flags are remembered by the kernel's cookie of the socket, so a descriptor that is closed and used again starts without them, and one
  * that is duplicated or inherited keeps them. The memory is bounded: among thousands of sockets with flags the oldest is forgotten.
  */

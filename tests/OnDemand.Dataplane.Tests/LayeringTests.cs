@@ -12,7 +12,7 @@ public sealed partial class LayeringTests
 
     [Theory]
     [InlineData("Wire")]
-    [InlineData("Mobility", "Wire", "Flows.ChainIndex", "Flows.FlowHash", "Flows.IEntryKey")]
+    [InlineData("Mobility", "Wire", "Flows.ChainIndex", "Flows.FlowHash", "Flows.FlowKey", "Flows.IEntryKey")]
     [InlineData("Flows", "Wire")]
     [InlineData("Selection", "Wire", "Mobility")]
     [InlineData("Control", "Wire", "Mobility", "Selection")]

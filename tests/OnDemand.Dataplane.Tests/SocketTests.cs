@@ -96,6 +96,82 @@ public sealed class SocketTests
         Assert.Equal(matches, HostScene.SessionOne.Contains(source));
     }
 
+    [Theory]
+    [InlineData(AddressPreferences.None, false)]
+    [InlineData(AddressPreferences.Public, true)]
+    [InlineData(AddressPreferences.Public | AddressPreferences.Home, true)]
+    [InlineData(AddressPreferences.Temporary | AddressPreferences.NonCga, false)]
+    [InlineData(AddressPreferences.PublicTemporaryDefault | AddressPreferences.Home, false)]
+    [InlineData(AddressPreferences.Public | AddressPreferences.Temporary, false)]          // a contradiction: no kernel says so
+    public void What_a_program_told_the_kernel_to_prefer_chooses_among_the_addresses_of_a_socket_without_a_type(
+        AddressPreferences preferences, bool isPublic)
+    {
+        HostScene scene = Scene(AddressType.None).Attach(Nonpersistent, Fixed);
+
+        IpAddress source = Open(scene, 1, Frames.Server, preferences: preferences);
+        IpAddress other = Open(scene, 2, Frames.Server, port: 6000);
+
+        Assert.Equal(isPublic, HostScene.FixedOne.Contains(source));
+        Assert.True(HostScene.NonpersistentOne.Contains(other));
+        Assert.All(Flows(scene), flow => Assert.Equal(DecisionOrigin.Legacy, flow.Decision.Origin));
+        scene.AssertNothingAsked();
+    }
+
+    [Fact]
+    [Draft("5.4")]
+    public void A_type_from_whoever_and_preferences_of_policy_come_before_what_a_program_told_the_kernel_to_prefer()
+    {
+        ServicePolicy policy = new(
+            [
+                new PolicyRule { Traits = 1, Outcome = PolicyOutcome.OfType(AddressType.Nonpersistent) },
+                new PolicyRule { Traits = 2, Outcome = PolicyOutcome.LegacyPreferring(AddressPreferences.Temporary) },
+            ],
+            [], PolicyOutcome.Legacy);
+        HostScene scene = Scene(policy).Attach(Nonpersistent, Session, Fixed);
+        Ask(scene, 1, AddressType.SessionLasting);
+        Ask(scene, 5, AddressType.SessionLasting, native: true);
+        const AddressPreferences prefers = AddressPreferences.Public;
+
+        Assert.True(HostScene.SessionOne.Contains(Open(scene, 1, Frames.Server, 5001, preferences: prefers)));
+        Assert.True(HostScene.SessionOne.Contains(Open(scene, 2, Frames.Server, 5002, AddressType.SessionLasting, preferences: prefers)));
+        Assert.True(HostScene.NonpersistentOne.Contains(Open(scene, 3, Frames.Server, 5003, traits: 1, preferences: prefers)));
+        Assert.False(HostScene.FixedOne.Contains(Open(scene, 4, Frames.Server, 5004, traits: 2, preferences: prefers)));
+        Assert.True(HostScene.FixedOne.Contains(Open(scene, 5, Frames.Server, 5005, preferences: prefers)));   // its request waits for a bind
+        Assert.True(HostScene.FixedOne.Contains(Open(scene, 6, Frames.Server, 5006, preferences: prefers)));
+    }
+
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_socket_of_an_echo_request_is_asked_for_where_that_is_wanted_and_never_that_of_a_reply(bool asks)
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent, options => options with { AskEchoSockets = asks }).Attach(Nonpersistent, Session);
+        TestFrame request = Frames.Echo(Frames.Host, Frames.Server, 7);
+
+        Assert.Equal(asks, scene.Send(request).Held);
+        if (asks)
+        {
+            SocketQuestion question = Asked(scene);
+            Assert.Equal(new FlowIdentity(IpProtocol.Icmpv6, Frames.Host, 7, Frames.Server, 0), question.Flow);
+            Say(scene, question, 1, AddressType.SessionLasting);
+            Assert.True(HostScene.SessionOne.Contains(SourceOf(scene.OnlyOutput())));
+        }
+
+        Assert.False(scene.Send(Frames.Echo(Frames.Host, OtherServer, 7, reply: true)).Held);
+    }
+
+    [Fact]
+    public void A_socket_keeps_what_it_prefers_when_its_datagrams_go_over_to_another_address()
+    {
+        HostScene scene = Scene(AddressType.None).Attach(Nonpersistent, Fixed);
+        _ = Open(scene, 1, Frames.Server, preferences: AddressPreferences.Public);
+
+        scene.Attach(HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent), HostScene.Of(HostScene.FixedTwo, AddressType.Fixed));
+        scene.Engine.Withdraw(HostScene.FixedOne, Duration.Zero, scene.Now);
+
+        Assert.True(HostScene.FixedTwo.Contains(scene.SendUdp().Source));
+    }
+
     // draft-17 §5.4: without a bind the address that setsc() made is not used.
     [Fact]
     [Draft("5.4")]
@@ -442,14 +518,17 @@ public sealed class SocketTests
         Assert.False(scene.Engine.TryTakeSocketQuestion(out _), "The kernel was asked, or more than once.");
 
     private static void Say(
-        HostScene scene, SocketQuestion question, ulong cookie, AddressType type = AddressType.None, ulong traits = 0) =>
-        scene.Engine.Answer(new SocketAnswer { Id = question.Id, Cookie = cookie, Type = type, Traits = traits }, scene.Now);
+        HostScene scene, SocketQuestion question, ulong cookie, AddressType type = AddressType.None, ulong traits = 0,
+        AddressPreferences preferences = AddressPreferences.None) =>
+        scene.Engine.Answer(
+            new SocketAnswer { Id = question.Id, Cookie = cookie, Type = type, Traits = traits, Preferences = preferences }, scene.Now);
 
     private static IpAddress Open(
-        HostScene scene, ulong cookie, IpAddress to, ushort port = 5000, AddressType type = AddressType.None, ulong traits = 0)
+        HostScene scene, ulong cookie, IpAddress to, ushort port = 5000, AddressType type = AddressType.None, ulong traits = 0,
+        AddressPreferences preferences = AddressPreferences.None)
     {
         Assert.True(scene.SendUdp(port, to).Held);
-        Say(scene, Asked(scene), cookie, type, traits);
+        Say(scene, Asked(scene), cookie, type, traits, preferences);
         return SourceOf(scene.OnlyOutput());
     }
 

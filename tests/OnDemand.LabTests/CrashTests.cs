@@ -1,5 +1,3 @@
-using System.Net;
-using System.Net.Sockets;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Lab;
 
@@ -8,8 +6,6 @@ namespace OnDemand.LabTests;
 /// <summary>What a dataplane that is killed in the middle of its work leaves to the next one.</summary>
 public sealed class CrashTests
 {
-    private static readonly TimeSpan Never = TimeSpan.FromSeconds(30);
-
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
     // Nothing of a connection's is in the kernel's tables or in the network: only what the killed run left on disk tells the next one
@@ -23,63 +19,37 @@ public sealed class CrashTests
     {
         LabRig.Need("tcpdump");
         await using LabRig rig = await LabRig.UpAsync();
-        using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
-        (Socket host, Socket peer) = await rig.ConnectAsync(listener, port);
-        using (host)
-        using (peer)
+        using Transfers transfers = await Transfers.BeginAsync(rig, port);
+        if (movedBefore)
         {
-            if (movedBefore)
-            {
-                await rig.MoveAsync(LabNodes.SecondRouter);
-            }
-
-            NetworkCapture capture = await rig.CaptureAsync();
-            using var stop = new CancellationTokenSource();
-            var up = new Bulk(host, peer);
-            var down = new Bulk(peer, host);
-            var pace = TimeSpan.FromMilliseconds(5);
-            Task both = Task.WhenAll(up.RunAsync(stop.Token, pace), down.RunAsync(stop.Token, pace));
-            await AssertFlowsAsync(up, down);
-
-            // The state is written twenty times a second.
-            await Task.Delay(500, Cancellation);
-            LabProcess killed = rig.Lab.State.Dataplane!;
-            killed.Send(Libc.SignalKill);
-            Assert.True(await killed.WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
-            await rig.Lab.StartDataplaneAsync(Cancellation);
-            Assert.NotEqual(killed.Id, rig.Lab.State.Dataplane!.Id);
-            Assert.Contains(
-                "Going on where the last run stopped",
-                await File.ReadAllTextAsync(rig.Lab.Directory.Log, Cancellation),
-                StringComparison.Ordinal);
-            await AssertFlowsAsync(up, down);
-
-            // What was restored moves like what was opened.
-            await rig.MoveAsync(movedBefore ? LabNodes.FirstRouter : LabNodes.SecondRouter);
-            await AssertFlowsAsync(up, down);
-            await stop.CancelAsync();
-            await both.WaitAsync(Never, Cancellation);
-
-            Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-            Assert.Equal(up.Sent, up.Received);
-            Assert.Equal(down.Sent, down.Received);
-            await capture.StopAsync();
-            Assert.NotEmpty(await capture.FindAsync($"tcp dst port {port} and src host {SourceOf(peer)}"));
-
-            // Also while there was no dataplane: nothing leaves from the internal address.
-            Assert.Empty(await capture.FindAsync($"tcp dst port {port} and not src host {SourceOf(peer)}"));
-            Assert.Empty(await capture.FindAsync("tcp and ip6[53] & 4 != 0"));
+            await rig.MoveAsync(LabNodes.SecondRouter);
         }
-    }
 
-    private static IPAddress SourceOf(Socket peer) => ((IPEndPoint)peer.RemoteEndPoint!).Address;
+        NetworkCapture capture = await rig.CaptureAsync();
+        await transfers.AssertGoOnAsync();
 
-    private static async Task AssertFlowsAsync(Bulk up, Bulk down)
-    {
-        (long upBefore, long downBefore) = (up.Received, down.Received);
-        Assert.True(
-            await LabRig.BecomesAsync(
-                () => Task.FromResult(up.Received > upBefore + 1_000_000 && down.Received > downBefore + 1_000_000), Never),
-            $"From {upBefore} only to {up.Received} and from {downBefore} only to {down.Received}.");
+        // The state is written twenty times a second.
+        await Task.Delay(500, Cancellation);
+        LabProcess killed = rig.Lab.State.Dataplane!;
+        killed.Send(Libc.SignalKill);
+        Assert.True(await killed.WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
+        await rig.Lab.StartDataplaneAsync(Cancellation);
+        Assert.NotEqual(killed.Id, rig.Lab.State.Dataplane!.Id);
+        Assert.Contains(
+            "Going on where the last run stopped",
+            await File.ReadAllTextAsync(rig.Lab.Directory.Log, Cancellation),
+            StringComparison.Ordinal);
+        await transfers.AssertGoOnAsync();
+
+        // What was restored moves like what was opened.
+        await rig.MoveAsync(movedBefore ? LabNodes.FirstRouter : LabNodes.SecondRouter);
+        await transfers.AssertGoOnAsync();
+        await transfers.AssertWholeAsync();
+        await capture.StopAsync();
+        Assert.NotEmpty(await capture.FindAsync($"tcp dst port {port} and src host {transfers.Source.Address}"));
+
+        // Also while there was no dataplane: nothing leaves from the internal address.
+        Assert.Empty(await capture.FindAsync($"tcp dst port {port} and not src host {transfers.Source.Address}"));
+        Assert.Empty(await capture.FindAsync("tcp and ip6[53] & 4 != 0"));
     }
 }

@@ -75,6 +75,19 @@ internal sealed class LabRig : IAsyncDisposable
         return (host, peer);
     }
 
+    /// <summary>Octets go both ways over a connection.</summary>
+    public static async Task AssertEchoesAsync(Socket one, Socket other)
+    {
+        byte[] word = "a word"u8.ToArray();
+        byte[] heard = new byte[word.Length];
+        foreach ((Socket from, Socket to) in new[] { (one, other), (other, one) })
+        {
+            await from.SendAsync(word, Cancellation);
+            Assert.Equal(word.Length, await to.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation));
+            Assert.Equal(word, heard);
+        }
+    }
+
     /// <summary>Runs a program on a node to its end; it must succeed.</summary>
     public async Task<string> RunAsync(string node, params string[] line)
     {
@@ -99,6 +112,22 @@ internal sealed class LabRig : IAsyncDisposable
         })!;
         _programs.Add(process);
         return process;
+    }
+
+    /// <summary>Builds the C library with its examples.</summary>
+    /// <param name="cancellation">Gives up.</param>
+    /// <returns>Where they are.</returns>
+    public async Task<string> BuildSetscAsync(CancellationToken cancellation)
+    {
+        string root = AppContext.BaseDirectory;
+        while (!File.Exists(Path.Combine(root, "OnDemand.Dataplane.sln")))
+        {
+            root = Path.GetDirectoryName(root)!;
+        }
+
+        string place = Path.Combine(Place, "setsc");
+        await CommandRunner.MustAsync("make", ["-s", "-C", Path.Combine(root, "src", "setsc"), $"OUT={place}", "examples"], null, cancellation);
+        return place;
     }
 
     /// <summary>Starts a capture of what passes the host's links, as its access routers see it.</summary>

@@ -49,42 +49,30 @@ public sealed class LoadTests
         {
             await using LabRig rig = await LabRig.UpAsync(file);
             using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, Tcp);
-            (Socket host, Socket peer) = await rig.ConnectAsync(listener, Tcp);
-            using (host)
-            using (peer)
+            using Transfers transfers = await Transfers.BeginAsync(rig, listener, Tcp, atFullSpeed: true);
+            await transfers.AssertGoOnAsync(10_000_000);
+
+            List<Socket> others = [];
+            for (int i = 0; i < asked; i++)
             {
-                using var stop = new CancellationTokenSource();
-                var up = new Bulk(host, peer);
-                var down = new Bulk(peer, host);
-                Task both = Task.WhenAll(up.RunAsync(stop.Token), down.RunAsync(stop.Token));
-                await AssertFlowsAsync(up, down);
-
-                List<Socket> others = [];
-                for (int i = 0; i < asked; i++)
-                {
-                    Socket other = rig.Socket(LabNodes.Host, SocketType.Dgram);
-                    await other.ConnectAsync(new IPEndPoint(LabRig.Peer, Udp), Cancellation);
-                    await other.SendAsync("let me in"u8.ToArray(), Cancellation);
-                    others.Add(other);
-                }
-
-                using var client = new ControlClient(rig.Lab.Directory.Control);
-                Assert.True(await LabRig.BecomesAsync(async () => await RefusedAsync(client) >= asked - room + 1, Never));
-                Assert.Equal(room, (await client.StatusAsync(Cancellation)).Flows);
-
-                // A program that wants a connection is told so and need not wait for it.
-                using Socket late = rig.Socket(LabNodes.Host, SocketType.Stream);
-                await Assert.ThrowsAsync<SocketException>(() => late.ConnectAsync(new IPEndPoint(LabRig.Peer, Tcp), Cancellation).AsTask()
-                    .WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
-
-                await AssertFlowsAsync(up, down);
-                await stop.CancelAsync();
-                await both.WaitAsync(Never, Cancellation);
-                Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-                Assert.Equal(up.Sent, up.Received);
-                Assert.Equal(down.Sent, down.Received);
-                others.ForEach(other => other.Dispose());
+                Socket other = rig.Socket(LabNodes.Host, SocketType.Dgram);
+                await other.ConnectAsync(new IPEndPoint(LabRig.Peer, Udp), Cancellation);
+                await other.SendAsync("let me in"u8.ToArray(), Cancellation);
+                others.Add(other);
             }
+
+            using var client = new ControlClient(rig.Lab.Directory.Control);
+            Assert.True(await LabRig.BecomesAsync(async () => await RefusedAsync(client) >= asked - room + 1, Never));
+            Assert.Equal(room, (await client.StatusAsync(Cancellation)).Flows);
+
+            // A program that wants a connection is told so and need not wait for it.
+            using Socket late = rig.Socket(LabNodes.Host, SocketType.Stream);
+            await Assert.ThrowsAsync<SocketException>(() => late.ConnectAsync(new IPEndPoint(LabRig.Peer, Tcp), Cancellation).AsTask()
+                .WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
+
+            await transfers.AssertGoOnAsync(10_000_000);
+            await transfers.AssertWholeAsync();
+            others.ForEach(other => other.Dispose());
         }
         finally
         {
@@ -302,15 +290,6 @@ public sealed class LoadTests
             Assert.Equal(question, heard);
             Assert.Equal(At(flow), answer.RemoteEndPoint);
         }
-    }
-
-    private static async Task AssertFlowsAsync(Bulk up, Bulk down)
-    {
-        (long upBefore, long downBefore) = (up.Received, down.Received);
-        Assert.True(
-            await LabRig.BecomesAsync(
-                () => Task.FromResult(up.Received > upBefore + 10_000_000 && down.Received > downBefore + 10_000_000), Never),
-            $"From {upBefore} only to {up.Received} and from {downBefore} only to {down.Received}.");
     }
 
     /// <summary>Notes which of the numbers that are sent to a socket have arrived.</summary>

@@ -28,29 +28,14 @@ public sealed class MoveTests
         LabRig.Need("tcpdump");
         await using LabRig rig = await LabRig.UpAsync();
         NetworkCapture capture = await rig.CaptureAsync();
-        using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
-        (Socket host, Socket peer) = await rig.ConnectAsync(listener, port);
-        using (host)
-        using (peer)
+        using (Transfers transfers = await Transfers.BeginAsync(rig, port))
         {
-            using var stop = new CancellationTokenSource();
-            var up = new Bulk(host, peer);
-            var down = new Bulk(peer, host);
-            var pace = TimeSpan.FromMilliseconds(5);
-            Task both = Task.WhenAll(up.RunAsync(stop.Token, pace), down.RunAsync(stop.Token, pace));
             await Task.Delay(700, Cancellation);
-            EndPoint seen = peer.RemoteEndPoint!;
+            EndPoint seen = transfers.Source;
             await rig.MoveAsync(LabNodes.SecondRouter);
-            (long upBefore, long downBefore) = (up.Received, down.Received);
-            Assert.True(await LabRig.BecomesAsync(
-                () => Task.FromResult(up.Received > upBefore + 100_000 && down.Received > downBefore + 100_000), Never));
-            await stop.CancelAsync();
-            await both.WaitAsync(Never, Cancellation);
-
-            Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-            Assert.Equal(up.Sent, up.Received);
-            Assert.Equal(down.Sent, down.Received);
-            Assert.Equal(seen, peer.RemoteEndPoint);
+            await transfers.AssertGoOnAsync(100_000);
+            await transfers.AssertWholeAsync();
+            Assert.Equal(seen, transfers.Source);
         }
 
         await capture.StopAsync();
@@ -119,14 +104,14 @@ public sealed class MoveTests
         using (host)
         using (peer)
         {
-            await AssertEchoesAsync(host, peer);
+            await LabRig.AssertEchoesAsync(host, peer);
             const int window = 4;
             await rig.MoveAsync(LabNodes.SecondRouter, window);
             long moved = Stopwatch.GetTimestamp();
             int through = 0;
             while (Stopwatch.GetElapsedTime(moved) < TimeSpan.FromSeconds(window - 1))
             {
-                await AssertEchoesAsync(host, peer);
+                await LabRig.AssertEchoesAsync(host, peer);
                 through++;
                 await Task.Delay(100, Cancellation);
             }
@@ -138,7 +123,7 @@ public sealed class MoveTests
             TimeSpan rest = AtOnce + TimeSpan.FromSeconds(1);
             SocketException error = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(rest, Cancellation));
             Assert.Equal(SocketError.ConnectionReset, error.SocketErrorCode);
-            await AssertEchoesAsync(young, youngPeer);
+            await LabRig.AssertEchoesAsync(young, youngPeer);
             young.Dispose();
             youngPeer.Dispose();
         }
@@ -180,41 +165,16 @@ public sealed class MoveTests
     {
         LabRig.Need();
         await using LabRig rig = await LabRig.UpAsync();
-        List<(Bulk Up, Bulk Down, Socket Host, Socket Peer)> pairs = [];
-        foreach (int port in new[] { Fixed, SessionLasting })
-        {
-            using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
-            (Socket host, Socket peer) = await rig.ConnectAsync(listener, port);
-            pairs.Add((new Bulk(host, peer), new Bulk(peer, host), host, peer));
-        }
-
-        using var stop = new CancellationTokenSource();
-        Task all = Task.WhenAll(pairs.SelectMany(pair => new[] { pair.Up.RunAsync(stop.Token), pair.Down.RunAsync(stop.Token) }));
+        using Transfers reachable = await Transfers.BeginAsync(rig, Fixed, atFullSpeed: true);
+        using Transfers lasting = await Transfers.BeginAsync(rig, SessionLasting, atFullSpeed: true);
         for (int move = 0; move < 10; move++)
         {
             await Task.Delay(150, Cancellation);
             await rig.MoveAsync(move % 2 == 0 ? LabNodes.SecondRouter : LabNodes.FirstRouter, windowSeconds: 1);
         }
 
-        Bulk[] directions = [.. pairs.SelectMany(pair => new[] { pair.Up, pair.Down })];
-        long[] before = [.. directions.Select(direction => direction.Received)];
-        bool goesOn = await LabRig.BecomesAsync(
-            () => Task.FromResult(directions.Zip(before).All(each => each.First.Received > each.Second + 500_000)), Never);
-        Assert.True(
-            goesOn,
-            $"before {string.Join(' ', before)}, then {string.Join(' ', directions.Select(direction => direction.Received))}\n" +
-            await rig.RunAsync(LabNodes.Host, "ss", "-6tino") + await rig.RunAsync(LabNodes.Peer, "ss", "-6tino"));
-        await stop.CancelAsync();
-        await all.WaitAsync(Never, Cancellation);
-        foreach ((Bulk up, Bulk down, Socket host, Socket peer) in pairs)
-        {
-            Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-            Assert.Equal(up.Sent, up.Received);
-            Assert.Equal(down.Sent, down.Received);
-            host.Dispose();
-            peer.Dispose();
-        }
-
+        await Task.WhenAll(reachable.AssertGoOnAsync(500_000), lasting.AssertGoOnAsync(500_000));
+        await Task.WhenAll(reachable.AssertWholeAsync(), lasting.AssertWholeAsync());
         Assert.Equal(10, rig.Lab.State.Moves);
     }
 
@@ -249,18 +209,6 @@ public sealed class MoveTests
     {
         Assert.True(IpAddress.TryParse(((IPEndPoint)end).Address.ToString(), out IpAddress address));
         return address;
-    }
-
-    private static async Task AssertEchoesAsync(Socket one, Socket other)
-    {
-        byte[] word = "a word"u8.ToArray();
-        byte[] heard = new byte[word.Length];
-        foreach ((Socket from, Socket to) in new[] { (one, other), (other, one) })
-        {
-            await from.SendAsync(word, Cancellation);
-            Assert.Equal(word.Length, await to.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
-            Assert.Equal(word, heard);
-        }
     }
 
     // Asks until there is an answer: a datagram that was under way during the move may be lost, which no type forbids.

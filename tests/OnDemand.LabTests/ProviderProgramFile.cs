@@ -35,49 +35,58 @@ internal sealed class ProviderProgramFile : IDisposable
                 time.sleep(0.02)
 
         threading.Thread(target=pass_on, daemon=True).start()
+        attached = None
         for line in sys.stdin:
             with open(place + "/log", "a") as log:
                 log.write(line)
             message = json.loads(line)
+            attached = message.get("attached", attached)
             if "request" not in message:
                 continue
             if plan["dies"] and not os.path.exists(place + "/died"):
                 open(place + "/died", "w").close()
                 os._exit(9)
-            for delay, what in plan["answers"].get(message["type"], []):
+            answers = plan["answers"]
+            for delay, what in answers.get(f"{attached} {message['type']}", answers.get(message["type"], [])):
                 threading.Thread(target=answer, args=(message["request"], delay, what), daemon=True).start()
+        """;
+
+    // The table says which prefixes the lab's network has to give; the program says which of them it gives.
+    private const string UsualScenario = """
+        seed: 42
+        internal: [fd00:db8::1]
+        network:
+          - {at: 0s, attach: ar1, prefixes: [{prefix: 2001:db8:f1::7/128, type: fixed}]}
+        on-demand:
+          session-lasting:
+            - {answer: grant, prefix: 2001:db8:51:2::/64}
+            - {answer: grant, prefix: 2001:db8:51:3::/64}
+        timers: {answer: 3s}
+        policy:
+          default: legacy
+          rules:
+            - {remote-port: 7002, type: session-lasting}
+            - {remote-port: 7003, type: nonpersistent}
+            - {remote-port: 7004, type: graceful-replacement}
         """;
 
     private readonly string _place = Directory.CreateTempSubdirectory("ondemand-provider-").FullName;
 
     /// <summary>Makes the program's files.</summary>
-    /// <param name="answers">By type a list of delays in seconds and answers, in JSON.</param>
+    /// <param name="answers">By type a list of delays in seconds and answers, in JSON; "ar2 fixed" is of that type while the host is
+    /// there.</param>
     /// <param name="dies">Whether it dies with its first request.</param>
-    public ProviderProgramFile(string answers, bool dies = false)
+    /// <param name="scenario">The scenario without its host; null for one that gives nothing but a Fixed address unasked.</param>
+    public ProviderProgramFile(string answers, bool dies = false, string? scenario = null)
     {
         File.WriteAllText(Path.Combine(_place, "program.py"), Program);
         File.WriteAllText(Path.Combine(_place, "plan"), $$"""{"dies": {{(dies ? "true" : "false")}}, "answers": {{answers}}}""");
         Scenario = Path.Combine(_place, "scenario.yaml");
 
-        // The table says which prefixes the lab's network has to give; the program says which of them it gives.
         File.WriteAllText(
             Scenario,
             $$"""
-            seed: 42
-            internal: [fd00:db8::1]
-            network:
-              - {at: 0s, attach: ar1, prefixes: [{prefix: 2001:db8:f1::7/128, type: fixed}]}
-            on-demand:
-              session-lasting:
-                - {answer: grant, prefix: 2001:db8:51:2::/64}
-                - {answer: grant, prefix: 2001:db8:51:3::/64}
-            timers: {answer: 3s}
-            policy:
-              default: legacy
-              rules:
-                - {remote-port: 7002, type: session-lasting}
-                - {remote-port: 7003, type: nonpersistent}
-                - {remote-port: 7004, type: graceful-replacement}
+            {{scenario ?? UsualScenario}}
             host:
               provider:
                 command: ["{{CommandRunner.Find("python3")}}", "{{_place}}/program.py", "{{_place}}"]

@@ -35,12 +35,12 @@ public sealed class ProviderTests
             Assert.True(await LabRig.BecomesAsync(() => Task.FromResult(network.Told("released").Length > 0), InTime));
             await Task.Delay(300, Cancellation);
             Assert.Equal(["2001:db8:51:3::/64"], network.Told("released").Select(line => line.GetProperty("released").GetString()));
-            await AssertEchoesAsync(host, peer);
+            await LabRig.AssertEchoesAsync(host, peer);
             (Socket second, Socket secondPeer) = await rig.ConnectAsync(listener, SessionLasting);
             using (second)
             using (secondPeer)
             {
-                await AssertEchoesAsync(second, secondPeer);
+                await LabRig.AssertEchoesAsync(second, secondPeer);
             }
         }
 
@@ -88,7 +88,7 @@ public sealed class ProviderTests
         using (host)
         using (peer)
         {
-            await AssertEchoesAsync(host, peer);
+            await LabRig.AssertEchoesAsync(host, peer);
         }
 
         Assert.Equal(2, network.Told("hello").Length);
@@ -114,7 +114,7 @@ public sealed class ProviderTests
                 using (host)
                 using (peer)
                 {
-                    await AssertEchoesAsync(host, peer);
+                    await LabRig.AssertEchoesAsync(host, peer);
                     network.Say($$"""{"withdraw": "{{Granted}}"}""");
                     SocketException stranded = await Assert.ThrowsAsync<SocketException>(
                         () => host.ReceiveAsync(new byte[1], Cancellation).AsTask().WaitAsync(InTime, Cancellation));
@@ -144,16 +144,5 @@ public sealed class ProviderTests
         SocketException failure = await Assert.ThrowsAsync<SocketException>(
             () => socket.ConnectAsync(new IPEndPoint(LabRig.Peer, port), Cancellation).AsTask().WaitAsync(InTime, Cancellation));
         return failure.SocketErrorCode;
-    }
-
-    private static async Task AssertEchoesAsync(Socket host, Socket peer)
-    {
-        byte[] heard = new byte[8];
-        foreach ((Socket from, Socket to) in new[] { (host, peer), (peer, host) })
-        {
-            await from.SendAsync("question"u8.ToArray(), Cancellation);
-            int length = await to.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(InTime, Cancellation);
-            Assert.Equal(8, length);
-        }
     }
 }

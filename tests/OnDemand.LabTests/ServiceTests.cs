@@ -30,12 +30,8 @@ public sealed class ServiceTests
         await using LabRig rig = await UpAsync();
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
         NetworkCapture capture = await rig.CaptureAsync();
-        Process client = await StartExampleAsync(rig, "session_client", LabLinks.PeerAddress, Number);
-        Assert.StartsWith($"session-lasting: {Session}", await ReadAsync(client), StringComparison.Ordinal);
-
-        await AssertSaysAsync(client, "before", Session);
-        await rig.MoveAsync(LabNodes.SecondRouter);
-        await AssertSaysAsync(client, "after", Session);
+        Process client = SetscExamples.Start(rig, await SetscExamples.BuildAsync(rig), "session_client", Number);
+        await AssertKeepsItsAddressAsync(rig, client);
 
         client.StandardInput.Close();
         await client.WaitForExitAsync(Cancellation).WaitAsync(InTime, Cancellation);
@@ -50,12 +46,8 @@ public sealed class ServiceTests
     {
         await using LabRig rig = await UpAsync();
         await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Dgram, Port));
-        Process client = await StartExampleAsync(rig, "mapped_client", LabLinks.PeerAddress, Number, "session-lasting");
-        Assert.StartsWith($"session-lasting: {Session}", await ReadAsync(client), StringComparison.Ordinal);
-
-        await AssertSaysAsync(client, "before", Session);
-        await rig.MoveAsync(LabNodes.SecondRouter);
-        await AssertSaysAsync(client, "after", Session);
+        Process client = SetscExamples.Start(rig, await SetscExamples.BuildAsync(rig), "mapped_client", Number, "session-lasting");
+        await AssertKeepsItsAddressAsync(rig, client);
     }
 
     [Fact]
@@ -105,11 +97,7 @@ public sealed class ServiceTests
         Process client = rig.Start(
             LabNodes.Host, "env", $"ONDEMAND_PROGRAMS={rig.Lab.Directory.Programs}", Path.Combine(AppContext.BaseDirectory, "session-client"),
             LabLinks.PeerAddress, Number);
-        Assert.StartsWith($"session-lasting: {Session}", await ReadAsync(client), StringComparison.Ordinal);
-
-        await AssertSaysAsync(client, "before", Session);
-        await rig.MoveAsync(LabNodes.SecondRouter);
-        await AssertSaysAsync(client, "after", Session);
+        await AssertKeepsItsAddressAsync(rig, client);
     }
 
     [Fact]
@@ -144,6 +132,29 @@ public sealed class ServiceTests
         Assert.Equal(SetscError.NotSupported, refused.Error);
     }
 
+    // The lab's host only checks how it is set up. Connections of such sockets hang while the setting is on.
+    [Fact]
+    public async Task Where_the_kernel_keeps_packets_from_native_sockets_they_are_refused_an_address_and_mapped_ones_work()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        var options = new SetscOptions { SocketPath = rig.Lab.Directory.Programs };
+        await rig.RunAsync(LabNodes.Host, "sysctl", "-qw", "net.ipv4.ip_early_demux=1", "net.ipv4.tcp_early_demux=1");
+        using Socket native = rig.Socket(LabNodes.Host, SocketType.Stream);
+        using Socket mapped = rig.Socket(LabNodes.Host, SocketType.Stream);
+
+        SetscException refused = await Assert.ThrowsAsync<SetscException>(
+            () => native.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation));
+        Assert.Equal(SetscError.NotSupported, refused.Error);
+        IPAddress granted = await mapped.SetServiceContinuityAsync(AddressType.SessionLasting, options with { Map = true }, Cancellation);
+        Assert.Equal(granted, await SeenAsync(mapped));
+
+        await rig.RunAsync(LabNodes.Host, "sysctl", "-qw", "net.ipv4.tcp_early_demux=0");
+        granted = await native.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation);
+        native.Bind(new IPEndPoint(granted, 0));
+        Assert.Equal(granted, await SeenAsync(native));
+    }
+
     // It says nothing itself, and neither do its children; the connection is that of a shell's child.
     [Fact]
     public async Task A_command_started_with_a_type_keeps_its_connection_while_the_host_moves()
@@ -164,10 +175,10 @@ public sealed class ServiceTests
         Process plain = rig.Start(LabNodes.Host, command);
         Process typed = rig.Start(LabNodes.Host, LabProgram.Self.Line(["exec", "--tap", "od0", "--type", "session-lasting", "--", .. command]));
 
-        await AssertSaysAsync(plain, "before", Nonpersistent);
-        await AssertSaysAsync(typed, "before", Session);
+        await SetscExamples.AssertSaysAsync(plain, "before", Nonpersistent);
+        await SetscExamples.AssertSaysAsync(typed, "before", Session);
         await rig.MoveAsync(LabNodes.SecondRouter);
-        await AssertSaysAsync(typed, "after", Session);
+        await SetscExamples.AssertSaysAsync(typed, "after", Session);
 
         typed.StandardInput.Close();
         await typed.WaitForExitAsync(Cancellation).WaitAsync(InTime, Cancellation);
@@ -185,16 +196,39 @@ public sealed class ServiceTests
         IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, map, Cancellation);
         Assert.Equal(granted, await SeenAsync(socket));
         Assert.Single(await BindingsAsync(rig));
-        await Task.Delay(500, Cancellation);         // what is kept is written every 50 ms
-
-        LabProcess killed = rig.Lab.State.Dataplane!;
-        killed.Send(Libc.SignalKill);
-        Assert.True(await killed.WaitAsync(InTime, Cancellation));
-        await rig.Lab.StartDataplaneAsync(Cancellation);
+        await KillAsync(rig);
 
         JsonElement binding = Assert.Single(await BindingsAsync(rig));
         Assert.Equal(granted.ToString(), binding.GetProperty("address").GetString());
         Assert.Equal(granted, await AskAsync(socket));
+        socket.Dispose();
+        await AssertReleasedAsync(rig);
+    }
+
+    // No table of the kernel has a socket before it has a port: it is looked for where it asked.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public async Task A_socket_that_is_not_bound_yet_keeps_what_it_asked_for_when_the_dataplane_is_killed_and_a_closed_one_does_not(bool map)
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        var options = new SetscOptions { Map = map, SocketPath = rig.Lab.Directory.Programs };
+        using Socket socket = rig.Socket(LabNodes.Host, SocketType.Stream);
+        using Socket closed = rig.Socket(LabNodes.Host, SocketType.Stream);
+        IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation);
+        await closed.SetServiceContinuityAsync(AddressType.SessionLasting, options, Cancellation);
+        Assert.Equal(2, (await BindingsAsync(rig)).Count);
+        await KillAsync(rig, closed.Dispose);
+
+        JsonElement binding = Assert.Single(await BindingsAsync(rig));
+        Assert.Equal(granted.ToString(), binding.GetProperty("address").GetString());
+        if (!map)
+        {
+            socket.Bind(new IPEndPoint(granted, 0));
+        }
+
+        Assert.Equal(granted, await SeenAsync(socket));
         socket.Dispose();
         await AssertReleasedAsync(rig);
     }
@@ -232,37 +266,30 @@ public sealed class ServiceTests
         Assert.Equal("released", told.RootElement.GetProperty("notice").GetString());
     }
 
+    // And starts it again.
+    private static async Task KillAsync(LabRig rig, Action? meanwhile = null)
+    {
+        await Task.Delay(500, Cancellation);         // what is kept is written every 50 ms
+        LabProcess killed = rig.Lab.State.Dataplane!;
+        killed.Send(Libc.SignalKill);
+        Assert.True(await killed.WaitAsync(InTime, Cancellation));
+        meanwhile?.Invoke();
+        await rig.Lab.StartDataplaneAsync(Cancellation);
+    }
+
     private static async Task<LabRig> UpAsync()
     {
         LabRig.Need("tcpdump", "make", "gcc");
         return await LabRig.UpAsync();
     }
 
-    private static async Task<Process> StartExampleAsync(LabRig rig, string name, params string[] arguments)
+    // What every example is to show: it says its address, and the server sees it there before and after a move.
+    private static async Task AssertKeepsItsAddressAsync(LabRig rig, Process client)
     {
-        string root = AppContext.BaseDirectory;
-        while (!File.Exists(Path.Combine(root, "OnDemand.Dataplane.sln")))
-        {
-            root = Path.GetDirectoryName(root)!;
-        }
-
-        string place = Path.Combine(rig.Place, "setsc");
-        await CommandRunner.MustAsync("make", ["-s", "-C", Path.Combine(root, "src", "setsc"), $"OUT={place}", "examples"], null, Cancellation);
-        return rig.Start(
-            LabNodes.Host,
-            ["env", $"LD_LIBRARY_PATH={place}", $"ONDEMAND_PROGRAMS={rig.Lab.Directory.Programs}", "stdbuf", "-oL", Path.Combine(place, name),
-                .. arguments]);
-    }
-
-    private static async Task<string> ReadAsync(Process client) =>
-        await client.StandardOutput.ReadLineAsync(Cancellation).AsTask().WaitAsync(InTime, Cancellation)
-            ?? $"(it ended: {await client.StandardError.ReadToEndAsync(Cancellation)})";
-
-    private static async Task AssertSaysAsync(Process client, string line, string from)
-    {
-        await client.StandardInput.WriteLineAsync(line.AsMemory(), Cancellation);
-        await client.StandardInput.FlushAsync(Cancellation);
-        Assert.StartsWith($"{line} from {from}", await ReadAsync(client), StringComparison.Ordinal);
+        Assert.StartsWith($"session-lasting: {Session}", await SetscExamples.ReadAsync(client), StringComparison.Ordinal);
+        await SetscExamples.AssertSaysAsync(client, "before", Session);
+        await rig.MoveAsync(LabNodes.SecondRouter);
+        await SetscExamples.AssertSaysAsync(client, "after", Session);
     }
 
     private static async Task<IPAddress> SeenAsync(Socket socket)

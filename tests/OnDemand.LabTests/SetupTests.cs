@@ -30,7 +30,7 @@ public sealed class SetupTests
         await AnswerAgainAsync(rig);
         await connecting.WaitAsync(Never, Cancellation);
         using Socket peer = await listener.AcceptAsync(Cancellation).AsTask().WaitAsync(Never, Cancellation);
-        await AssertEchoesAsync(host, peer);
+        await LabRig.AssertEchoesAsync(host, peer);
     }
 
     [Fact]
@@ -65,18 +65,12 @@ public sealed class SetupTests
         LabRig.Need("tcpdump");
         await using LabRig rig = await LabRig.UpAsync();
         NetworkCapture capture = await rig.CaptureAsync();
-        List<(Bulk Up, Bulk Down, Socket Host, Socket Peer)> pairs = [];
+        List<Transfers> all = [];
         foreach (int port in new[] { Fixed, SessionLasting, Nonpersistent, 7004 })
         {
-            using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
-            (Socket host, Socket peer) = await rig.ConnectAsync(listener, port);
-            pairs.Add((new Bulk(host, peer), new Bulk(peer, host), host, peer));
+            all.Add(await Transfers.BeginAsync(rig, port));
         }
 
-        using var stop = new CancellationTokenSource();
-        var pace = TimeSpan.FromMilliseconds(5);
-        Task all = Task.WhenAll(pairs.SelectMany(pair => new[] { pair.Up.RunAsync(stop.Token, pace), pair.Down.RunAsync(stop.Token, pace) }));
-        Bulk[] directions = [.. pairs.SelectMany(pair => new[] { pair.Up, pair.Down })];
         for (int move = 0; move < 3; move++)
         {
             await Task.Delay(200, Cancellation);
@@ -85,19 +79,9 @@ public sealed class SetupTests
 
         // Beyond the window: nothing was replaced, so nothing ends with it.
         await Task.Delay(1200, Cancellation);
-        long[] before = [.. directions.Select(direction => direction.Received)];
-        Assert.True(await LabRig.BecomesAsync(
-            () => Task.FromResult(directions.Zip(before).All(each => each.First.Received > each.Second + 100_000)), Never));
-        await stop.CancelAsync();
-        await all.WaitAsync(Never, Cancellation);
-        foreach ((Bulk up, Bulk down, Socket host, Socket peer) in pairs)
-        {
-            Assert.Null(up.SenderError ?? up.ReceiverError ?? down.SenderError ?? down.ReceiverError);
-            Assert.Equal(up.Sent, up.Received);
-            Assert.Equal(down.Sent, down.Received);
-            host.Dispose();
-            peer.Dispose();
-        }
+        await Task.WhenAll(all.Select(transfers => transfers.AssertGoOnAsync(100_000)));
+        await Task.WhenAll(all.Select(transfers => transfers.AssertWholeAsync()));
+        all.ForEach(transfers => transfers.Dispose());
 
         await capture.StopAsync();
         await capture.AssertCleanAsync();
@@ -129,21 +113,9 @@ public sealed class SetupTests
             if (seen.Port == ((IPEndPoint)host.LocalEndPoint!).Port)
             {
                 Assert.StartsWith("2001:db8:a2:1:", seen.Address.ToString(), StringComparison.Ordinal);
-                await AssertEchoesAsync(host, peer);
+                await LabRig.AssertEchoesAsync(host, peer);
                 return;
             }
-        }
-    }
-
-    private static async Task AssertEchoesAsync(Socket one, Socket other)
-    {
-        byte[] word = "a word"u8.ToArray();
-        byte[] heard = new byte[word.Length];
-        foreach ((Socket from, Socket to) in new[] { (one, other), (other, one) })
-        {
-            await from.SendAsync(word, Cancellation);
-            Assert.Equal(word.Length, await to.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(AtOnce, Cancellation));
-            Assert.Equal(word, heard);
         }
     }
 }

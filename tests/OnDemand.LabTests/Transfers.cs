@@ -1,3 +1,4 @@
+using System.Net;
 using System.Net.Sockets;
 using OnDemand.Linux.Lab;
 
@@ -9,7 +10,7 @@ namespace OnDemand.LabTests;
 /// </summary>
 internal sealed class Transfers : IDisposable
 {
-    private static readonly TimeSpan Never = TimeSpan.FromSeconds(30);
+    private static readonly TimeSpan Never = TimeSpan.FromSeconds(60);
 
     private readonly CancellationTokenSource _stop = new();
     private readonly Socket _host;
@@ -18,24 +19,35 @@ internal sealed class Transfers : IDisposable
     private readonly Bulk _down;
     private readonly Task _running;
 
-    private Transfers(Socket host, Socket peer)
+    private Transfers(Socket host, Socket peer, TimeSpan? pace)
     {
         _host = host;
         _peer = peer;
         _up = new Bulk(host, peer);
         _down = new Bulk(peer, host);
-        var pace = TimeSpan.FromMilliseconds(5);
         _running = Task.WhenAll(_up.RunAsync(_stop.Token, pace), _down.RunAsync(_stop.Token, pace));
     }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
+    /// <summary>The host's end, as the correspondent sees it.</summary>
+    public IPEndPoint Source => (IPEndPoint)_peer.RemoteEndPoint!;
+
     /// <summary>Connects and begins.</summary>
-    public static async Task<Transfers> BeginAsync(LabRig rig, int port)
+    /// <param name="rig">The lab.</param>
+    /// <param name="port">The port that says the type.</param>
+    /// <param name="atFullSpeed">Whether nobody pauses; else each direction does for 5 ms after each 64 KiB.</param>
+    public static async Task<Transfers> BeginAsync(LabRig rig, int port, bool atFullSpeed = false)
     {
         using Socket listener = rig.Server(LabNodes.Peer, SocketType.Stream, port);
+        return await BeginAsync(rig, listener, port, atFullSpeed);
+    }
+
+    /// <summary>Connects to a listener that stays, and begins.</summary>
+    public static async Task<Transfers> BeginAsync(LabRig rig, Socket listener, int port, bool atFullSpeed = false)
+    {
         (Socket host, Socket peer) = await rig.ConnectAsync(listener, port);
-        return new Transfers(host, peer);
+        return new Transfers(host, peer, atFullSpeed ? null : TimeSpan.FromMilliseconds(5));
     }
 
     /// <summary>Waits until much more has arrived in both directions than now.</summary>

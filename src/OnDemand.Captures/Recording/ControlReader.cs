@@ -96,6 +96,7 @@ internal sealed class ControlReader
         Traits = _map.Get("traits", node => _fields.Number(node, 0, ulong.MaxValue, "bits after 0x"), 0UL),
         Type = _map.Get("type", Type, AddressType.None),
         OnNet = Truth("on-net"),
+        Preferences = Preferences(),
     };
 
     private Action<EngineDrive, Timestamp> OfSocket(string kind, ulong cookie)
@@ -146,9 +147,11 @@ internal sealed class ControlReader
         Type = _map.Get("type", Type, AddressType.None),
         Prefix = _map.Maybe("prefix", _fields.Prefix),
         OnNet = Truth("on-net"),
-        Preferences = (AddressPreferences)(uint)_map.Get(
-            "preferences", node => _fields.Number(node, 0, uint.MaxValue, "flags of RFC 5014 after 0x"), 0UL),
+        Preferences = Preferences(),
     };
+
+    private AddressPreferences Preferences() => (AddressPreferences)(uint)_map.Get(
+        "preferences", node => _fields.Number(node, 0, uint.MaxValue, "flags of RFC 5014 after 0x"), 0UL);
 
     private PrefixAdvertisement[] Prefixes() => _fields.List(_map.Find("prefixes"), "a list of prefixes", Prefix);
 

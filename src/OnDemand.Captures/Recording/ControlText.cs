@@ -68,8 +68,7 @@ internal static class ControlText
         request.Type == AddressType.None ? null : $"type: {Type(request.Type)}",
         request.Prefix is { } prefix ? $"prefix: {Quoted(prefix.ToString())}" : null,
         request.OnNet ? "on-net: true" : null,
-        request.Preferences == AddressPreferences.None
-            ? null : string.Create(CultureInfo.InvariantCulture, $"preferences: 0x{(uint)request.Preferences:x}"));
+        Preferences(request.Preferences));
 
     /// <summary>A program closed its socket.</summary>
     /// <param name="protocol">The socket's protocol.</param>
@@ -87,7 +86,8 @@ internal static class ControlText
         string.Create(CultureInfo.InvariantCulture, $"cookie: {answer.Cookie}"),
         answer.Traits == 0 ? null : string.Create(CultureInfo.InvariantCulture, $"traits: 0x{answer.Traits:x}"),
         answer.Type == AddressType.None ? null : $"type: {Type(answer.Type)}",
-        answer.OnNet ? "on-net: true" : null);
+        answer.OnNet ? "on-net: true" : null,
+        Preferences(answer.Preferences));
 
     /// <summary>A socket is no more.</summary>
     /// <param name="cookie">Its cookie.</param>
@@ -143,6 +143,9 @@ internal static class ControlText
     private static string Type(AddressType type) => type == AddressType.None ? ControlReader.Untyped
         : AddressTypes.IsDefined(type) ? AddressTypes.ToName(type)
         : ((byte)type).ToString(CultureInfo.InvariantCulture);
+
+    private static string? Preferences(AddressPreferences preferences) =>
+        preferences == AddressPreferences.None ? null : string.Create(CultureInfo.InvariantCulture, $"preferences: 0x{(uint)preferences:x}");
 
     private static string? Window(Duration? window) => window is { } given ? $"window: {ScenarioText.Format(given)}" : null;
 

@@ -13,6 +13,8 @@ internal sealed record RecordingHead
 {
     private const string Key = "recording";
 
+    private static readonly DataplaneOptions Usual = new();
+
     /// <summary>The configuration. What its network does stands in later records, with the time at which it did it.</summary>
     public required Scenario Scenario { get; init; }
 
@@ -34,11 +36,21 @@ internal sealed record RecordingHead
         text.Write(string.Create(
             CultureInfo.InvariantCulture,
             $"  hash-seed: {Options.HashSeed}\n  events: {Options.MaximumEvents}\n  replies: {Options.MaximumReplies}\n"));
+        if (Options.MaximumSocketRequests != Usual.MaximumSocketRequests)
+        {
+            text.Write(string.Create(CultureInfo.InvariantCulture, $"  socket-requests: {Options.MaximumSocketRequests}\n"));
+        }
+
         if (Options.AskSockets)
         {
             text.Write(string.Create(
                 CultureInfo.InvariantCulture,
                 $"  ask-sockets: true\n  socket-questions: {Options.MaximumSocketQuestions}\n  socket-timeout: {ScenarioText.Format(Options.SocketAnswerTimeout)}\n"));
+        }
+
+        if (Options.AskEchoSockets)
+        {
+            text.Write("  ask-echo-sockets: true\n");
         }
 
         if (!Options.IdentifierSecret.IsEmpty)
@@ -66,17 +78,18 @@ internal sealed record RecordingHead
         Scenario scenario = ScenarioReader.ReadHost(file, new MappingNode(map.Line, map.Column, [.. map.Entries.Where(entry => entry.Key.Text != Key)]));
         ScenarioMap values = fields.Map(
             own, "a recording", "link-addresses", "address-seed", "hash-seed", "events", "replies", "secret", "ask-sockets", "socket-questions",
-            "socket-timeout");
-        var usual = new DataplaneOptions();
+            "socket-requests", "socket-timeout", "ask-echo-sockets");
         DataplaneOptions options = scenario.BuildOptions() with
         {
             AddressSeed = fields.Number(values.Need("address-seed"), 0, ulong.MaxValue, "a whole number"),
             HashSeed = fields.Number(values.Need("hash-seed"), 0, ulong.MaxValue, "a whole number"),
             MaximumEvents = Count("events", 0, 1 << 24),
             MaximumReplies = Count("replies", 1, 1 << 16),
+            MaximumSocketRequests = values.Has("socket-requests") ? Count("socket-requests", 1, 16_000) : Usual.MaximumSocketRequests,
             AskSockets = values.Get("ask-sockets", truth => fields.Truth(truth), false),
-            MaximumSocketQuestions = values.Has("socket-questions") ? Count("socket-questions", 1, 1 << 16) : usual.MaximumSocketQuestions,
-            SocketAnswerTimeout = values.Get("socket-timeout", fields.Span, usual.SocketAnswerTimeout),
+            AskEchoSockets = values.Get("ask-echo-sockets", truth => fields.Truth(truth), false),
+            MaximumSocketQuestions = values.Has("socket-questions") ? Count("socket-questions", 1, 1 << 16) : Usual.MaximumSocketQuestions,
+            SocketAnswerTimeout = values.Get("socket-timeout", fields.Span, Usual.SocketAnswerTimeout),
             IdentifierSecret = values.Find("secret") is { } secret ? Octets(secret, 16, 64) : ReadOnlyMemory<byte>.Empty,
         };
         return new RecordingHead

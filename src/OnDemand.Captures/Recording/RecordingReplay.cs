@@ -112,7 +112,8 @@ internal sealed class RecordingReplay(string name, bool density) : IEngineShell
     public ReplayReport Complete(ReplayReport report) => _engine is null || _ledger is null
         ? report
         : ReplayFindings.Add(
-            report with { From = From, To = To, Seed = Scenario!.Seed }, Counts, _ledger, _engine.Counters, ToNetwork, ToHost);
+            report with { From = From, To = To, Seed = Scenario!.Seed }, Counts, _ledger, _engine.Counters, ToNetwork, ToHost,
+            ReplayRun.MostReportedFlows);
 
     /// <inheritdoc/>
     bool IEngineShell.TakeOutput(Timestamp now)

@@ -31,8 +31,6 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
     /// <summary>Flows that were refused an address, up to a limit; beyond it they are no longer told apart.</summary>
     public long Refused => _refused.Count;
 
-    public long LeftOut => _opened - _reported.Count;
-
     /// <summary>Says that the packet at hand has another destination in its header than its flow's remote.</summary>
     public void SetHeaderDestination(IpAddress? destination) => _headerDestination = destination;
 
@@ -99,14 +97,27 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
     }
 
     /// <summary>The flows of the report, each with the moves that it went through unchanged.</summary>
-    public IReadOnlyList<ReportFlow> Flows(Timestamp end) =>
-    [
-        .. _reported.Select(flow =>
+    /// <param name="end">The end of the capture.</param>
+    /// <param name="most">How many; the others are only asked which moves they went through.</param>
+    public IReadOnlyList<ReportFlow> Flows(Timestamp end, int most)
+    {
+        var flows = new List<ReportFlow>(Math.Min(most, _reported.Count));
+        foreach (FlowRecord flow in _reported)
         {
             IReadOnlyList<ReportSpan> spans = flow.Spans(end, _moves.EndOf(flow.Address, flow.AddressSince));
-            return flow.Build(spans, _moves.KeptBy(flow, spans));
-        }),
-    ];
+            IEnumerable<ReportFlowEvent> kept = _moves.KeptBy(flow, spans);
+            if (flows.Count < most)
+            {
+                flows.Add(flow.Build(spans, kept));
+            }
+            else
+            {
+                _ = kept.Count();
+            }
+        }
+
+        return flows;
+    }
 
     private void Open(in EngineEvent happened)
     {
@@ -188,7 +199,7 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
     {
         if (move >= 0)
         {
-            flow.ChangedBy.Add(move);
+            flow.ChangeBy(move);
         }
     }
 }

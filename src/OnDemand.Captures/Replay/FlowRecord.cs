@@ -10,8 +10,11 @@ namespace OnDemand.Captures.Replay;
 /// <summary>One flow while it is followed.</summary>
 internal sealed class FlowRecord(long id, in EngineEvent opened)
 {
-    private readonly List<ReportSpan> _spans = [];
-    private readonly List<ReportFlowEvent> _events = [];
+    private List<ReportSpan>? _spans;                                       // most flows have but one address, and no move is theirs
+    private HashSet<int>? _changedBy;
+    private readonly List<ReportFlowEvent> _events = new(1);
+
+    private static readonly HashSet<int> NoMoves = [];
 
     public long Id { get; } = id;
 
@@ -50,7 +53,7 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     public Timestamp? ClosedAt { get; private set; }
 
     /// <summary>The numbers of the moves that changed it, so that it is not said to have been kept.</summary>
-    public HashSet<int> ChangedBy { get; } = [];
+    public IReadOnlySet<int> ChangedBy => _changedBy ?? NoMoves;
 
     public long PacketsOut { get; private set; }
 
@@ -89,18 +92,21 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public void Claim(Timestamp time)
     {
-        if (time < ClaimedSince && (_spans.Count == 0 || time >= _spans[^1].To))
+        if (time < ClaimedSince && (_spans is null || time >= _spans[^1].To))
         {
             ClaimedSince = time;
         }
     }
+
+    /// <summary>A move has changed it.</summary>
+    public void ChangeBy(int move) => (_changedBy ??= []).Add(move);
 
     public void Note(Timestamp time, FlowEventKind what, string? detail) => _events.Add(new ReportFlowEvent(time, what, detail));
 
     /// <summary>It goes over; its old address was there until the given time.</summary>
     public void GoOver(in EngineEvent happened, Timestamp until)
     {
-        _spans.Add(new ReportSpan(Address, AddressSince, until));
+        (_spans ??= []).Add(new ReportSpan(Address, AddressSince, until));
         Address = happened.Address;
         AddressSince = happened.Time;
         ClaimedSince = happened.Time;
@@ -135,12 +141,12 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
     {
         if (Address.IsUnspecified)
         {
-            return _spans;
+            return _spans ?? [];
         }
 
         Timestamp to = StrandedAt ?? ClosedAt ?? (Last < end ? Last : end);
         to = prefixEnd < to ? prefixEnd.Value : to;
-        return [.. _spans, new ReportSpan(Address, AddressSince, to < AddressSince ? AddressSince : to)];
+        return [.. _spans ?? [], new ReportSpan(Address, AddressSince, to < AddressSince ? AddressSince : to)];
     }
 
     public ReportFlow Build(IReadOnlyList<ReportSpan> spans, IEnumerable<ReportFlowEvent> kept) => new()

@@ -10,6 +10,7 @@ namespace OnDemand.Captures.Replay;
 /// <summary>The files of one replay, and the loop that carries records from the input through the session to the outputs.</summary>
 internal sealed class ReplayFiles : IAsyncDisposable
 {
+    private readonly int _mostFlows;
     private readonly CaptureWriter _network;
     private readonly CaptureWriter? _host;
     private readonly List<Task> _written = [];
@@ -25,6 +26,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
     {
         CaptureFormat input = reader.Format;
         // Names are judged before any file is created, so that a wrong one costs nothing that was there.
+        _mostFlows = options.MostFlows;
         CaptureFormat? format = ReplayRun.FormatOf(options.Output, input, options.Explain);
         CaptureFormat? hostFormat = options.HostOutput is null ? null : ReplayRun.FormatOf(options.HostOutput, input, options.Explain);
         _network = Writer(create(options.Output), format, options.Explain, reader.TryReadAhead);
@@ -102,7 +104,8 @@ internal sealed class ReplayFiles : IAsyncDisposable
 
         Timestamp to = session.LastOutput > _last ? session.LastOutput : _last;
         return ReplayFindings.Add(
-            report with { From = _first, To = to }, session.Counts, session.Ledger, session.Engine, _networkOrder.Packets, _hostOrder?.Packets ?? 0);
+            report with { From = _first, To = to }, session.Counts, session.Ledger, session.Engine, _networkOrder.Packets, _hostOrder?.Packets ?? 0,
+            _mostFlows);
     }
 
     public async ValueTask DisposeAsync()

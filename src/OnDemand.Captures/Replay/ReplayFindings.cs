@@ -14,10 +14,12 @@ internal static class ReplayFindings
     /// <param name="engine">The engine's counters.</param>
     /// <param name="written">Packets written as the network would have seen them.</param>
     /// <param name="toHost">Packets written as the host would have seen them.</param>
+    /// <param name="mostFlows">The most flows that are told of one by one.</param>
     /// <returns>The whole report.</returns>
-    public static ReplayReport Add(ReplayReport report, ReplayCounts counts, FlowLedger ledger, Counters engine, long written, long toHost)
+    public static ReplayReport Add(
+        ReplayReport report, ReplayCounts counts, FlowLedger ledger, Counters engine, long written, long toHost, int mostFlows)
     {
-        IReadOnlyList<ReportFlow> flows = ledger.Flows(report.To);
+        IReadOnlyList<ReportFlow> flows = ledger.Flows(report.To, mostFlows);
         IReadOnlyList<NamedCount> drops = counts.DropReasons(engine);
         return report with
         {
@@ -45,7 +47,7 @@ internal static class ReplayFindings
             Prefixes = ledger.Moves.Prefixes,
             Flows = flows,
             Moves = ledger.Moves.Moves(),
-            FlowsLeftOut = ledger.LeftOut,
+            FlowsLeftOut = ledger.Opened - flows.Count,
         };
     }
 

@@ -39,6 +39,9 @@ public sealed record ReplayOptions
     /// <summary>Whether nothing goes to standard output.</summary>
     public bool Quiet { get; init; }
 
+    /// <summary>The most flows that the report tells of one by one; all are counted. 0 to <see cref="ReplayRun.MostReportedFlows"/>.</summary>
+    public int MostFlows { get; init; } = ReplayRun.MostReportedFlows;
+
     /// <summary>Whether anything is written that tells of single flows; if not, they are only counted.</summary>
     internal bool TellsOfFlows => Explain || Json || !Quiet || Report is not null || Timeline is not null;
 }

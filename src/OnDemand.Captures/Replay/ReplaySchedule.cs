@@ -19,13 +19,12 @@ internal readonly record struct ScheduledAction(NetworkEvent? Network, SocketReq
 internal sealed class ReplaySchedule
 {
     private readonly PriorityQueue<ScheduledAction, (long Time, long Order)> _queue = new();
-    private readonly Scenario _scenario;
-    private readonly int[] _asked = new int[AddressTypes.Count];
+    private readonly NetworkAnswers _answers;
     private long _order;
 
     public ReplaySchedule(Scenario scenario, Timestamp firstPacket)
     {
-        _scenario = scenario;
+        _answers = new NetworkAnswers(scenario);
         foreach (NetworkEvent happens in scenario.Network)
         {
             Add(happens.At.Resolve(firstPacket), new ScheduledAction(happens, null, null));
@@ -47,6 +46,11 @@ internal sealed class ReplaySchedule
     public ScheduledAction Take()
     {
         ScheduledAction action = _queue.Dequeue();
+        if (action.Answer is { Kind: PrefixAnswerKind.Granted } answer)
+        {
+            _answers.Deliver(answer.Prefix.Prefix);
+        }
+
         Look();
         return action;
     }
@@ -65,7 +69,7 @@ internal sealed class ReplaySchedule
     /// <summary>The network will answer a question as the scenario says; silence is no answer at all.</summary>
     public void Ask(in PrefixRequest request, Timestamp now)
     {
-        NetworkAnswer answer = _scenario.AnswerTo(request.Type, _asked[(int)request.Type]++);
+        NetworkAnswer answer = _answers.Next(request.Type);
         if (answer.Kind == NetworkAnswerKind.Silence)
         {
             return;
@@ -79,6 +83,10 @@ internal sealed class ReplaySchedule
         };
         Add(now.Add(answer.Delay), new ScheduledAction(null, null, new PrefixAnswer(request.Id, kind, answer.Prefix.GetValueOrDefault())));
     }
+
+    /// <summary>Takes notice of which prefixes are in use.</summary>
+    /// <param name="happened">What happened in the engine.</param>
+    public void Follow(in EngineEvent happened) => _answers.Follow(happened);
 
     private void Add(Timestamp time, ScheduledAction action)
     {

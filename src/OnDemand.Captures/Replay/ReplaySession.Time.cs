@@ -147,6 +147,7 @@ internal sealed partial class ReplaySession
         while (_engine.TryTakeEvent(out EngineEvent happened))
         {
             _ledger.Enter(happened);
+            _schedule.Follow(happened);
             if (happened.Kind == EngineEventKind.FlowOpened)
             {
                 _unsent.Remove(happened.Identity);

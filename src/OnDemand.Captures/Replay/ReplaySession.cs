@@ -61,8 +61,7 @@ internal sealed partial class ReplaySession
         _engine = new DataplaneEngine(_sizes, start);
         _output = new byte[_engine.MaximumOutputLength];
         _schedule = new ReplaySchedule(scenario, start);
-        int reported = options.TellsOfFlows ? ReplayRun.MostReportedFlows : 0;
-        _ledger = new FlowLedger(start, reported, density: options.Timeline is not null, translated);
+        _ledger = new FlowLedger(start, options.TellsOfFlows ? ReplayRun.MostReportedFlows : 0, density: options.Timeline is not null, translated);
         _outside = options.TakenOutside ? new OutsideView(scenario, _engine) : null;
     }
 

@@ -60,6 +60,19 @@ public enum NetworkAnswerKind : byte
     Silence,
 }
 
+/// <summary>In which order the network gives the answers that the scenario lists for a type.</summary>
+public enum AnswerOrder : byte
+{
+    /// <summary>One by one as they are listed; the last is repeated.</summary>
+    AsGiven,
+
+    /// <summary>
+    /// Drawn by the scenario's seed, so that neither the order of grants nor the prefix itself tells the type (RFC 8653 §5): among prefixes
+    /// that are not in use, and not the one given up last if there is another.
+    /// </summary>
+    Random,
+}
+
 /// <summary>One answer of the network to a request for a type.</summary>
 /// <param name="Kind">What it says.</param>
 /// <param name="Prefix">The prefix granted; null for every other kind.</param>

@@ -30,6 +30,9 @@ public sealed record Scenario
     public IReadOnlyDictionary<AddressType, IReadOnlyList<NetworkAnswer>> OnDemand { get; init; } =
         new SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>>();
 
+    /// <summary>In which order those answers are given.</summary>
+    public AnswerOrder AnswerOrder { get; init; }
+
     /// <summary>What sockets get that asked for nothing.</summary>
     public ScenarioPolicy Policy { get; init; } = new();
 
@@ -63,7 +66,7 @@ public sealed record Scenario
     /// <summary>Which internal address is behind a typed address; only for captures taken outside.</summary>
     public IReadOnlyDictionary<IpAddress, IpAddress> Outside { get; init; } = new SortedDictionary<IpAddress, IpAddress>();
 
-    /// <summary>What the network answers to the n-th request for a type. The last answer is repeated.</summary>
+    /// <summary>What the network answers to the n-th request for a type, in the order of the list. The last answer is repeated.</summary>
     /// <param name="type">The type asked for.</param>
     /// <param name="request">The number of the request for this type, counted from 0.</param>
     /// <returns>The answer: not supported, at once, for a type that the scenario does not name.</returns>

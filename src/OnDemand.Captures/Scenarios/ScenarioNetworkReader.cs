@@ -9,9 +9,13 @@ namespace OnDemand.Captures.Scenarios;
 /// <param name="inside">The internal addresses, which the network must not give away.</param>
 internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] inside)
 {
+    /// <summary>The key beside the types of <c>on-demand</c>.</summary>
+    public const string OrderKey = "order";
+
     private static readonly string[] AnswerKinds = ["grant", "refuse", "unsupported", "silence"];
 
     private readonly Dictionary<IpPrefix, AddressType> _given = [];
+    private readonly HashSet<IpPrefix> _drawn = [];
     private readonly List<(ScenarioNode Node, IpPrefix Prefix)> _withdrawn = [];
 
     /// <summary>Every prefix that the network gives at some time, by event or by answer.</summary>
@@ -44,18 +48,44 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
     }
 
     /// <summary>Reads <c>on-demand</c>.</summary>
-    public SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> ReadAnswers(ScenarioNode? node)
+    /// <param name="node">The map; null if there is none.</param>
+    /// <param name="order">The order in which answers of one list are given.</param>
+    /// <returns>The answers by type.</returns>
+    public SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> ReadAnswers(ScenarioNode? node, out AnswerOrder order)
     {
+        order = node is MappingNode map && map.Entries.FirstOrDefault(entry => entry.Key.Text == OrderKey) is { Value: { } word }
+            ? (AnswerOrder)fields.Word(word, "order", "as-given", "random")
+            : AnswerOrder.AsGiven;
+        bool drawn = order == AnswerOrder.Random;
         SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers = [];
-        foreach ((AddressType type, ScenarioNode value) in ScenarioReader.TypedEntries(fields, node, "on-demand"))
+        foreach ((AddressType type, ScenarioNode value) in ScenarioReader.TypedEntries(fields, node, "on-demand", OrderKey))
         {
-            answers.Add(type, value is SequenceNode
-                ? fields.List(value, "a list of answers", answer => ReadAnswer(answer, type))
-                : [ReadAnswer(value, type)]);
+            answers.Add(type, value is SequenceNode list
+                ? ReadList(list, type, drawn)
+                : [ReadAnswer(value, type, drawn)]);
         }
 
         CheckWithdrawals();
         return answers;
+    }
+
+    private NetworkAnswer[] ReadList(SequenceNode node, AddressType type, bool drawn)
+    {
+        HashSet<IpPrefix> seen = [];
+        return fields.List(node, "a list of answers", item =>
+        {
+            NetworkAnswer answer = ReadAnswer(item, type, drawn);
+            if (!drawn || node.Items.Count == 1)
+            {
+                return answer;
+            }
+
+            // What is drawn is a prefix: beside one nothing says how often to refuse.
+            return answer.Prefix is not { } given
+                ? throw fields.Wrong(item, $"'answer: {AnswerKinds[(int)answer.Kind]}' in a list beside 'order: random'", "a list of grants")
+                : seen.Add(given.Prefix) ? answer : throw fields.Wrong(
+                    item, $"the prefix {given.Prefix} a second time in one list beside 'order: random'", "each prefix once");
+        });
     }
 
     private NetworkEvent ReadEvent(ScenarioNode node)
@@ -151,7 +181,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             : new PrefixAdvertisement(prefix, type, preferred, valid, map.Get("home", truth => fields.Truth(truth), false));
     }
 
-    private NetworkAnswer ReadAnswer(ScenarioNode node, AddressType type)
+    private NetworkAnswer ReadAnswer(ScenarioNode node, AddressType type, bool drawn)
     {
         ScenarioMap map = fields.Map(node, "an answer", "answer", "prefix", "preferred", "valid", "delay");
         var kind = (NetworkAnswerKind)fields.Word(map.Need("answer"), "answer", AnswerKinds);
@@ -176,7 +206,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             throw fields.Wrong(node, "a grant without a prefix", "the key 'prefix'");
         }
 
-        IpPrefix prefix = Give(map.Need("prefix"), type);
+        IpPrefix prefix = Give(map.Need("prefix"), type, drawn);
         (Duration preferred, Duration valid) = ReadLifetimes(map);
         return valid == Duration.Zero
             ? throw fields.Wrong(map.Need("valid"), "a grant with a valid lifetime of zero", "a lifetime above zero")
@@ -196,7 +226,7 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             : (preferred, valid);
     }
 
-    private IpPrefix Give(ScenarioNode node, AddressType type)
+    private IpPrefix Give(ScenarioNode node, AddressType type, bool drawn = false)
     {
         IpPrefix prefix = fields.Prefix(node);
         IpAddress address = prefix.Address;
@@ -211,7 +241,13 @@ internal sealed class ScenarioNetworkReader(ScenarioFields fields, IpPrefix[] in
             throw fields.Wrong(node, $"the internal address {address} as a prefix from the network", "an address that is not internal");
         }
 
-        if (_given.TryGetValue(prefix, out AddressType before) && before != type)
+        // Prefixes that are drawn may serve one type now and another one later (RFC 8653 §5).
+        if (drawn && !_given.ContainsKey(prefix))
+        {
+            _drawn.Add(prefix);
+        }
+
+        if (_given.TryGetValue(prefix, out AddressType before) && before != type && !_drawn.Contains(prefix))
         {
             throw fields.Wrong(
                 node,

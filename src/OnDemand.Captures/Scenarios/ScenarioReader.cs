@@ -80,7 +80,8 @@ public sealed class ScenarioReader
         var network = new ScenarioNetworkReader(_fields, inside);
         NetworkEvent[] events = needsNetwork || map.Find("network") is { IsEmpty: false }
             ? network.ReadEvents(map.Need("network")) : [];
-        SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers = network.ReadAnswers(map.Find("on-demand"));
+        SortedDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers =
+            network.ReadAnswers(map.Find("on-demand"), out AnswerOrder order);
         var policy = new ScenarioPolicyReader(_fields, inside, network.Given);
         return new Scenario
         {
@@ -89,6 +90,7 @@ public sealed class ScenarioReader
             Internal = inside,
             Network = events,
             OnDemand = answers,
+            AnswerOrder = order,
             Policy = map.Get("policy", policy.ReadPolicy, new ScenarioPolicy()),
             Sockets = _fields.List(map.Find("sockets"), "a list of requests", policy.ReadSocket),
             Addresses = map.Get("addresses", ReadAddresses, new ScenarioAddresses()),
@@ -270,7 +272,13 @@ public sealed class ScenarioReader
     }
 
     /// <summary>The entries of a map whose keys are types, each type once under whichever of its names.</summary>
-    internal static IEnumerable<(AddressType Type, ScenarioNode Value)> TypedEntries(ScenarioFields fields, ScenarioNode? node, string what)
+    /// <param name="fields">Reads single values.</param>
+    /// <param name="node">The map; nothing at all is the empty map.</param>
+    /// <param name="what">The key that it stands under.</param>
+    /// <param name="beside">A key beside the types, which is left out; null for none.</param>
+    /// <returns>The entries in the order of the file.</returns>
+    internal static IEnumerable<(AddressType Type, ScenarioNode Value)> TypedEntries(
+        ScenarioFields fields, ScenarioNode? node, string what, string? beside = null)
     {
         if (node is null or { IsEmpty: true })
         {
@@ -286,6 +294,11 @@ public sealed class ScenarioReader
         HashSet<AddressType> seen = [];
         foreach ((ScalarNode key, ScenarioNode value) in map.Entries)
         {
+            if (key.Text == beside)
+            {
+                continue;
+            }
+
             AddressType type = fields.Type(key);
             if (!seen.Add(type))
             {

@@ -50,7 +50,7 @@ public sealed class ScenarioWriter
         writer.Comment("", remarks.Internal);
         writer.Line($"internal: [{string.Join(", ", scenario.Internal.Select(Internal))}]", "addresses that programs send from");
         writer.WriteNetwork(scenario.Network, remarks);
-        writer.WriteAnswers(scenario.OnDemand);
+        writer.WriteAnswers(scenario.OnDemand, scenario.AnswerOrder);
         writer.WritePolicy(scenario.Policy, remarks);
         writer.WriteSockets(scenario.Sockets);
         writer.WriteAddresses(scenario.Addresses);
@@ -122,14 +122,15 @@ public sealed class ScenarioWriter
         }
     }
 
-    private void WriteAnswers(IReadOnlyDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers)
+    private void WriteAnswers(IReadOnlyDictionary<AddressType, IReadOnlyList<NetworkAnswer>> answers, AnswerOrder order)
     {
-        if (answers.Count == 0)
+        if (answers.Count == 0 && order == AnswerOrder.AsGiven)
         {
             return;
         }
 
         Line("on-demand:", "what the network says when asked for a type it has not given");
+        WriteUnless(order == AnswerOrder.AsGiven, $"  {ScenarioNetworkReader.OrderKey}: random");
         foreach ((AddressType type, IReadOnlyList<NetworkAnswer> list) in answers)
         {
             Line($"  {AddressTypes.ToName(type)}:");

@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Control;
@@ -30,6 +31,10 @@ public readonly record struct SocketAnswer
 
     /// <summary>ON_NET, together with <see cref="Type"/>.</summary>
     public bool OnNet { get; init; }
+
+    /// <summary>The RFC 5014 preferences that its program gave the kernel. They count where nothing asks for a type and policy names no
+    /// preferences either (RFC 8653 §4.4); what contradicts itself counts as nothing.</summary>
+    public AddressPreferences Preferences { get; init; }
 }
 
 /// <summary>What a socket has got.</summary>

@@ -37,7 +37,7 @@ internal struct FlowEntry
     public readonly bool Has(in FlowKey key) => Has(key.Remote, key.Tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public readonly bool Has(in IpAddress remote, ulong tail) => Tail == tail && Remote == remote;
+    public readonly bool Has(in IpAddress remote, ulong tail) => Tail == tail && IpAddress.AreSame(Remote, remote);
 }
 
 /// <summary>What only opening, expiry and reports read.</summary>

@@ -27,7 +27,12 @@ internal readonly struct FlowKey(IpAddress remote, ulong tail)
     public static ulong MakeTail(byte protocol, int host, ushort localPort, ushort remotePort) =>
         MakeTail(protocol, host, ((uint)localPort << 16) | remotePort);
 
-    public static ulong MakeTail(byte protocol, int host, uint ports) => ((ulong)protocol << 56) | ((ulong)(uint)host << 32) | ports;
+    public static ulong MakeTail(byte protocol, int host, uint ports) => MakeTail(protocol, HostBits(host), ports);
+
+    public static ulong MakeTail(byte protocol, ulong hostBits, uint ports) => ((ulong)protocol << 56) | hostBits | ports;
+
+    /// <summary>A host's number where a tail has it.</summary>
+    public static ulong HostBits(int host) => (ulong)(uint)host << 32;
 
     public static byte ProtocolOf(ulong tail) => (byte)(tail >> 56);
 

@@ -1,4 +1,5 @@
 using System.Runtime.CompilerServices;
+using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Flows;
@@ -77,15 +78,39 @@ internal sealed class FlowTable
     {
         ref FlowEntry first = ref _entries.First;
         FlowIndex.View index = _index.Current;
-        foreach (ref Glance glance in glances)
+        ref Glance glance = ref MemoryMarshal.GetReference(glances);
+        ref Glance end = ref Unsafe.Add(ref glance, glances.Length);
+        bool isComplete = true;
+        for (; Unsafe.IsAddressLessThan(ref glance, ref end); glance = ref Unsafe.Add(ref glance, 1))
         {
             if (glance.Guess >= 0)
             {
-                int id = index.TryGuess(glance.Hash, out int guess) ? guess : _index.GuessFurther(glance.Hash);
+                bool isThere = index.TryGuess(glance.Hash, out int id);
+                glance.Guess = isThere ? id : Glance.NotYet;
+                isComplete &= isThere;
+                Memory.Prefetch(ref Unsafe.Add(ref first, id));     // a wrong hint does no harm
+            }
+        }
+
+        if (!isComplete)
+        {
+            GuessOthers(glances);
+        }
+    }
+
+    // Apart, so that the loop above has no call in it.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void GuessOthers(Span<Glance> glances)
+    {
+        foreach (ref Glance glance in glances)
+        {
+            if (glance.Guess == Glance.NotYet)
+            {
+                int id = _index.GuessFurther(glance.Hash);
                 glance.Guess = id;
                 if (id >= 0)
                 {
-                    Memory.Prefetch(ref Unsafe.Add(ref first, id));
+                    Memory.Prefetch(ref _entries[id]);
                 }
             }
         }

@@ -36,12 +36,26 @@ internal static class TcpTracker
         NoteSent(ref entry, next, flags, BinaryPrimitives.ReadUInt32BigEndian(segment[8..]));
     }
 
+    /// <summary>The same as <see cref="NoteSent"/>, faster for a segment like those before it.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void NoteSentMore(ref FlowEntry entry, uint next, byte flags, uint acknowledged)
+    {
+        const FlowMarks known = FlowMarks.SendKnown | FlowMarks.ReceiveKnown;
+        if ((entry.Marks & known) != known || (flags & Ack) == 0)
+        {
+            NoteSent(ref entry, next, flags, acknowledged);
+            return;
+        }
+
+        entry.SendNext = (int)(next - entry.SendNext) > 0 ? next : entry.SendNext;
+        entry.ReceiveNext = (int)(acknowledged - entry.ReceiveNext) > 0 ? acknowledged : entry.ReceiveNext;
+    }
+
     /// <summary>Notes the numbers of a segment that the host sent.</summary>
     /// <param name="entry">The flow.</param>
     /// <param name="next">The sequence number after it.</param>
     /// <param name="flags">Its flags.</param>
     /// <param name="acknowledged">Its acknowledgment number; meaningful with the ACK flag.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static void NoteSent(ref FlowEntry entry, uint next, byte flags, uint acknowledged)
     {
         if ((entry.Marks & FlowMarks.SendKnown) == 0 || (int)(next - entry.SendNext) > 0)

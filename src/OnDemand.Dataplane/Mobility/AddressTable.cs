@@ -17,7 +17,7 @@ internal sealed class AddressTable
     private readonly TypedAddress[] _typed;
     private readonly ChainIndex _index;
     private readonly FlowHash _hash;
-    private readonly Recent[] _recent = new Recent[RecentCount];
+    private readonly Recent[] _recent = new Recent[2 * RecentCount];
     private int _internalCount;
     private int _typedFresh;
     private int _typedFree = -1;
@@ -53,47 +53,53 @@ internal sealed class AddressTable
 
     /// <summary>Finds an address.</summary>
     /// <returns>Its name, or <see cref="AddressName.Unknown"/>.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public AddressName Find(IpAddress address)
     {
-        ref Recent recent = ref _recent[PlaceOf(address)];
-        return recent.Address == address ? recent.Name : FindInIndex(address, ref recent);
+        if (TryFindRecent(address, typed: false, out int number, out _))
+        {
+            return AddressName.OfInternal(number);
+        }
+
+        return TryFindRecent(address, typed: true, out number, out _) ? AddressName.OfTyped(number) : FindInIndex(address);
     }
 
-    /// <summary>Finds an address that was met lately, and the number of the internal address that it is or stands for.</summary>
+    /// <summary>Finds an address that was met lately as what it is said to be.</summary>
+    /// <param name="address">The address.</param>
+    /// <param name="typed">Whether it is a typed address.</param>
+    /// <param name="number">Its number.</param>
+    /// <param name="host">The number of the internal address that it is or stands for, where a flow's key has it.</param>
+    /// <returns>Whether it was met lately.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryFindRecent(in IpAddress address, bool typed, out int number, out int host)
+    public bool TryFindRecent(in IpAddress address, bool typed, out int number, out ulong host)
     {
-        ref readonly Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(uint)PlaceOf(address));
-        int code = recent.Name.Code;
-        number = code >> 1;
+        ref readonly Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(uint)PlaceOf(address, typed));
+        number = recent.Number;
         host = recent.Host;
-        return recent.Address == address && (code & 1) == (typed ? 1 : 0);
+        return IpAddress.AreSame(address, recent.Address);
     }
 
-    // By the last octet and the prefix: internal and typed addresses often end alike.
+    // By the last octet, internal and typed ones apart.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int PlaceOf(in IpAddress address) =>
-        (int)((address.FirstWord * 0x9e37_79b9_7f4a_7c15) >> 60) ^ (address.LastOctet & (RecentCount - 1));
+    private static int PlaceOf(in IpAddress address, bool typed) =>
+        (address.LastOctet & (RecentCount - 1)) | (Unsafe.BitCast<bool, byte>(typed) * RecentCount);
 
     // Leaves in every place an address that belongs in another, so that no look-up matches it.
     private void Forget()
     {
-        int place = PlaceOf(default);
-        for (int i = 0; i < RecentCount; i++)
+        for (int i = 0; i < _recent.Length; i++)
         {
-            _recent[i] = new Recent { Address = new IpAddress(0, (ulong)(place ^ i ^ 1)) };
+            _recent[i] = new Recent { Address = new IpAddress(0, (ulong)(i % RecentCount) ^ 1) };
         }
     }
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private AddressName FindInIndex(IpAddress address, ref Recent recent)
+    private AddressName FindInIndex(in IpAddress address)
     {
         var name = new AddressName(_index.Find(_hash.Of(address), new Key(this, address)));
         if (name.IsKnown)
         {
             int host = name.IsTyped ? _typed[name.Number].Host : name.Number;
-            recent = new Recent { Address = address, Name = name, Host = host };
+            _recent[PlaceOf(address, name.IsTyped)] = new Recent { Address = address, Number = name.Number, Host = FlowKey.HostBits(host) };
         }
 
         return name;
@@ -186,8 +192,8 @@ internal sealed class AddressTable
     private struct Recent
     {
         public IpAddress Address;
-        public AddressName Name;
-        public int Host;
+        public ulong Host;
+        public int Number;
     }
 
     private readonly struct Key(AddressTable table, IpAddress wanted) : IEntryKey

@@ -14,6 +14,21 @@ public static class AddressPreferenceRules
 
     private static readonly char[] Separators = [',', '+', '|', ' ', '\t'];
 
+    private const AddressPreferences WithEffect = AddressPreferences.Temporary | AddressPreferences.Public | AddressPreferences.CareOf;
+
+    /// <summary>All that <see cref="EffectOf"/> can give.</summary>
+    internal static ReadOnlySpan<AddressPreferences> Effective =>
+    [
+        AddressPreferences.None, AddressPreferences.Temporary, AddressPreferences.Public, AddressPreferences.CareOf,
+        AddressPreferences.CareOf | AddressPreferences.Temporary, AddressPreferences.CareOf | AddressPreferences.Public,
+    ];
+
+    /// <summary>What of preferences makes a difference to selection: neither what states the defaults nor what is accepted without effect.</summary>
+    /// <param name="preferences">The preferences.</param>
+    /// <returns>What makes a difference; none if they contradict each other.</returns>
+    public static AddressPreferences EffectOf(AddressPreferences preferences) =>
+        AreConsistent(preferences, out _) ? preferences & WithEffect : AddressPreferences.None;
+
     /// <summary>
     /// Whether preferences can hold together; where they cannot, Linux fails with EINVAL. Unknown bits do no harm: they are ignored, as
     /// RFC 5014 and Linux have it.

@@ -32,6 +32,10 @@ internal sealed record AuditEntry
 
     /// <summary>The address, if granted.</summary>
     public IpAddress? Address { get; init; }
+
+    /// <summary>The cgroup of the command that the socket was started under (<c>ondemand exec</c>); left out of what was asked for the
+    /// socket itself.</summary>
+    public string? Cgroup { get; init; }
 }
 
 /// <summary>What stands where entries are missing, because they came faster than the disk takes them.</summary>

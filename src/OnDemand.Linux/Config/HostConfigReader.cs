@@ -83,7 +83,7 @@ internal sealed class HostConfigReader
     {
         ScenarioMap map = _fields.Map(
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
-            "forwarding", "uplinks", "sockets", "provider", "ring", "coalesce");
+            "forwarding", "uplinks", "sockets", "preferences", "provider", "ring", "coalesce");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         string control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap));
         return new HostSettings
@@ -102,6 +102,7 @@ internal sealed class HostConfigReader
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),
             SetForwarding = map.Get("forwarding", word => _fields.Word(word, "treatment of forwarding", "check", "set"), 0) == 1,
             AskSockets = map.Get("sockets", word => _fields.Word(word, "knowledge of sockets", "ask", "off"), 0) == 0,
+            ReadPreferences = map.Get("preferences", word => _fields.Word(word, "treatment of preferences", "read", "off"), 0) == 0,
             UseRing = map.Get("ring", word => _fields.Word(word, "use of io_uring", "on", "off"), 0) == 0,
             Coalesce = map.Get("coalesce", word => _fields.Word(word, "treatment of segments", "on", "off"), 0) == 0,
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),

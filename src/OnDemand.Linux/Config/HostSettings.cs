@@ -67,6 +67,9 @@ internal sealed record HostSettings
     /// <summary>Whether the kernel is asked whose flows are; else sockets are known by their ports.</summary>
     public bool AskSockets { get; init; } = true;
 
+    /// <summary>Whether the preferences that programs gave the kernel for their sockets are read (RFC 5014).</summary>
+    public bool ReadPreferences { get; init; } = true;
+
     /// <summary>Whether many frames are read or written with one system call, where the kernel lets us (io_uring).</summary>
     public bool UseRing { get; init; } = true;
 

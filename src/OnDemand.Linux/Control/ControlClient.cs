@@ -93,6 +93,13 @@ internal sealed class ControlClient : IDisposable
             timeout + Patience),
         ControlJson.Default.GrantResource, cancellationToken);
 
+    /// <summary>Whether the user may have a type.</summary>
+    /// <param name="type">The type.</param>
+    /// <param name="cancellationToken">Gives up.</param>
+    /// <returns>The right.</returns>
+    public Task<RightResource> RightToAsync(AddressType type, CancellationToken cancellationToken) =>
+        GetAsync($"v1/rights?type={AddressTypes.ToName(type)}", ControlJson.Default.RightResource, cancellationToken);
+
     /// <summary>What sockets have got.</summary>
     public Task<BindingsResource> BindingsAsync(CancellationToken cancellationToken) =>
         GetAsync("v1/bindings", ControlJson.Default.BindingsResource, cancellationToken);

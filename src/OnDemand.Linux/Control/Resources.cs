@@ -259,6 +259,7 @@ internal sealed record TypeResource(
 [JsonSerializable(typeof(BindingResource))]
 [JsonSerializable(typeof(BindingsResource))]
 [JsonSerializable(typeof(NoticeResource))]
+[JsonSerializable(typeof(RightResource))]
 internal sealed partial class ControlJson : JsonSerializerContext;
 
 /// <summary>How resources are written. Nothing of it is ever put into a web page, so quotation marks and all letters stay

@@ -84,6 +84,50 @@ internal sealed class CommandCgroup
             + "'systemd-run --user --scope -p Delegate=yes ondemand exec …'.");
     }
 
+    /// <summary>
+    /// Removes what commands that were killed have left: below the cgroup that this process is in, and at the root of the hierarchy. Only
+    /// directories named as here, and only empty ones: the kernel refuses to remove others.
+    /// </summary>
+    /// <param name="tap">The dataplane's TAP.</param>
+    /// <returns>How many commands' cgroups were removed.</returns>
+    public static int RemoveLeft(string tap) => CgroupMount.Find() is { } root
+        ? RemoveLeft(root, HomeOf(File.ReadLines("/proc/self/cgroup")) ?? string.Empty, tap) : 0;
+
+    /// <summary>Removes what commands that were killed have left.</summary>
+    /// <param name="root">Where the hierarchy is mounted.</param>
+    /// <param name="home">The path of the cgroup that this process is in.</param>
+    /// <param name="tap">The dataplane's TAP.</param>
+    /// <returns>How many commands' cgroups were removed.</returns>
+    internal static int RemoveLeft(string root, string home, string tap)
+    {
+        string name = ExecCgroup.DirectoryOf(tap);
+        var whole = new EnumerationOptions { RecurseSubdirectories = true, IgnoreInaccessible = true };
+        List<string> tops = [$"{root}/{name}"];
+        try
+        {
+            tops.AddRange(System.IO.Directory.EnumerateDirectories(root + Without(home, tap), name, whole));
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            // Something was removed while it was looked at; what is left then is left.
+        }
+
+        // The innermost first: a command may have been started within a command.
+        int removed = 0;
+        foreach (string top in tops.Distinct().OrderByDescending(path => path.Length))
+        {
+            removed += Sweep(top);
+            foreach (string ofType in ChildrenOf(top).Where(path => ExecCgroup.IsOfType(Path.GetFileName(path))))
+            {
+                _ = TryRemove(ofType);
+            }
+
+            _ = TryRemove(top);
+        }
+
+        return removed;
+    }
+
     /// <summary>The cgroup (version 2) of a process.</summary>
     /// <param name="lines">The lines of <c>/proc/PID/cgroup</c>, see cgroups(7).</param>
     /// <returns>Its path; null if there is none, or none that can be reached from here.</returns>
@@ -129,18 +173,19 @@ internal sealed class CommandCgroup
     }
 
     // What commands have left whose processes have all ended since. One that is just being made has its process.
-    private static void Sweep(string top)
+    private static int Sweep(string top)
     {
-        foreach (string ofType in ChildrenOf(top))
+        int removed = 0;
+        foreach (string cgroup in ChildrenOf(top).Where(path => ExecCgroup.IsOfType(Path.GetFileName(path))).SelectMany(ChildrenOf))
         {
-            foreach (string cgroup in ChildrenOf(ofType))
+            if (ExecCgroup.ProcessOf(Path.GetFileName(cgroup)) is not null && !System.IO.Directory.Exists($"/proc/{Path.GetFileName(cgroup)}")
+                && TryRemove(cgroup))
             {
-                if (!System.IO.Directory.Exists($"/proc/{Path.GetFileName(cgroup)}"))
-                {
-                    _ = TryRemove(cgroup);
-                }
+                removed++;
             }
         }
+
+        return removed;
     }
 
     private static string[] ChildrenOf(string directory)

@@ -13,6 +13,9 @@ internal static class ForwardingSettings
     private static readonly string[] EarlyDemultiplexing =
         ["/proc/sys/net/ipv4/tcp_early_demux", "/proc/sys/net/ipv4/udp_early_demux"];
 
+    // Off, the two above have no effect.
+    private const string AnyEarlyDemultiplexing = "/proc/sys/net/ipv4/ip_early_demux";
+
     /// <summary>Looks whether forwarding is on.</summary>
     /// <exception cref="HostException">It is off, or there is no IPv6.</exception>
     public static void Check()
@@ -24,6 +27,28 @@ internal static class ForwardingSettings
                 + "or write 'forwarding: set' in the configuration.");
         }
     }
+
+    /// <summary>What keeps packets from sockets that are bound to typed addresses, now.</summary>
+    /// <returns>The settings that are on and must be off for them, as sysctl(8) writes them; empty if there is none.</returns>
+    public static IReadOnlyList<string> AgainstNativeSockets() => TryRead(AnyEarlyDemultiplexing) == "0"
+        ? [] : [.. EarlyDemultiplexing.Where(path => TryRead(path) == "1").Select(path => $"net.ipv4.{Path.GetFileName(path)}")];
+
+    /// <summary>What whoever runs a dataplane must know where the settings of the host are only checked.</summary>
+    /// <returns>A sentence; null if there is nothing to say.</returns>
+    public static string? Warning() => AgainstNativeSockets() is { Count: > 0 } settings
+        ? $"With 'forwarding: check' {Names(settings)} on, so sockets that bind themselves to a typed address would hear nothing, and setsc() "
+            + $"gives addresses only to sockets that are mapped: set {(settings.Count == 1 ? "it" : "them")} to 0 with 'sysctl -w "
+            + $"{string.Join(' ', settings.Select(setting => $"{setting}=0"))}', or write 'forwarding: set' in the configuration."
+        : null;
+
+    /// <summary>Why a socket cannot be given an address to bind itself to.</summary>
+    /// <returns>A sentence; null if it can.</returns>
+    public static string? WhyNotNative() => AgainstNativeSockets() is { Count: > 0 } settings
+        ? $"This host's kernel would keep from the socket what comes in for such an address, for {Names(settings)} on; ask with 'map', so that "
+            + "the dataplane puts the address into the socket's packets."
+        : null;
+
+    private static string Names(IReadOnlyList<string> settings) => $"{string.Join(" and ", settings)} {(settings.Count == 1 ? "is" : "are")}";
 
     /// <summary>Turns forwarding on, if it is off, and the early look for sockets off, if it is on.</summary>
     /// <param name="uplinks">Interfaces that go on listening to router advertisements.</param>
@@ -85,7 +110,10 @@ internal static class ForwardingSettings
         }
     }
 
-    private static bool IsOn() =>
+    /// <summary>Whether forwarding is on.</summary>
+    /// <returns>Whether it is.</returns>
+    /// <exception cref="HostException">There is no IPv6.</exception>
+    public static bool IsOn() =>
         TryRead(All) is string value
             ? value != "0"
             : throw new HostException("This kernel has no IPv6, or /proc is not mounted: the dataplane needs both.");

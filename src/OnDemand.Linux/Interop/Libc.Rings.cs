@@ -14,7 +14,6 @@ internal static partial class Libc
     // The same on every architecture: system calls since 5.1 have one table.
     private const nint RingSetupNumber = 425;
     private const nint RingEnterNumber = 426;
-    private const nint RingRegisterNumber = 427;
 
     /// <summary>writev(2).</summary>
     [LibraryImport(Library, EntryPoint = "writev", SetLastError = true)]
@@ -49,15 +48,6 @@ internal static partial class Libc
     /// <returns>Requests begun, or -1 with <see cref="LastError"/>.</returns>
     public static nint EnterRing(int ring, uint submitted, uint completed, uint flags) =>
         SystemCall(RingEnterNumber, ring, (nint)submitted, (nint)completed, (nint)flags, 0, 0);
-
-    /// <summary>io_uring_register(2).</summary>
-    /// <param name="ring">The ring.</param>
-    /// <param name="operation">IORING_REGISTER_*.</param>
-    /// <param name="argument">What it is about.</param>
-    /// <param name="count">How many.</param>
-    /// <returns>0, or -1 with <see cref="LastError"/>.</returns>
-    public static unsafe nint RegisterWithRing(int ring, uint operation, void* argument, uint count) =>
-        SystemCall(RingRegisterNumber, ring, (nint)operation, (nint)argument, (nint)count, 0, 0);
 
     [LibraryImport(Library, EntryPoint = "write", SetLastError = true)]
     private static partial nint Write(int descriptor, nint start, nint length);

@@ -149,6 +149,7 @@ internal sealed class LabScenario
         Scenario.OnDemand.Values.SelectMany(answers => answers)
             .Select(answer => answer.Prefix)
             .OfType<PrefixAdvertisement>()
+            .DistinctBy(prefix => prefix.Prefix)     // what is drawn may be there for several types
             .Select(prefix => LabPrefix.From(prefix, FirstRouter) with { OnDemand = true });
 
     private static bool IsFollowing(AddressType type) => type is AddressType.Fixed or AddressType.SessionLasting;

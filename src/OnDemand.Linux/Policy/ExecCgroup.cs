@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Runtime.InteropServices;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Interop;
@@ -20,7 +21,8 @@ namespace OnDemand.Linux.Policy;
 /// <param name="Type">The type.</param>
 /// <param name="OnNet">Whether it is asked for with ON_NET.</param>
 /// <param name="Owner">The user whose sockets it speaks for; null for every user's.</param>
-internal readonly record struct ExecCgroup(AddressType Type, bool OnNet, uint? Owner)
+/// <param name="Process">The process that made it, which its name says; 0 if it does not.</param>
+internal readonly record struct ExecCgroup(AddressType Type, bool OnNet, uint? Owner, int Process)
 {
     private const string Prefix = "ondemand-";
     private const string OnNetSuffix = "+on-net";
@@ -62,13 +64,24 @@ internal readonly record struct ExecCgroup(AddressType Type, bool OnNet, uint? O
             owner = user == 0 ? owner : user;
         }
 
-        return new ExecCgroup(type, onNet, owner);
+        return new ExecCgroup(type, onNet, owner, ProcessOf(names[top + 2]) ?? 0);
     }
 
     /// <summary>Whether it speaks for a user's sockets.</summary>
     /// <param name="user">The user.</param>
     /// <returns>Whether it does.</returns>
     public bool SpeaksFor(uint user) => Owner is not { } owner || owner == user;
+
+    /// <summary>The process that a command's directory is named after.</summary>
+    /// <param name="name">The directory's name.</param>
+    /// <returns>The process; null if it is no such name.</returns>
+    public static int? ProcessOf(string name) =>
+        int.TryParse(name, NumberStyles.None, CultureInfo.InvariantCulture, out int process) && process > 0 ? process : null;
+
+    /// <summary>Whether a directory has the name of a type.</summary>
+    /// <param name="name">The directory's name.</param>
+    /// <returns>Whether it has.</returns>
+    public static bool IsOfType(string name) => TryReadType(name, out _, out _);
 
     private static bool TryReadType(string name, out AddressType type, out bool onNet)
     {

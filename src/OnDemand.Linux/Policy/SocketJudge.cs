@@ -2,6 +2,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Rights;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
@@ -10,7 +11,7 @@ namespace OnDemand.Linux.Policy;
 
 /// <summary>
 /// Says what the policy and the command that it was started under mean for a socket. <see cref="Judge"/> is for one thread; policy and rights
-/// may be changed from another. A command does not give a socket a type that its user, or its program, has no right to: then policy decides.
+/// may be changed from another. A command does not give a socket a type that its user, or its program, has no right to, or too much of already: then policy decides.
 /// </summary>
 internal sealed class SocketJudge : ISocketJudge
 {
@@ -23,6 +24,7 @@ internal sealed class SocketJudge : ISocketJudge
     private readonly string _tap;
     private volatile SocketTraits _traits;
     private volatile RightsCheck _rights;
+    private volatile CommandSockets? _commands;
 
     /// <summary>Makes a judge.</summary>
     /// <param name="config">The configuration.</param>
@@ -63,17 +65,29 @@ internal sealed class SocketJudge : ISocketJudge
     /// <param name="rights">The rights.</param>
     public void Use(RightsConfig rights) => _rights = new RightsCheck(rights);
 
+    /// <summary>Counts and records the sockets of commands from now on. From any thread.</summary>
+    /// <param name="commands">Does so.</param>
+    public void Use(CommandSockets commands) => _commands = commands;
+
+    /// <inheritdoc/>
+    public IEnumerable<ulong> Counted => _commands?.Cookies ?? [];
+
     /// <inheritdoc/>
     public SocketVerdict Judge(in SocketRecord socket)
     {
         Place place = PlaceOf(socket.CgroupId);
         ulong traits = _traits.Of(socket, place.Path);
-        return place.Exec is { } exec && socket.HasProgram && exec.SpeaksFor(socket.Uid) && MayHave(socket, exec.Type)
+        return place is { Path: { } path, Exec: { } exec } && socket.HasProgram && exec.SpeaksFor(socket.Uid) && MayHave(socket, path, exec)
             ? new SocketVerdict(traits, exec.Type, exec.OnNet)
-            : new SocketVerdict(traits, AddressType.None, OnNet: false);
+            : new SocketVerdict(traits, AddressType.None, OnNet: false, _traits.LeavesToLegacy);
     }
 
-    private bool MayHave(in SocketRecord socket, AddressType type) => _rights.WhyNot(new SocketApplicant(socket, _owners), type) is null;
+    private bool MayHave(in SocketRecord socket, string path, in ExecCgroup exec)
+    {
+        var applicant = new SocketApplicant(socket, _owners);
+        return _commands is { } commands
+            ? commands.TryAdmit(socket, path, exec, _rights, applicant) : _rights.WhyNot(applicant, exec.Type) is null;
+    }
 
     // A cgroup's number is never used again, and it can be neither moved nor renamed: what was found once stays true. One that was not found
     // is gone, and stays so.

@@ -1,5 +1,6 @@
 using System.Numerics;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Sockets;
@@ -33,6 +34,7 @@ internal sealed class SocketTraits
     public SocketTraits(ScenarioPolicy policy, string file, SocketOwners owners)
     {
         _owners = owners;
+        LeavesToLegacy = policy.Default == AddressType.None || policy.Rules.Any(static rule => rule.Legacy);
         _demands = [.. policy.Conditions.Select(condition => Resolve(condition, file))];
         for (int bit = 0; bit < _demands.Length; bit++)
         {
@@ -45,6 +47,9 @@ internal sealed class SocketTraits
             _namesGroups |= demand.Group is not null;
         }
     }
+
+    /// <summary>Whether the policy leaves some sockets without a type, a prefix or preferences: then their own preferences count.</summary>
+    public bool LeavesToLegacy { get; }
 
     /// <summary>Which conditions a socket meets. Allocates nothing for a user that was seen before, unless a condition names a program and its
     /// other parts hold.</summary>

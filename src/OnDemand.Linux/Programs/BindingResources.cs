@@ -109,6 +109,13 @@ internal sealed record NoticeResource
     public BindingResource? Binding { get; init; }
 }
 
+/// <summary>GET /v1/rights.</summary>
+/// <param name="Type">The type.</param>
+/// <param name="Allowed">Whether the user who asks may have it.</param>
+/// <param name="Reason">Why not, in a sentence; left out if he may.</param>
+/// <param name="Programs">The only programs that may have it, as paths; left out if all may, or the user may not.</param>
+internal sealed record RightResource(AddressType Type, bool Allowed, string? Reason, IReadOnlyList<string>? Programs);
+
 /// <summary>Makes resources of bindings.</summary>
 internal static class BindingMaker
 {

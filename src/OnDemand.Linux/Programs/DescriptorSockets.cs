@@ -1,6 +1,7 @@
 using System.Runtime.InteropServices;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Programs;
@@ -58,7 +59,11 @@ internal sealed class DescriptorSockets
                 ProblemTypes.Invalid, 400, $"The socket {descriptor} is in another network namespace than the dataplane.");
         }
 
-        return new SocketOwnerInfo(SocketCookie.Of(socket), OwnerOf(socket));
+        (uint user, uint inode) = FactsOf(socket);
+        return new SocketOwnerInfo(SocketCookie.Of(socket), user)
+        {
+            Place = new SocketPlace(new SocketHolder(process.Id, descriptor), inode),
+        };
     }
 
     private static ControlException NotTaken(int error, int process, int descriptor) => error switch
@@ -85,11 +90,11 @@ internal sealed class DescriptorSockets
     private static ControlException Unknown(string sentence) => new(ProblemTypes.UnknownSocket, 404, sentence);
 
     // The user that socket(2) gave it, or fchown(2) since: the one that sock_diag(7) tells.
-    private static uint OwnerOf(FileDescriptor socket)
+    private static (uint User, uint Inode) FactsOf(FileDescriptor socket)
     {
         Span<byte> status = stackalloc byte[Libc.StatusLength];
-        return Libc.GetStatus(socket, string.Empty, Libc.EmptyPath, Libc.StatusUser, status) == 0
-            ? MemoryMarshal.Read<uint>(status[Libc.StatusUserOffset..])
+        return Libc.GetStatus(socket, string.Empty, Libc.EmptyPath, Libc.StatusUser | Libc.StatusInode, status) == 0
+            ? (MemoryMarshal.Read<uint>(status[Libc.StatusUserOffset..]), MemoryMarshal.Read<uint>(status[Libc.StatusInodeOffset..]))
             : throw new LinuxException("statx", Libc.LastError);
     }
 

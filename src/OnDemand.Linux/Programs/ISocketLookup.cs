@@ -1,3 +1,4 @@
+using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Programs;
@@ -5,7 +6,11 @@ namespace OnDemand.Linux.Programs;
 /// <summary>A socket that a program has, and whose it is: what the kernel says.</summary>
 /// <param name="Cookie">The kernel's own number of the socket.</param>
 /// <param name="User">The user whose program made it.</param>
-internal sealed record SocketOwnerInfo(ulong Cookie, uint User);
+internal sealed record SocketOwnerInfo(ulong Cookie, uint User)
+{
+    /// <summary>Where it is.</summary>
+    public SocketPlace Place { get; init; }
+}
 
 /// <summary>Finds sockets of TCP and UDP over IPv6 that programs have. From any thread.</summary>
 internal interface ISocketLookup

@@ -1,3 +1,4 @@
+using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.Programs;
@@ -66,5 +67,5 @@ internal sealed class KernelSockets : ISocketLookup, IDisposable
 
     // Where no program has it, the user says nothing.
     private static SocketOwnerInfo? OwnerOf(in SocketRecord record) =>
-        record.HasProgram ? new SocketOwnerInfo(record.Cookie, record.Uid) : null;
+        record.HasProgram ? new SocketOwnerInfo(record.Cookie, record.Uid) { Place = new SocketPlace(default, record.Inode) } : null;
 }

@@ -4,6 +4,7 @@ using Microsoft.AspNetCore.Http;
 using Microsoft.AspNetCore.Routing;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Service;
 
@@ -34,6 +35,7 @@ internal sealed class ProgramEndpoints(SocketRequests requests, bool isForOperat
         application.MapGet("/v1/bindings/{cookie}", FindAsync);
         application.MapDelete("/v1/bindings/{cookie}", ReleaseAsync);
         application.MapGet("/v1/watch", WatchAsync);
+        application.MapGet("/v1/rights", TellRightAsync);
         application.MapGet("/openapi.json", OpenApiDocument.WriteAsync);
     }
 
@@ -64,6 +66,14 @@ internal sealed class ProgramEndpoints(SocketRequests requests, bool isForOperat
         Timestamp now = requests.Now;
         BindingResource[] bindings = [.. requests.List(AskerOf(http)).Select(binding => BindingMaker.Binding(binding, now))];
         await HttpBodies.WriteAsync(http, new BindingsResource(now, bindings), JsonStyles.Compact.BindingsResource).ConfigureAwait(false);
+    }
+
+    private async Task TellRightAsync(HttpContext http)
+    {
+        QueryValues.Check(http, "type");
+        AddressType type = QueryValues.Type(http, "type") is { } one and not AddressType.None ? one : throw new ControlException(
+            ProblemTypes.Invalid, 400, $"Found no type, expected the parameter 'type', one of {string.Join(", ", ScenarioFields.TypeNames)}.");
+        await HttpBodies.WriteAsync(http, requests.RightTo(AskerOf(http), type), JsonStyles.Compact.RightResource).ConfigureAwait(false);
     }
 
     private async Task FindAsync(HttpContext http)

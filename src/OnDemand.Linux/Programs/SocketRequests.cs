@@ -17,8 +17,11 @@ namespace OnDemand.Linux.Programs;
 /// <param name="audit">The record; null for none.</param>
 /// <param name="clock">The time by which lifetimes count, in nanoseconds since 1970.</param>
 /// <param name="time">The clock of quotas and heartbeats.</param>
+/// <param name="whyNotNative">Why no socket can be given an address to bind itself to, in a sentence, or null if it can; asked each time.
+/// Null if nothing is ever in the way.</param>
 internal sealed class SocketRequests(
-    ISocketServices services, ISocketLookup lookup, RightsConfig rights, AuditLog? audit, Func<Timestamp> clock, TimeProvider time)
+    ISocketServices services, ISocketLookup lookup, RightsConfig rights, AuditLog? audit, Func<Timestamp> clock, TimeProvider time,
+    Func<string?>? whyNotNative = null)
     : IDisposable
 {
     // Beyond what the request allows the network: the dataplane itself must have answered by then.
@@ -56,8 +59,17 @@ internal sealed class SocketRequests(
         {
             SocketOwnerInfo socket = await AdmitAsync(asker, order, cancellationToken).ConfigureAwait(false);
             cookie = socket.Cookie;
+            if (!order.Map && whyNotNative?.Invoke() is { } sentence)
+            {
+                // As where there is no such address: the caller does without it, which works; an address that hears nothing does not.
+                throw new ControlException(ProblemTypes.TypeNotSupported, 409, sentence);
+            }
+
             var request = new ServiceRequest(
-                socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout);
+                socket.Cookie, socket.User, order.Type, order.OnNet, order.Map, order.Preferences, order.Timeout)
+            {
+                Place = socket.Place,
+            };
             ServiceAnswer answer = await AskWithinQuotasAsync(asker, request, cancellationToken).ConfigureAwait(false);
             SocketBinding binding = answer is { Status: ServiceStatus.Granted, Binding: { } granted } ? granted : throw Explain(answer.Status, request);
             Record(asker, program, cookie, type, "granted", binding);
@@ -117,6 +129,17 @@ internal sealed class SocketRequests(
         }
     }
 
+    /// <summary>Whether whoever asks may have a type; quotas are another matter.</summary>
+    /// <param name="asker">Who asks.</param>
+    /// <param name="type">The type.</param>
+    /// <returns>The answer.</returns>
+    public RightResource RightTo(Asker asker, AddressType type)
+    {
+        IReadOnlyList<string>? programs = null;
+        string? reason = asker.IsForAll ? null : _check.WhyNever(asker.Process, type, out programs);
+        return new RightResource(type, reason is null, reason, programs);
+    }
+
     /// <summary>Tells what becomes of bindings.</summary>
     /// <param name="asker">Who asks.</param>
     /// <param name="cancellationToken">Ends it.</param>
@@ -174,7 +197,7 @@ internal sealed class SocketRequests(
         {
             // Going through all sockets is dear; a binding lives no longer than its socket, and its user is known.
             return services.Find(cookie) is { } binding
-                ? new SocketOwnerInfo(cookie, binding.User)
+                ? new SocketOwnerInfo(cookie, binding.User) { Place = binding.Place }
                 : lookup.ByCookie(cookie) ?? throw Unknown(
                     $"No socket of TCP or UDP over IPv6 that has a port has the cookie {cookie}; one without a port is found by its descriptor ('fd').");
         }
@@ -192,7 +215,7 @@ internal sealed class SocketRequests(
         UserAccount account = Accounts.Of(request.User);
         lock (account.Lock)
         {
-            if (_check.WhyNoMore(request.User, request.Cookie, request.Type, Possessions(request.User), account.UnderWay) is { } sentence)
+            if (_check.WhyNoMore(request.User, request.Cookie, request.Type, account.Possessions(services.List(request.User)), account.UnderWay) is { } sentence)
             {
                 throw OverQuota(sentence);
             }
@@ -220,7 +243,8 @@ internal sealed class SocketRequests(
             lock (account.Lock)
             {
                 tooMuch = _check.WhyNotKeep(
-                    request.User, Possession(binding), [.. Possessions(request.User).Where(one => !account.UnderWay.Contains(one.Cookie))]);
+                    request.User, new Possession(binding.Cookie, binding.Type, binding.Prefix),
+                    [.. account.Possessions(services.List(request.User)).Where(one => !account.UnderWay.Contains(one.Cookie))]);
             }
         }
 
@@ -258,10 +282,6 @@ internal sealed class SocketRequests(
             throw new ControlException(ProblemTypes.Unavailable, 503, busy.Message);
         }
     }
-
-    private Possession[] Possessions(uint user) => [.. services.List(user).Select(Possession)];
-
-    private static Possession Possession(SocketBinding binding) => new(binding.Cookie, binding.Type, binding.Prefix);
 
     private static ControlException Explain(ServiceStatus status, ServiceRequest request)
     {

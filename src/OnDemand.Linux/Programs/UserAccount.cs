@@ -1,5 +1,6 @@
 using System.Collections.Concurrent;
 using OnDemand.Linux.Rights;
+using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.Programs;
 
@@ -31,6 +32,15 @@ internal sealed class UserAccount(UserQuotas quotas, TimeProvider time) : IDispo
 
     /// <summary>The sockets whose requests are under way; only under <see cref="Lock"/>.</summary>
     public IReadOnlyCollection<ulong> UnderWay => _underWay.Keys;
+
+    /// <summary>The sockets that have the type of their command (<c>ondemand exec</c>); only under <see cref="Lock"/>.</summary>
+    public Dictionary<ulong, Possession> Commands { get; } = [];
+
+    /// <summary>What the user has: by its own requests, and by commands; only under <see cref="Lock"/>.</summary>
+    /// <param name="bindings">What was asked for.</param>
+    /// <returns>All of it; a socket may be there twice.</returns>
+    public Possession[] Possessions(IEnumerable<SocketBinding> bindings) =>
+        [.. bindings.Select(binding => new Possession(binding.Cookie, binding.Type, binding.Prefix)), .. Commands.Values];
 
     /// <summary>Takes one of this minute's requests.</summary>
     /// <returns>Whether there was one left.</returns>

@@ -10,6 +10,7 @@ namespace OnDemand.Linux.Providers;
 //   Ask          a new question: a request of its own, due at once, or one more question of a request that is open
 //   TrySend      the requests that are due; then each waits, first × 2 × 2 …, at most `most`, each time ± 10 %
 //   Answer       closes a request, and answers all of its questions
+//   Move         the network is another one: requests that were put to the old one get new numbers and are due again
 //   TryGiveUp    questions whose time is up leave; a request without questions is canceled
 //
 // A request has a number that is never used again, so an answer to a number that was given out and is not open is late, or given twice.
@@ -70,8 +71,7 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
         Request? request = _open.Find(open => open.Type == type && open.OnNet == onNet);
         if (request is null)
         {
-            _lastNumber = _lastNumber == int.MaxValue ? 1 : _lastNumber + 1;
-            request = new Request(_lastNumber, type, onNet) { Due = now };
+            request = new Request(NextNumber(), type, onNet) { Due = now };
             _open.Add(request);
         }
 
@@ -98,6 +98,25 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
     {
         IsReachable = false;
         Look();
+    }
+
+    /// <summary>The network is another one, which was not asked yet: what the old one still answers comes too late.</summary>
+    /// <param name="now">The time.</param>
+    /// <returns>The numbers of the requests that were put to the old one.</returns>
+    public IReadOnlyList<int> Move(Timestamp now)
+    {
+        List<int> canceled = [];
+        foreach (Request request in _open.Where(request => request.Attempts > 0))
+        {
+            canceled.Add(request.Number);
+            request.Number = NextNumber();
+            request.Attempts = 0;
+            request.Due = now;
+            request.Wait = Duration.Zero;
+        }
+
+        Look();
+        return canceled;
     }
 
     /// <summary>Takes the next attempt that is due.</summary>
@@ -170,6 +189,8 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
         return AnswerFate.Taken;
     }
 
+    private int NextNumber() => _lastNumber = _lastNumber == int.MaxValue ? 1 : _lastNumber + 1;
+
     private void Look()
     {
         Timestamp next = Timestamp.Never;
@@ -197,7 +218,7 @@ internal sealed class RequestBook(RetryTimes retry, ulong seed)
 
     private sealed class Request(int number, AddressType type, bool onNet)
     {
-        public int Number { get; } = number;
+        public int Number { get; set; } = number;
 
         public AddressType Type { get; } = type;
 

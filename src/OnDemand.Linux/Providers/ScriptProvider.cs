@@ -86,8 +86,14 @@ internal sealed class ScriptProvider : IPrefixProvider
         switch (happened.Kind)
         {
             case EngineEventKind.Attached or EngineEventKind.Detached:
+                string? before = _attachment;
                 _attachment = happened.Kind == EngineEventKind.Attached ? attachment : null;
                 Send(ProviderText.Moved(_attachment));
+                if (_attachment is not null && _attachment != before)
+                {
+                    AskAnew(happened.Time);
+                }
+
                 break;
             case EngineEventKind.PrefixAdded when _isTaken:
             case EngineEventKind.NetworkGranted when _isTaken:
@@ -141,6 +147,15 @@ internal sealed class ScriptProvider : IPrefixProvider
         if (!_held.Contains(prefix))
         {
             Send(ProviderText.Released(prefix));
+        }
+    }
+
+    // What the place that was left had been asked for may be on its way here, and would be an address that has ended.
+    private void AskAnew(Timestamp now)
+    {
+        foreach (int canceled in _book.Move(now))
+        {
+            Send(ProviderText.Cancel(canceled));
         }
     }
 

@@ -9,9 +9,10 @@ namespace OnDemand.Linux.Providers;
 /// The network of the configuration's table <c>on-demand</c>: the answers that a replay of the same file gives, after their delays.
 /// </summary>
 /// <param name="scenario">The configuration.</param>
-internal sealed class StaticProvider(Scenario scenario) : IPrefixProvider
+/// <param name="seed">What draws are made by where the configuration's answers are in random order.</param>
+internal sealed class StaticProvider(Scenario scenario, ulong seed) : IPrefixProvider
 {
-    private readonly ReplaySchedule _answers = new(scenario with { Network = [], Sockets = [] }, default);
+    private readonly ReplaySchedule _answers = new(scenario with { Seed = seed, Network = [], Sockets = [] }, default);
 
     /// <inheritdoc/>
     public Timestamp Next => _answers.Next;
@@ -26,10 +27,7 @@ internal sealed class StaticProvider(Scenario scenario) : IPrefixProvider
     public void Ask(in PrefixRequest question, Timestamp deadline, Timestamp now) => _answers.Ask(question, now);
 
     /// <inheritdoc/>
-    public void Follow(in EngineEvent happened, string? attachment)
-    {
-        // The table is the same wherever the host is.
-    }
+    public void Follow(in EngineEvent happened, string? attachment) => _answers.Follow(happened);
 
     /// <inheritdoc/>
     public bool TryTake(Timestamp now, out ProviderNews news)

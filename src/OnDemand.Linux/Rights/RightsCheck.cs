@@ -29,12 +29,30 @@ internal sealed class RightsCheck(RightsConfig config)
 
         if (!IsOneOf(applicant, rights))
         {
-            return $"User {applicant.User} may not have {AddressTypes.ToName(type)} addresses on this host.";
+            return NotThisUser(applicant, type);
         }
 
         return rights.Programs is null || rights.Programs.Any(applicant.Runs)
             ? null
             : $"This program may not have {AddressTypes.ToName(type)} addresses on this host.";
+    }
+
+    /// <summary>Why somebody may not have a type, whatever program it is for.</summary>
+    /// <param name="applicant">Who.</param>
+    /// <param name="type">The type.</param>
+    /// <param name="programs">The only programs that may have it, if there is nothing else against it; null for all.</param>
+    /// <returns>A sentence; null if he may, with one of those programs.</returns>
+    public string? WhyNever(IApplicant applicant, AddressType type, out IReadOnlyList<string>? programs)
+    {
+        programs = null;
+        if (applicant.User == 0 || !config.Types.TryGetValue(type, out TypeRights? rights))
+        {
+            return null;
+        }
+
+        bool isOne = IsOneOf(applicant, rights);
+        programs = isOne ? rights.Programs : null;
+        return isOne ? null : NotThisUser(applicant, type);
     }
 
     /// <summary>Why a user may not have an address more.</summary>
@@ -83,6 +101,9 @@ internal sealed class RightsCheck(RightsConfig config)
         Possession[] others = [.. has.Where(one => one.Cookie != got.Cookie)];
         return others.Any(one => one.Prefix == got.Prefix) || CountPrefixes(others) < prefixes ? null : TooManyPrefixes(user, prefixes);
     }
+
+    private static string NotThisUser(IApplicant applicant, AddressType type) =>
+        $"User {applicant.User} may not have {AddressTypes.ToName(type)} addresses on this host.";
 
     private static bool IsOneOf(IApplicant applicant, TypeRights rights) =>
         rights is { Users: null, Groups: null }

@@ -2,6 +2,7 @@ using OnDemand.Captures.Recording;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Programs;
 using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.Run;
@@ -9,6 +10,11 @@ namespace OnDemand.Linux.Run;
 /// <content>Sockets: whose flows are, what they ask for, and when they end.</content>
 internal sealed partial class DataplaneHost
 {
+    private readonly EndedSockets _ended = new();
+
+    /// <summary>Counts the sockets of commands; null for nobody. Before <see cref="Run"/>.</summary>
+    public CommandSockets? Commands { get; set; }
+
     /// <inheritdoc/>
     void IEngineShell.Ask(in SocketQuestion question, Timestamp now) => _broker?.Ask(question);
 
@@ -25,6 +31,13 @@ internal sealed partial class DataplaneHost
     /// <inheritdoc/>
     void ISocketControl.Handle(in SetscRequest request, Timestamp now)
     {
+        if (_ended.Contains(request.Socket))
+        {
+            // It was closed between the look at it and here; nobody would ever tell the engine.
+            _services?.Ended(request.Socket, now);
+            return;
+        }
+
         _drive.Settle();
         _observer?.OnRequest(request, now);
         _drive.Handle(request, now);
@@ -54,7 +67,26 @@ internal sealed partial class DataplaneHost
         }
     }
 
-    // What the kernel said of sockets, a few at a time. Of the sockets of this host that end only those matter that the engine knows.
+    /// <summary>A socket has ended. Of the sockets of this host those matter that the engine knows, or is about to.</summary>
+    /// <param name="cookie">The socket.</param>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether the engine knew it.</returns>
+    internal bool EndSocket(ulong cookie, Timestamp now)
+    {
+        Commands?.End(cookie);
+        if (!_engine.KnowsSocket(cookie))
+        {
+            _ended.Add(cookie);
+            return false;
+        }
+
+        _observer?.OnSocketEnded(cookie, now);
+        _drive.EndSocket(cookie, now);
+        _services?.Ended(cookie, now);
+        return true;
+    }
+
+    // What the kernel said of sockets, a few at a time.
     private void TakeNews(SocketBroker broker, Timestamp now)
     {
         for (int i = 0; i < NewsInTurn && broker.TryTake(out SocketNews news); i++)
@@ -65,16 +97,14 @@ internal sealed partial class DataplaneHost
                     _observer?.OnSocket(news.Answer, now);
                     _drive.Answer(news.Answer, now);
                     break;
-                case SocketNewsKind.Ended when _engine.KnowsSocket(news.Cookie):
-                    _observer?.OnSocketEnded(news.Cookie, now);
-                    _drive.EndSocket(news.Cookie, now);
-                    _services?.Ended(news.Cookie, now);
+                case SocketNewsKind.Ended when EndSocket(news.Cookie, now):
                     break;
                 case SocketNewsKind.Named:
                     _observer?.OnSocketNamed(news.Flow, news.Cookie, now);
                     _ = _drive.NameSocket(news.Flow, news.Cookie, now);
                     break;
                 default:
+                    Commands?.End(news.Cookie);      // one that was closed before the engine opened its flow
                     continue;
             }
 

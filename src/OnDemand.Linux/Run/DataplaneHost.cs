@@ -91,7 +91,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null,
         SocketBroker? broker = null, SocketServices? services = null, IPrefixProvider? provider = null)
     {
-        options = options with { AskSockets = broker is not null };
+        options = options with { AskSockets = broker is not null, AskEchoSockets = broker is { KnowsEchoes: true } };
         _clock = new HostClock(time ?? TimeProvider.System);
         Start = _clock.Now;
         config.Scenario.CheckOrder(Start);
@@ -113,7 +113,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _adopted = goesOn ? [.. saved!.Bindings.Values.Select(kept => kept.Binding)] : [];
         Scenario ahead = goesOn ? config.Scenario with { Network = [] } : config.Scenario;
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
-        _provider = provider ?? new StaticProvider(config.Scenario);
+        _provider = provider ?? new StaticProvider(config.Scenario, options.AddressSeed);
         _answerTimeout = options.NetworkAnswerTimeout;
         _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings, observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
@@ -315,6 +315,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
         _services?.Follow(happened);
+        Commands?.Follow(happened);
     }
 
     private void PerformDue(Timestamp now)

@@ -14,6 +14,7 @@ internal static class EngineSeeds
     private const int SecretLength = 32;
     private const int MaximumEvents = 1 << 14;       // more than a batch, a slice of expiry and a slice of the sweep can give
     private const int MaximumReplies = 1 << 10;
+    private const int MaximumSocketRequests = 16_000;   // as many as there may be
     private const uint OnlyOwner = 0x180;            // 0600
 
     /// <summary>Makes the options.</summary>
@@ -22,7 +23,12 @@ internal static class EngineSeeds
     /// <exception cref="HostException">The secret can be neither read nor kept.</exception>
     public static DataplaneOptions BuildOptions(HostConfig config)
     {
-        DataplaneOptions options = config.Scenario.BuildOptions() with { MaximumEvents = MaximumEvents, MaximumReplies = MaximumReplies };
+        DataplaneOptions options = config.Scenario.BuildOptions() with
+        {
+            MaximumEvents = MaximumEvents,
+            MaximumReplies = MaximumReplies,
+            MaximumSocketRequests = MaximumSocketRequests,
+        };
         if (config.HasSeed)
         {
             return options;

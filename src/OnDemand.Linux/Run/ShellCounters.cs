@@ -12,7 +12,7 @@ internal sealed class ShellCounters
     /// <summary>Their octets, Ethernet headers included.</summary>
     public long OctetsRead { get; internal set; }
 
-    /// <summary>Frames written to the TAP.</summary>
+    /// <summary>Frames written to the TAP; one that was written in a superpacket made here is one too.</summary>
     public long FramesWritten { get; internal set; }
 
     /// <summary>Their octets, Ethernet headers included.</summary>
@@ -24,7 +24,7 @@ internal sealed class ShellCounters
     /// <summary>Superpackets put together for writing.</summary>
     public long SuperpacketsMade { get; internal set; }
 
-    /// <summary>Frames that were written in them; each is one of <see cref="FramesWritten"/> too.</summary>
+    /// <summary>Frames that were written in them.</summary>
     public long FramesJoined { get; internal set; }
 
     /// <summary>Superpackets that the kernel did not take: their frames went one by one, and so does what follows.</summary>

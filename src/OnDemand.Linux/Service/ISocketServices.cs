@@ -15,7 +15,11 @@ namespace OnDemand.Linux.Service;
 /// <param name="Preferences">RFC 5014 preferences; ignored beside a type (RFC 8653 §4.4).</param>
 /// <param name="Timeout">How long the network may be waited for.</param>
 internal sealed record ServiceRequest(
-    ulong Cookie, uint User, AddressType Type, bool OnNet, bool Map, AddressPreferences Preferences, TimeSpan Timeout);
+    ulong Cookie, uint User, AddressType Type, bool OnNet, bool Map, AddressPreferences Preferences, TimeSpan Timeout)
+{
+    /// <summary>Where the socket is.</summary>
+    public SocketPlace Place { get; init; }
+}
 
 /// <summary>How a request ended.</summary>
 internal enum ServiceStatus : byte
@@ -61,6 +65,9 @@ internal sealed record SocketBinding(
 
     /// <summary>The RFC 5014 preferences it was asked for with.</summary>
     public AddressPreferences Preferences { get; init; }
+
+    /// <summary>Where the socket was when it asked.</summary>
+    public SocketPlace Place { get; init; }
 }
 
 /// <summary>The answer to a request.</summary>

@@ -1,5 +1,7 @@
+using System.Diagnostics;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Run;
@@ -19,12 +21,18 @@ internal sealed class SocketBroker : IDisposable
 {
     private const int BatchLength = 32;
     private const int NewsCapacity = 1 << 14;
+    private const int EchoSocketsKept = 1024;        // the others end with their flows
     private static readonly SocketProtocol[] Protocols = [SocketProtocol.Tcp, SocketProtocol.Udp];
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
+    private static readonly TimeSpan UsualSweep = TimeSpan.FromMinutes(1);
 
     private readonly SocketDiag _diag;
     private readonly SocketDestroyMonitor _ends;
     private readonly ISocketJudge? _judge;
+    private readonly PreferenceReader? _preferences;
+    private readonly EchoSockets? _echoes;
+    private readonly Dictionary<ulong, AskingSocket> _echoSockets = [];
+    private readonly Queue<SocketQuestion> _echoQuestions = new(BatchLength);
     private readonly Action<string> _say;
     private readonly HandOver<SocketQuestion> _questions;
     private readonly HandOver<SocketNews> _news = new(NewsCapacity);
@@ -35,11 +43,16 @@ internal sealed class SocketBroker : IDisposable
     private readonly SocketQuery[] _queries = new SocketQuery[BatchLength];
     private readonly SocketRecord[] _records = new SocketRecord[BatchLength];
     private readonly bool[] _found = new bool[BatchLength];
+    private readonly Queue<(SocketAnswer Answer, SocketRecord Socket)> _unread = new(BatchLength);
     private Thread? _thread;
     private Action _wakeEngine = static () => { };
     private IDataplaneControl? _control;
+    private Func<IEnumerable<AskingSocket>> _asking = static () => [];
+    private TimeSpan _sweep = UsualSweep;
+    private long _swept = Stopwatch.GetTimestamp();
     private int _interface;
     private volatile bool _stopping;
+    private Dictionary<ulong, SocketHolder> _moved = [];
     private bool _hasFailed;
 
     /// <summary>Makes one; it begins with <see cref="Start"/>. The kernel is asked about the network namespace of the calling
@@ -47,11 +60,15 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="capacity">Questions that may be open at once.</param>
     /// <param name="judge">Judges sockets; null for nobody.</param>
     /// <param name="say">Takes sentences for the user.</param>
+    /// <param name="preferences">Reads what programs prefer of the addresses of their sockets; null to let that be.</param>
+    /// <param name="echoes">Opens what finds the sockets of echoes; null for nothing.</param>
     /// <exception cref="HostException">The kernel cannot tell of sockets.</exception>
-    public SocketBroker(int capacity, ISocketJudge? judge, Action<string> say)
+    public SocketBroker(
+        int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null, Func<EchoSockets?>? echoes = null)
     {
         _questions = new HandOver<SocketQuestion>(capacity);
         _judge = judge;
+        _preferences = preferences;
         _say = say;
         _ends = SocketDestroyMonitor.Open();
         try
@@ -64,9 +81,13 @@ internal sealed class SocketBroker : IDisposable
             throw;
         }
 
+        _echoes = echoes?.Invoke();
         _waitsOn[0] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _ends.Descriptor, Wanted = Libc.PollIn };
     }
+
+    /// <summary>Whether it can tell the sockets of echoes.</summary>
+    public bool KnowsEchoes => _echoes is not null;
 
     /// <summary>Whether there are news. For the engine's thread.</summary>
     public bool HasNews => !_news.IsEmpty;
@@ -106,11 +127,17 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="interfaceIndex">The TAP's number.</param>
     /// <param name="wakeEngine">Wakes the engine's thread when there are news.</param>
     /// <param name="control">The way to the engine, to hold what it knows against what the kernel has; null to do without.</param>
-    public void Start(int interfaceIndex, Action wakeEngine, IDataplaneControl? control)
+    /// <param name="asking">The sockets that have asked for something; null for none.</param>
+    /// <param name="sweep">How often it is looked whether those are still there; every minute if null. The kernel tells of each end, but may
+    /// do so before the engine has heard of the socket.</param>
+    public void Start(
+        int interfaceIndex, Action wakeEngine, IDataplaneControl? control, Func<IEnumerable<AskingSocket>>? asking = null, TimeSpan? sweep = null)
     {
         _interface = interfaceIndex;
         _wakeEngine = wakeEngine;
         _control = control;
+        _asking = asking ?? (static () => []);
+        _sweep = sweep ?? UsualSweep;
         _thread = new Thread(Run) { IsBackground = true, Name = "sockets" };
         _thread.Start();
     }
@@ -150,12 +177,14 @@ internal sealed class SocketBroker : IDisposable
         _wakeUp.Ring();
         _thread?.Join();
         _diag.Dispose();
+        _echoes?.Dispose();
         _ends.Dispose();
         _wakeUp.Dispose();
     }
 
     private void Run()
     {
+        _preferences?.Prepare();
         Guard(NameFlows);
         while (!_stopping)
         {
@@ -193,15 +222,24 @@ internal sealed class SocketBroker : IDisposable
             FindEnded();
         }
 
+        TimeSpan left = _sweep - Stopwatch.GetElapsedTime(_swept);
+        if (left <= TimeSpan.Zero)
+        {
+            Sweep();
+            _swept = Stopwatch.GetTimestamp();
+            worked = true;
+        }
+
         if (!worked)
         {
-            Wait();
+            Wait(left);
         }
     }
 
-    private unsafe void Wait()
+    private unsafe void Wait(TimeSpan most)
     {
-        if (Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, null, 0) > 0 && _waitsOn[0].Found != 0)
+        var limit = new TimeSpec { Seconds = most.Ticks / TimeSpan.TicksPerSecond, Nanoseconds = most.Ticks % TimeSpan.TicksPerSecond * 100 };
+        if (Libc.Poll(_waitsOn, (nuint)_waitsOn.Length, &limit, 0) > 0 && _waitsOn[0].Found != 0)
         {
             _wakeUp.Answer();
         }
@@ -212,37 +250,105 @@ internal sealed class SocketBroker : IDisposable
         int count = 0;
         while (count < BatchLength && _questions.TryTake(out SocketQuestion question))
         {
+            if (question.Flow.Protocol == (byte)SocketProtocol.Icmpv6)
+            {
+                _echoQuestions.Enqueue(question);
+                continue;
+            }
+
             _ids[count] = question.Id;
             _queries[count++] = QueryOf(question.Flow);
         }
 
         if (count == 0)
         {
-            return false;
+            return AnswerEchoes();
         }
 
         _diag.Find(_queries.AsSpan(0, count), _records.AsSpan(0, count), _found.AsSpan(0, count));
         for (int i = 0; i < count; i++)
         {
-            Give(new SocketNews(SocketNewsKind.Answer, AnswerTo(_ids[i], _found[i], _records[i])));
+            if (TryAnswer(_ids[i], _found[i], _records[i], out SocketAnswer answer))
+            {
+                Give(new SocketNews(SocketNewsKind.Answer, answer));
+            }
+            else
+            {
+                _unread.Enqueue((answer, _records[i]));
+            }
         }
 
         _wakeEngine();
+        ReadPreferences();
+        _ = AnswerEchoes();
         return true;
     }
 
-    private SocketAnswer AnswerTo(int id, bool found, in SocketRecord socket)
+    // Who has the socket has to be searched for here too.
+    private bool AnswerEchoes()
     {
+        bool any = false;
+        for (; _echoQuestions.TryDequeue(out SocketQuestion question); _wakeEngine())
+        {
+            any = true;
+            var answer = new SocketAnswer { Id = question.Id };
+            if (_echoes is not null && _echoes.TryFind(question.Flow, out SocketRecord socket, out SocketHolder holder))
+            {
+                _ = TryAnswer(question.Id, found: true, socket, out answer);
+                Remember(socket, holder);
+            }
+            else
+            {
+                NotFound++;
+            }
+
+            Give(new SocketNews(SocketNewsKind.Answer, answer));
+        }
+
+        return any;
+    }
+
+    // Nobody tells of the end of a socket for echoes, so it is looked for with every sweep.
+    private void Remember(in SocketRecord socket, SocketHolder holder)
+    {
+        if (socket.Cookie != 0 && _echoSockets.Count < EchoSocketsKept)
+        {
+            _echoSockets[socket.Cookie] = new AskingSocket(socket.Cookie, new SocketPlace(holder, socket.Inode));
+        }
+    }
+
+    // Who has a socket may have to be searched for: nobody else waits for that.
+    private void ReadPreferences()
+    {
+        for (; _unread.TryDequeue(out (SocketAnswer Answer, SocketRecord Socket) waiting); _wakeEngine())
+        {
+            Give(new SocketNews(SocketNewsKind.Answer, waiting.Answer with { Preferences = _preferences!.Search(waiting.Socket) }));
+        }
+    }
+
+    // Gives whether that is all: else its program's preferences are still to be read.
+    private bool TryAnswer(int id, bool found, in SocketRecord socket, out SocketAnswer answer)
+    {
+        answer = new SocketAnswer { Id = id };
+
         // What remains of a connection whose program has closed it is nobody's.
         if (!found || socket is { HasProgram: false } or { State: SocketState.Listen })
         {
             NotFound++;
-            return new SocketAnswer { Id = id };
+            return true;
         }
 
         Found++;
         SocketVerdict verdict = _judge?.Judge(socket) ?? default;
-        return new SocketAnswer { Id = id, Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
+        answer = answer with { Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
+        if (!verdict.MayPrefer || _preferences is null)
+        {
+            return true;
+        }
+
+        bool isRead = _preferences.TryReadAtHand(socket, out AddressPreferences preferences);
+        answer = answer with { Preferences = preferences };
+        return isRead;
     }
 
     private bool AbortStranded()
@@ -308,17 +414,37 @@ internal sealed class SocketBroker : IDisposable
         }
     }
 
-    // Notices were lost. A socket may be missing in a dump because it moved meanwhile, so only what two dumps do not have is taken for ended.
-    private void FindEnded()
+    // The end of a socket that was told before its request came to the engine is not told again.
+    private void Sweep()
     {
-        if (_control is null)
+        if (!PlacedSockets.AreAllThere(Placed()))
         {
-            return;
+            FindEnded();
+        }
+    }
+
+    // Where the sockets are that have asked, as far as that is known better by now.
+    private AskingSocket[] Placed()
+    {
+        AskingSocket[] asking = [.. _asking(), .. _echoSockets.Values];
+        for (int i = 0; i < asking.Length && _moved.Count > 0; i++)
+        {
+            if (_moved.TryGetValue(asking[i].Cookie, out SocketHolder holder))
+            {
+                asking[i] = asking[i] with { Place = asking[i].Place with { Holder = holder } };
+            }
         }
 
+        return asking;
+    }
+
+    // Notices were lost. A socket may be missing in a dump because it moved meanwhile, so only what two dumps do not have, and no process
+    // either, is taken for ended.
+    private void FindEnded()
+    {
         HashSet<ulong> known = [];
         ulong[] cookies = new ulong[1024];
-        for (int cursor = 0; cursor >= 0 && !_stopping;)
+        for (int cursor = _control is null ? -1 : 0; cursor >= 0 && !_stopping;)
         {
             int from = cursor;
             (int count, cursor) = Ask(context =>
@@ -330,10 +456,16 @@ internal sealed class SocketBroker : IDisposable
             known.UnionWith(cookies[..count]);
         }
 
+        AskingSocket[] asking = Placed();
+        known.UnionWith(asking.Select(socket => socket.Cookie));
+        known.UnionWith(_judge?.Counted ?? []);
         known.ExceptWith(Living());
         known.ExceptWith(Living());
+        _moved = PlacedSockets.Find(asking);
+        known.ExceptWith(_moved.Keys);
         foreach (ulong cookie in known)
         {
+            _ = _echoSockets.Remove(cookie);
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));
         }
 

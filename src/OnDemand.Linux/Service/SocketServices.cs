@@ -47,15 +47,16 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         var pending = new Pending(request);
         ulong token = (ulong)Interlocked.Increment(ref _token);
         _pending[token] = pending;
-        if (_latest.TryGetValue(request.Cookie, out Pending? earlier))
+        Pending? earlier = null;
+        _ = _latest.AddOrUpdate(request.Cookie, pending, (_, replaced) =>
         {
-            earlier.Source.TrySetResult(new ServiceAnswer(ServiceStatus.Gone, null, default));
-        }
-
-        _latest[request.Cookie] = pending;
+            earlier = replaced;
+            return pending;
+        });
+        earlier?.Source.TrySetResult(new ServiceAnswer(ServiceStatus.Gone, null, default));
         try
         {
-            await HandInAsync(request, token, cancellationToken).ConfigureAwait(false);
+            await HandInAsync(pending, token, cancellationToken).ConfigureAwait(false);
             return await pending.Source.Task.WaitAsync(request.Timeout, cancellationToken).ConfigureAwait(false);
         }
         catch (TimeoutException)
@@ -77,8 +78,9 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     /// <inheritdoc/>
     public async Task<bool> ReleaseAsync(ulong cookie, CancellationToken cancellationToken)
     {
-        bool known = await CommandAsync(context => context.Sockets!.Release(cookie, context.Now), cancellationToken).ConfigureAwait(false);
-        Forget(cookie, default);
+        var forgotten = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool known = await CommandAsync(context => Release(cookie, forgotten, context), cancellationToken).ConfigureAwait(false);
+        await forgotten.Task.WaitAsync(cancellationToken).ConfigureAwait(false);
         return known;
     }
 
@@ -119,6 +121,14 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         }
     }
 
+    /// <summary>The sockets that have asked and those that ask. From any thread.</summary>
+    /// <returns>The sockets; one that has asked and asks again may be there twice.</returns>
+    public IEnumerable<AskingSocket> Asking() =>
+    [
+        .. _bindings.Values.Select(binding => new AskingSocket(binding.Cookie, binding.Place)),
+        .. _latest.Values.Select(pending => new AskingSocket(pending.Request.Cookie, pending.Request.Place)),
+    ];
+
     /// <summary>Whether changes are kept until somebody takes them.</summary>
     public bool KeepsChanges { get; set; }
 
@@ -133,7 +143,10 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     public SetscRequest Adopt(SocketBinding binding)
     {
         var request = new ServiceRequest(
-            binding.Cookie, binding.User, binding.Type, binding.OnNet, binding.Map, binding.Preferences, Timeout.InfiniteTimeSpan);
+            binding.Cookie, binding.User, binding.Type, binding.OnNet, binding.Map, binding.Preferences, Timeout.InfiniteTimeSpan)
+        {
+            Place = binding.Place,
+        };
         ulong token = (ulong)Interlocked.Increment(ref _token);
         _pending[token] = new Pending(request);
 
@@ -171,7 +184,8 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     /// <param name="now">The time.</param>
     public void Ended(ulong cookie, Timestamp now)
     {
-        if (_bindings.ContainsKey(cookie) || _latest.ContainsKey(cookie))
+        // What an earlier run's socket has got may still be on its way into the bindings; then its request is pending.
+        if (_bindings.ContainsKey(cookie) || _latest.ContainsKey(cookie) || !_pending.IsEmpty)
         {
             Add(new Happening(null, default, cookie, now));
         }
@@ -185,24 +199,43 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         _room.Dispose();
     }
 
-    private void Add(in Happening happening)
+    private bool Add(in Happening happening)
     {
-        if (!_happened.Writer.TryWrite(happening))
-        {
-            _missed = true;
-        }
+        bool hasRoom = _happened.Writer.TryWrite(happening);
+        _missed |= !hasRoom;
+        return hasRoom;
     }
 
-    private async Task HandInAsync(ServiceRequest request, ulong token, CancellationToken cancellationToken)
+    // Requests of one socket that come at the same time may get here in another order: only the latest counts, the others are told so.
+    private async Task HandInAsync(Pending pending, ulong token, CancellationToken cancellationToken)
     {
-        SetscRequest asked = AsAsked(request, token);
+        SetscRequest asked = AsAsked(pending.Request, token);
         _ = await CommandAsync(
             context =>
             {
-                context.Sockets!.Handle(asked, context.Now);
+                if (IsLatest(pending))
+                {
+                    context.Sockets!.Handle(asked, context.Now);
+                }
+
                 return true;
             },
             cancellationToken).ConfigureAwait(false);
+    }
+
+    private bool IsLatest(Pending pending) => _latest.TryGetValue(pending.Request.Cookie, out Pending? latest) && latest == pending;
+
+    // On the engine's thread. A grant from before may still be in the queue, and must not bind what is released: so this goes the same way.
+    private bool Release(ulong cookie, TaskCompletionSource forgotten, ControlContext context)
+    {
+        bool known = context.Sockets!.Release(cookie, context.Now);
+        if (!Add(new Happening(null, default, 0, context.Now) { Released = cookie, Forgotten = forgotten }))
+        {
+            Forget(cookie, context.Now);
+            forgotten.SetResult();
+        }
+
+        return known;
     }
 
     private static SetscRequest AsAsked(ServiceRequest request, ulong token) => new()
@@ -237,9 +270,19 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             return await pending.Source.Task.ConfigureAwait(false);
         }
 
-        if (_latest.TryGetValue(cookie, out Pending? latest) && latest == pending)
+        var forgotten = new TaskCompletionSource(TaskCreationOptions.RunContinuationsAsynchronously);
+        bool isReleased = await CommandAsync(
+            context =>
+            {
+                // A later request of the socket has taken the place of this one.
+                bool isLatest = IsLatest(pending);
+                _ = isLatest && Release(cookie, forgotten, context);
+                return isLatest;
+            },
+            CancellationToken.None).ConfigureAwait(false);
+        if (isReleased)
         {
-            _ = await ReleaseAsync(cookie, CancellationToken.None).ConfigureAwait(false);
+            await forgotten.Task.ConfigureAwait(false);
         }
 
         return new ServiceAnswer(ServiceStatus.TimedOut, null, default);
@@ -263,6 +306,11 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             else if (happening.Ended != 0)
             {
                 End(happening.Ended, happening.Time);
+            }
+            else if (happening.Forgotten is { } forgotten)
+            {
+                Forget(happening.Released, happening.Time);
+                forgotten.SetResult();
             }
             else
             {
@@ -297,6 +345,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             {
                 OnNet = request.OnNet,
                 Preferences = request.Preferences,
+                Place = request.Place,
             };
             _bindings[request.Cookie] = binding;
             Note(new BindingChange(request.Cookie, binding));
@@ -420,7 +469,12 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         public TaskCompletionSource<ServiceAnswer> Source { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
     }
 
-    private readonly record struct Happening(SetscReply? Reply, EngineEvent Happened, ulong Ended, Timestamp Time);
+    private readonly record struct Happening(SetscReply? Reply, EngineEvent Happened, ulong Ended, Timestamp Time)
+    {
+        public ulong Released { get; init; }
+
+        public TaskCompletionSource? Forgotten { get; init; }    // is told when what was released is forgotten
+    }
 
     private sealed class Watcher(uint? user)
     {

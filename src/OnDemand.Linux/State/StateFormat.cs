@@ -7,6 +7,7 @@ using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
 
 namespace OnDemand.Linux.State;
 
@@ -20,7 +21,7 @@ namespace OnDemand.Linux.State;
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
 /// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
-/// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS   m mapped, n on-net
+/// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS PLACE   m mapped, n on-net; INODE[.PROCESS.DESCRIPTOR]
 /// released COOKIE
 /// </code>
 /// Times are nanoseconds since 1970, <c>-</c> for never. Names are percent-encoded.
@@ -57,7 +58,7 @@ internal static class StateFormat
     /// <summary>The line of a socket's binding.</summary>
     public static string Binding(string boot, SocketBinding binding) => Join(
         "binding", boot, binding.Cookie, binding.User, Number((int)binding.Type), (uint)binding.Preferences, binding.Address, binding.Prefix,
-        Flags((binding.Map, 'm'), (binding.OnNet, 'n')));
+        Flags((binding.Map, 'm'), (binding.OnNet, 'n')), Place(binding.Place));
 
     /// <summary>The line of a binding that is no more.</summary>
     public static string Released(ulong cookie) => Join("released", cookie);
@@ -108,7 +109,9 @@ internal static class StateFormat
 
     private static bool TryReadBinding(SavedState state, string[] fields)
     {
-        if (fields.Length != 9 || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out ulong cookie)
+        // Before there were places the line ended with the flags.
+        SocketPlace place = default;
+        if (fields.Length is not (9 or 10) || (fields.Length == 10 && !TryReadPlace(fields[9], out place)) || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out ulong cookie)
             || !TryReadNumber(fields[3], uint.MaxValue, out long user) || !TryReadEnum(fields[4], out AddressType type)
             || !TryReadNumber(fields[5], uint.MaxValue, out long preferences) || !IpAddress.TryParse(fields[6], out IpAddress typed)
             || !IpPrefix.TryParse(fields[7], out IpPrefix prefix))
@@ -123,7 +126,24 @@ internal static class StateFormat
             {
                 OnNet = fields[8].Contains('n', StringComparison.Ordinal),
                 Preferences = (AddressPreferences)(uint)preferences,
+                Place = place,
             });
+        return true;
+    }
+
+    private static bool TryReadPlace(string text, out SocketPlace place)
+    {
+        place = default;
+        string[] parts = text.Split('.');
+        long process = 0;
+        long descriptor = 0;
+        if (parts.Length is not (1 or 3) || !TryReadNumber(parts[0], uint.MaxValue, out long inode)
+            || (parts.Length == 3 && !(TryReadNumber(parts[1], int.MaxValue, out process) && TryReadNumber(parts[2], int.MaxValue, out descriptor))))
+        {
+            return false;
+        }
+
+        place = new SocketPlace(new SocketHolder((int)process, (int)descriptor), (uint)inode);
         return true;
     }
 
@@ -264,6 +284,10 @@ internal static class StateFormat
 
     private static string Identity(in FlowIdentity flow) =>
         string.Create(CultureInfo.InvariantCulture, $"{flow.Protocol} {flow.Internal} {flow.LocalPort} {flow.Remote} {flow.RemotePort}");
+
+    private static string Place(SocketPlace place) => place.Holder == default
+        ? Number(place.Inode)
+        : string.Create(CultureInfo.InvariantCulture, $"{place.Inode}.{place.Holder.ProcessId}.{place.Holder.Descriptor}");
 
     private static string Number(long number) => number.ToString(CultureInfo.InvariantCulture);
 

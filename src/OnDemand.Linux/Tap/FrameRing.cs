@@ -12,19 +12,16 @@ internal sealed unsafe class FrameRing : IDisposable
     private const byte WriteParts = 2;               // IORING_OP_WRITEV
     private const byte Read = 22;                    // IORING_OP_READ
     private const byte WriteWhole = 23;              // IORING_OP_WRITE
-    private const byte FixedFile = 1;                // IOSQE_FIXED_FILE
     private const uint CooperativeWork = 1 << 8;     // IORING_SETUP_COOP_TASKRUN, 5.19
     private const uint SingleIssuer = 1 << 12;       // IORING_SETUP_SINGLE_ISSUER, 6.0
     private const uint DeferredWork = 1 << 13;       // IORING_SETUP_DEFER_TASKRUN, 6.1
     private const uint SingleMapping = 1;            // IORING_FEAT_SINGLE_MMAP, 5.4
     private const uint GetEvents = 1;                // IORING_ENTER_GETEVENTS
-    private const uint RegisterFiles = 2;            // IORING_REGISTER_FILES
     private const uint DoNotWait = 8;                // RWF_NOWAIT of linux/fs.h
     private const long RequestsOffset = 0x1000_0000; // IORING_OFF_SQES
 
     private readonly FileDescriptor _ring;
     private readonly int _file;
-    private readonly byte _fileFlag;
     private readonly nuint _length;
     private readonly nuint _requestsLength;
     private readonly nint _mapping;
@@ -57,10 +54,8 @@ internal sealed unsafe class FrameRing : IDisposable
             order[i] = i;
         }
 
-        // The kernel then need not look the file up for each request.
-        bool registered = Libc.RegisterWithRing(ring.Number, RegisterFiles, &file, 1) == 0;
-        _file = registered ? 0 : file;
-        _fileFlag = registered ? FixedFile : (byte)0;
+        // Not registered: a ring that ends lets go of its files some time later, and the TAP would outlive the process that made it.
+        _file = file;
     }
 
     /// <summary>Whether a submission has failed as a whole; the ring is then of no more use.</summary>
@@ -177,7 +172,6 @@ internal sealed unsafe class FrameRing : IDisposable
         _requests[(*_submitted + _queued) & _mask] = new RingRequest
         {
             Operation = operation,
-            Flags = _fileFlag,
             Descriptor = _file,
             Address = address,
             Length = length,

@@ -183,17 +183,16 @@ internal sealed unsafe class SegmentJoiner
     private bool TryRead(in FrameSlot slot, out Segment segment)
     {
         segment = default;
-        if (slot.Length < Transport + TcpHeader || slot.Info.NetworkOffset != Network)
+        return slot.Info.NetworkOffset == Network && slot.Length >= Transport + UdpHeader && _buffer[slot.Offset + NextHeader] switch
         {
-            return slot.Length >= Transport + UdpHeader && slot.Info.NetworkOffset == Network && TryReadDatagram(slot, ref segment);
-        }
-
-        ref byte frame = ref _buffer[slot.Offset];
-        return At(ref frame, NextHeader) == IpProtocol.Tcp ? TryReadSegment(slot, ref segment) : TryReadDatagram(slot, ref segment);
+            IpProtocol.Tcp => slot.Length >= Transport + TcpHeader && TryReadSegment(slot, out segment),
+            IpProtocol.Udp => TryReadDatagram(slot, out segment),
+            _ => false,
+        };
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryReadSegment(in FrameSlot slot, ref Segment segment)
+    private bool TryReadSegment(in FrameSlot slot, out Segment segment)
     {
         ref byte frame = ref _buffer[slot.Offset];
         byte flags = At(ref frame, TcpFlags);
@@ -204,13 +203,12 @@ internal sealed unsafe class SegmentJoiner
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryReadDatagram(in FrameSlot slot, ref Segment segment)
+    private bool TryReadDatagram(in FrameSlot slot, out Segment segment)
     {
         ref byte frame = ref _buffer[slot.Offset];
         segment = new Segment(Transport + UdpHeader, slot.Length - Transport - UdpHeader, 0, IsTcp: false);
-        return JoinsDatagrams && At(ref frame, NextHeader) == IpProtocol.Udp && segment.Length > 0 && IsWhole(slot)
-            && Word(ref frame, Transport + 4) == (uint)(slot.Length - Transport) && Word(ref frame, Transport + UdpChecksum) != 0
-            && HasUsualHeader(ref frame, UdpChecksum);
+        return JoinsDatagrams && segment.Length > 0 && IsWhole(slot) && Word(ref frame, Transport + 4) == (uint)(slot.Length - Transport)
+            && Word(ref frame, Transport + UdpChecksum) != 0 && HasUsualHeader(ref frame, UdpChecksum);
     }
 
     private bool IsWhole(in FrameSlot slot)
@@ -224,10 +222,10 @@ internal sealed unsafe class SegmentJoiner
     private static bool HasUsualHeader(ref byte frame, byte checksum)
     {
         ref byte header = ref Unsafe.Subtract(ref frame, VirtioNetHeader.Length);
-        byte flags = header;
-        return At(ref header, 1) == 0 && (flags & ~(NeedsChecksum | ChecksumIsValid)) == 0
-            && ((flags & NeedsChecksum) == 0
-                || Unsafe.ReadUnaligned<uint>(ref At(ref header, 6)) == (BitConverter.IsLittleEndian ? Transport | ((uint)checksum << 16) : ((uint)Transport << 16) | checksum));
+        return At(ref header, 1) == 0 && (header & ~(NeedsChecksum | ChecksumIsValid)) == 0
+            && ((header & NeedsChecksum) == 0
+                || (Unsafe.ReadUnaligned<ushort>(ref At(ref header, 6)) == Transport
+                    && Unsafe.ReadUnaligned<ushort>(ref At(ref header, 8)) == checksum));
     }
 
     private bool TryAppend(ref Train train, int key, in Segment segment, int place)
@@ -295,7 +293,7 @@ internal sealed unsafe class SegmentJoiner
     }
 
     // Zero has two forms in one's complement.
-    private static bool IsSame(ushort sum, ushort other) => sum == other || (sum ^ other) == ushort.MaxValue && (sum == 0 || other == 0);
+    private static bool IsSame(ushort sum, ushort other) => sum == other || ((sum ^ other) == ushort.MaxValue && (sum == 0 || other == 0));
 
     private static ushort PseudoSum(ref byte frame, int length) => InternetChecksum.PseudoHeaderSum(
         Unsafe.ReadUnaligned<IpAddress>(ref At(ref frame, Addresses)), Unsafe.ReadUnaligned<IpAddress>(ref At(ref frame, Addresses + IpAddress.Length)),

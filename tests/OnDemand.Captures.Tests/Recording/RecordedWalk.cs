@@ -6,6 +6,7 @@ using OnDemand.Captures.Tests.Replay;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Captures.Tests.Recording;
@@ -76,7 +77,9 @@ internal sealed class RecordedWalk : IEngineShell
             IdentifierSecret = new byte[] { 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16 },
             MaximumEvents = 1 << 12,
             MaximumReplies = 16,
+            MaximumSocketRequests = seed % 3 == 0 ? 2 : 4096,
             AskSockets = seed % 2 == 1,
+            AskEchoSockets = seed % 4 == 1,
             MaximumSocketQuestions = 8,
             SocketAnswerTimeout = Duration.FromMilliseconds(700),
         };
@@ -256,6 +259,7 @@ internal sealed class RecordedWalk : IEngineShell
             Traits = (ulong)_random.Next(4),
             Type = (AddressType)_random.Next(6),
             OnNet = _random.Next(4) == 0,
+            Preferences = (AddressPreferences)_random.Next(8),
         };
         _sockets.RemoveAt(which);
         _writer.Control(ControlText.Of(answer), _now);

@@ -159,6 +159,20 @@ public class ScenarioReaderTests
     }
 
     [Fact]
+    public void Answers_that_are_drawn_may_give_one_prefix_to_several_types_and_the_usual_order_is_as_given()
+    {
+        Scenario drawn = Parse(ScenarioWriterTests.Drawn);
+
+        Assert.Equal(AnswerOrder.Random, drawn.AnswerOrder);
+        Assert.Equal(
+            ["2001:db8:2::/64", "2001:db8:1::/64"], drawn.OnDemand[AddressType.Nonpersistent].Select(answer => answer.Prefix!.Value.Prefix.ToString()));
+        Assert.Equal(["2001:db8:1::/64", "2001:db8:2::/64"], drawn.OnDemand[AddressType.SessionLasting].Select(answer => answer.Prefix!.Value.Prefix.ToString()));
+        Assert.Equal(AnswerOrder.AsGiven, Parse(Complete).AnswerOrder);
+        Assert.Equal(
+            AnswerOrder.AsGiven, Parse("internal: [fd00::1]\nnetwork: [{at: 0s, attach: a}]\non-demand: {order: as-given, fixed: {answer: refuse}}\n").AnswerOrder);
+    }
+
+    [Fact]
     public void Every_further_setting_is_read()
     {
         Scenario scenario = Parse(ScenarioWriterTests.EverySetting);

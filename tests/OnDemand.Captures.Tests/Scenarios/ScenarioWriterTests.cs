@@ -49,9 +49,20 @@ public class ScenarioWriterTests
         outside: {"2001:db8:1::5": "fd00::5"}
         """;
 
+    public const string Drawn = """
+        internal: ["fd00::1"]
+        network: [{at: 0s, attach: a}]
+        on-demand:
+          order: random
+          session-lasting: [{answer: grant, prefix: "2001:db8:1::/64"}, {answer: grant, prefix: "2001:db8:2::/64", delay: 5ms}]
+          nonpersistent: [{answer: grant, prefix: "2001:db8:2::/64"}, {answer: grant, prefix: "2001:db8:1::/64", valid: 1h}]
+          fixed: {answer: refuse}
+        """;
+
     [Theory]
     [InlineData(ScenarioReaderTests.Complete)]
     [InlineData(EverySetting)]
+    [InlineData(Drawn)]
     [InlineData("internal: [\"fd00::\"]\nnetwork: [{at: 0s, attach: 'a: \"b\" # c'}]\n")]
     public void A_written_scenario_reads_back_to_the_same_scenario(string yaml)
     {

@@ -32,13 +32,13 @@ public sealed class AddressTableTests
         Assert.False(table.TryFindRecent(Typed, typed: true, out _, out _));
 
         _ = table.Find(Typed);
-        Assert.True(table.TryFindRecent(Typed, typed: true, out int number, out int hostOfTyped));
-        Assert.Equal((typed, host), (number, hostOfTyped));
+        Assert.True(table.TryFindRecent(Typed, typed: true, out int number, out ulong hostOfTyped));
+        Assert.Equal((typed, FlowKey.HostBits(host)), (number, hostOfTyped));
         Assert.False(table.TryFindRecent(Typed, typed: false, out _, out _));
 
         _ = table.Find(Frames.Host);
         Assert.True(table.TryFindRecent(Frames.Host, typed: false, out number, out hostOfTyped));
-        Assert.Equal((host, host), (number, hostOfTyped));
+        Assert.Equal((host, FlowKey.HostBits(host)), (number, hostOfTyped));
         Assert.False(table.TryFindRecent(Frames.Host, typed: true, out _, out _));
 
         _ = table.Find(Frames.Server);

@@ -84,9 +84,9 @@ internal static class TwinComparison
     // Frames of one conversation keep their order; of questions that are settled at once, which comes first is not said.
     private static string Stream(OutputKind kind, byte[] frame, int networkOffset, long tag)
     {
-        if (kind == OutputKind.Icmpv6Error)
+        if (kind is OutputKind.Icmpv6Error or OutputKind.Reset)
         {
-            return string.Create(CultureInfo.InvariantCulture, $"error {tag:D9}");
+            return string.Create(CultureInfo.InvariantCulture, $"answer {tag:D9}");
         }
 
         var packet = new NaivePacket(frame, networkOffset);
@@ -95,13 +95,15 @@ internal static class TwinComparison
 
     private static bool IsSwept((OutputFrame Info, byte[] Frame) output) => output.Info is { Kind: OutputKind.Reset, Tag: 0 };
 
+    // With the numbers: an address that ended, was given again and ended again has two connections of the same ports, each with its reset.
     private static string Key((OutputFrame Info, byte[] Frame) output)
     {
         var packet = new NaivePacket(output.Frame, 0);
-        return $"{packet.Source} {packet.Destination} {packet.SourcePort} {packet.DestinationPort}";
+        return $"{packet.Source} {packet.Destination} {packet.SourcePort} {packet.DestinationPort} {packet.Sequence} {packet.Acknowledgment}";
     }
 
-    private static string Key(ModelOutput output) => $"{output.Source} {output.Destination} {output.SourcePort} {output.DestinationPort}";
+    private static string Key(ModelOutput output) =>
+        $"{output.Source} {output.Destination} {output.SourcePort} {output.DestinationPort} {output.Sequence} {output.Acknowledgment}";
 
     private static void Output(OutputFrame info, byte[] frame, ModelOutput should)
     {

@@ -39,6 +39,7 @@ public sealed class HostConfigTests
               control: /tmp/od7.sock
               state: /tmp/od7
               forwarding: set
+              preferences: off
               uplinks: [eth0, wlan0]
               ring: off
               coalesce: off
@@ -49,6 +50,7 @@ public sealed class HostConfigTests
         Assert.Equal(("od7", 9000, NeighborMode.Answer, 900u, 50u), (host.Tap, host.Mtu, host.Neighbors, host.Table, host.RulePreference));
         Assert.Equal(("/tmp/od7.sock", "/tmp/od7", true), (host.Control, host.State, host.SetForwarding));
         Assert.Equal(["eth0", "wlan0"], host.Uplinks);
+        Assert.Equal((false, true), (host.ReadPreferences, new HostSettings().ReadPreferences));
         Assert.Equal((false, false), (host.UseRing, host.Coalesce));
     }
 

@@ -1,15 +1,20 @@
 using System.Diagnostics;
 using System.Globalization;
+using System.Runtime.Versioning;
 using System.Text.RegularExpressions;
 using OnDemand.Cli;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Exec;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Policy;
+using OnDemand.Linux.Rights;
+using OnDemand.Linux.Tests.Programs;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Exec;
 
 /// <summary>Commands in cgroups of their own, as a user starts them.</summary>
+[SupportedOSPlatform("linux")]
 public sealed partial class ExecCommandTests : IDisposable
 {
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(60);
@@ -161,6 +166,73 @@ public sealed partial class ExecCommandTests : IDisposable
     }
 
     [Fact]
+    public async Task A_user_without_the_right_to_the_type_is_told_so_and_nothing_is_run()
+    {
+        await using ProgramScene scene = await ProgramScene.StartAsync(new RightsConfig
+        {
+            Types = new Dictionary<AddressType, TypeRights>
+            {
+                [AddressType.Fixed] = new(new HashSet<uint> { 1 }, null, null),
+                [AddressType.SessionLasting] = new(null, null, ["/usr/bin/ssh", "/opt/x"]),
+            },
+        });
+        string file = Path.Combine(_folder.FullName, "ran");
+
+        Result refused = As(4242, "--programs", scene.Path, "--type", "fixed", "--", "touch", file);
+        Assert.SkipWhen(refused.Status is 126 or 127 or 131, "Others may not read the program.");
+        Result warned = As(4242, "--programs", scene.Path, "--type", "session-lasting", "--", "true");
+        Result allowed = As(4242, "--programs", scene.Path, "--type", "nonpersistent", "--", "true");
+        Result root = Run("--programs", scene.Path, "--type", "fixed", "--", "true");
+        Result alone = As(4242, "--programs", scene.Path + ".not", "--type", "fixed", "--", "true");
+
+        Assert.Equal((ExitStatus.Host, "ondemand: User 4242 may not have fixed addresses on this host.\n"), (refused.Status, refused.Error));
+        Assert.False(File.Exists(file));
+        Assert.StartsWith(
+            "ondemand: Only /usr/bin/ssh, /opt/x may have session-lasting addresses on this host; whatever else the command runs goes by policy.\n",
+            warned.Error, StringComparison.Ordinal);
+        Assert.StartsWith("ondemand: No cgroup can be made for the command (", allowed.Error, StringComparison.Ordinal);    // one step further
+        Assert.Equal((0, string.Empty), (root.Status, root.Error));
+        Assert.StartsWith("ondemand: No cgroup can be made for the command (", alone.Error, StringComparison.Ordinal);
+    }
+
+    [Fact]
+    public void A_dataplane_that_does_not_answer_does_not_keep_a_command_from_running()
+    {
+        string path = Path.Combine(_folder.FullName, "deaf.sock");
+        using var deaf = new System.Net.Sockets.Socket(
+            System.Net.Sockets.AddressFamily.Unix, System.Net.Sockets.SocketType.Stream, System.Net.Sockets.ProtocolType.Unspecified);
+        deaf.Bind(new System.Net.Sockets.UnixDomainSocketEndPoint(path));
+        deaf.Listen();
+
+        Result result = Run("--programs", path, "--type", "fixed", "--", "echo", "ran");
+
+        Assert.Equal((0, "ran\n", string.Empty), (result.Status, result.Output, result.Error));
+    }
+
+    [Fact]
+    public void Of_what_killed_commands_left_only_empty_cgroups_of_their_own_names_are_removed()
+    {
+        using var cgroups = new Tests.Policy.TestCgroups();
+        string top = $"ondemand-{_tap}";
+        string[] gone = [$"{top}/fixed/99999999", $"{top}/fixed/99999998", $"scope/inner/{top}/session-lasting+on-net/99999999"];
+        string[] stay = [$"{top}/other/99999999", $"{top}/nonpersistent/name", $"{top}/nonpersistent/{Environment.ProcessId}", $"{top}x/fixed/99999999"];
+        string used = cgroups.MakeBelow($"{top}/graceful-replacement/99999997");
+        string[] made = [.. gone.Select(cgroups.MakeBelow)];
+        string[] kept = [.. stay.Select(cgroups.MakeBelow)];
+        using Process sleep = Process.Start(new ProcessStartInfo("sh", ["-c", $"echo $$ > {used}/cgroup.procs; exec sleep 1000"]))!;
+        Assert.True(SpinWait.SpinUntil(() => File.ReadAllText($"{used}/cgroup.procs").Length > 0, Patience));
+
+        int removed = CommandCgroup.RemoveLeft(cgroups.Root, cgroups.Top, _tap);
+
+        sleep.Kill();
+        Assert.Equal(3, removed);
+        Assert.All(made, directory => Assert.False(Directory.Exists(directory), directory));
+        Assert.All(kept.Append(used), directory => Assert.True(Directory.Exists(directory), directory));
+        Assert.False(Directory.Exists($"{cgroups.Root}{cgroups.Top}/scope/inner/{top}"));
+        Assert.False(Directory.Exists($"{cgroups.Root}{cgroups.Top}/{top}/fixed"));
+    }
+
+    [Fact]
     public void A_user_who_may_make_no_cgroups_is_told_so()
     {
         string dotnet = Environment.ProcessPath is { } own && own.EndsWith("dotnet", StringComparison.Ordinal) ? own : "dotnet";
@@ -247,6 +319,21 @@ public sealed partial class ExecCommandTests : IDisposable
     private Result Run(params string[] arguments)
     {
         using Process command = Start(arguments);
+        return End(command);
+    }
+
+    private Result As(uint user, params string[] arguments)
+    {
+        using Process command = Process.Start(new ProcessStartInfo(
+            "setpriv",
+            ["--reuid", user.ToString(CultureInfo.InvariantCulture), "--clear-groups", "dotnet", typeof(ExitStatus).Assembly.Location, "exec", "--tap", _tap,
+                .. arguments])
+        { RedirectStandardOutput = true, RedirectStandardError = true, WorkingDirectory = "/" })!;
+        return End(command);
+    }
+
+    private static Result End(Process command)
+    {
         Task<string> error = command.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
         string output = command.StandardOutput.ReadToEnd();
         Assert.True(command.WaitForExit(Patience));

@@ -23,7 +23,7 @@ public sealed class SocketJudgeTests
     [InlineData("on-net", AddressType.None, false)]
     public void The_sockets_of_a_command_have_the_type_that_its_cgroup_names(string name, AddressType type, bool onNet) =>
         JudgeOne($"ondemand-od0/{name}/12", (directory, judge, socket) =>
-            Assert.Equal(new SocketVerdict(0b01, type, onNet), judge.Judge(socket)));
+            Assert.Equal(new SocketVerdict(0b01, type, onNet, MayPrefer: type == AddressType.None), judge.Judge(socket)));
 
     [Fact]
     public void Cgroups_below_that_of_a_command_are_the_command_s() => JudgeOne("ondemand-od0/fixed/12/inner", (directory, judge, socket) =>
@@ -40,7 +40,7 @@ public sealed class SocketJudgeTests
     [InlineData("ondemand-od0")]
     [InlineData("fixed/12")]
     public void Other_cgroups_say_nothing(string path) => JudgeOne(path, (directory, judge, socket) =>
-        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false), judge.Judge(socket)));
+        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false, MayPrefer: true), judge.Judge(socket)));
 
     [Theory]
     [InlineData(0)]
@@ -76,7 +76,7 @@ public sealed class SocketJudgeTests
     public void A_command_gives_no_type_that_the_socket_s_user_or_program_has_no_right_to() => JudgeOne("ondemand-od0/fixed/12", (directory, judge, socket) =>
     {
         Give(new TypeRights(new HashSet<uint> { User + 1 }, null, null));
-        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false), judge.Judge(socket));
+        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false, MayPrefer: true), judge.Judge(socket));
 
         Give(new TypeRights(new HashSet<uint> { User }, null, null));
         Assert.Equal(AddressType.Fixed, judge.Judge(socket).Type);
@@ -107,7 +107,22 @@ public sealed class SocketJudgeTests
         var judge = new SocketJudge(
             Configuration("{user: 5, type: fixed}", "{cgroup: /, type: fixed}"), new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), cgroupRoot: null);
 
-        Assert.Equal(new SocketVerdict(0b01, AddressType.None, false), judge.Judge(new SocketRecord { Uid = 5, Inode = 9, CgroupId = 77 }));
+        Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false, MayPrefer: true), judge.Judge(new SocketRecord { Uid = 5, Inode = 9, CgroupId = 77 }));
+    }
+
+    [Theory]
+    [InlineData("fixed", "{user: 5, type: fixed}", false)]
+    [InlineData("fixed", "{user: 5, legacy: true}", true)]
+    [InlineData("legacy", "{user: 5, type: fixed}", true)]
+    public void What_a_program_prefers_may_count_where_policy_leaves_some_sockets_without_a_type(string usual, string rule, bool may)
+    {
+        HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes($$"""
+            internal: [fd00::1]
+            policy: {default: {{usual}}, rules: [{{rule}}]}
+            """));
+        var judge = new SocketJudge(config, new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), cgroupRoot: null);
+
+        Assert.Equal(may, judge.Judge(new SocketRecord { Uid = 6, Inode = 9 }).MayPrefer);
     }
 
     [Fact]

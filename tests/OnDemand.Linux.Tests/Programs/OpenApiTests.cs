@@ -64,7 +64,7 @@ public sealed class OpenApiTests
         string[] resources = [.. Document.GetProperty("paths").EnumerateObject().Select(path => path.Name)];
 
         Assert.Equal(
-            ["/v1/setsc", "/v1/bindings", "/v1/bindings/{cookie}", "/v1/watch", "/openapi.json"], resources);
+            ["/v1/setsc", "/v1/bindings", "/v1/bindings/{cookie}", "/v1/watch", "/v1/rights", "/openapi.json"], resources);
         foreach (string resource in resources)
         {
             string[] methods = [.. Document.GetProperty("paths").GetProperty(resource).EnumerateObject()
@@ -97,6 +97,8 @@ public sealed class OpenApiTests
         AssertHas("Notice", notice);
         AssertHas("Binding", notice.GetProperty("binding"));
         AssertHas("Problem", problem);
+        AssertHas("Right", JsonSerializer.SerializeToElement(
+            new RightResource(OnDemand.Dataplane.Mobility.AddressType.Fixed, false, "No.", ["/bin/true"]), JsonStyles.Compact.RightResource));
     }
 
     [Fact]

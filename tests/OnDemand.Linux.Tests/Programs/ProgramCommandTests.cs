@@ -48,8 +48,8 @@ public sealed class ProgramCommandTests
         uint user = Environment.UserName == "root" ? 0 : (uint)0xffff;
         Assert.SkipUnless(user == 0, "The test knows only root's number.");
 
-        Assert.Equal(new SocketOwnerInfo(cookie, 0), kernel.ByCookie(cookie));
-        Assert.Equal(new SocketOwnerInfo(cookie, 0), kernel.ByFlow(flow));
+        Assert.Equal(new SocketOwnerInfo(cookie, 0), kernel.ByCookie(cookie)! with { Place = default });
+        Assert.Equal(new SocketOwnerInfo(cookie, 0), kernel.ByFlow(flow)! with { Place = default });
         Assert.Null(kernel.ByCookie(SocketCookie.Of(unbound.SafeHandle)));
         Assert.Null(kernel.ByFlow(flow with { Protocol = SocketProtocol.Tcp }));
     }

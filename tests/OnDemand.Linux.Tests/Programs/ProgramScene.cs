@@ -39,14 +39,15 @@ internal sealed class ProgramScene : IAsyncDisposable
     private AuditLog? Audit { get; set; }
 
     public static async Task<ProgramScene> StartAsync(
-        RightsConfig? rights = null, bool audits = false, TimeProvider? time = null, ISocketLookup? lookup = null)
+        RightsConfig? rights = null, bool audits = false, TimeProvider? time = null, ISocketLookup? lookup = null,
+        Func<string?>? whyNotNative = null)
     {
         var scene = new ProgramScene();
         File.SetUnixFileMode(scene._directory, (UnixFileMode)Convert.ToInt32("755", 8));
         scene.Audit = audits ? new AuditLog(new AuditSettings(scene.AuditFile, 1 << 20, 1), _ => { }) : null;
         scene._requests = new SocketRequests(
             scene.Services, lookup ?? new FakeLookup(), rights ?? RightsConfig.Unlimited, scene.Audit, () => FakeServices.Now,
-            time ?? TimeProvider.System);
+            time ?? TimeProvider.System, whyNotNative);
         scene._server = await ProgramServer.StartAsync(scene._requests, scene.Path, CancellationToken.None);
         scene._handler.ConnectCallback = async (_, cancel) => await scene.OpenAsync(cancel);
         return scene;

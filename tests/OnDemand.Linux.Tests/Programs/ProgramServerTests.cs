@@ -32,7 +32,9 @@ public sealed class ProgramServerTests
         Assert.Equal((1800m, 3600m), (body.GetProperty("preferred").GetDecimal(), body.GetProperty("valid").GetDecimal()));
         Assert.Equal(
             new ServiceRequest(cookie, 0, AddressType.SessionLasting, true, true, AddressPreferences.None, TimeSpan.FromSeconds(2.5)),
-            scene.Services.Last);
+            scene.Services.Last! with { Place = default });
+        Assert.Equal(new SocketHolder(Environment.ProcessId, (int)socket.Handle), scene.Services.Last!.Place.Holder);
+        Assert.Equal($"socket:[{scene.Services.Last.Place.Inode}]", new FileInfo($"/proc/self/fd/{socket.Handle}").LinkTarget);
     }
 
     [Fact]

@@ -63,6 +63,9 @@ internal sealed class BookModel
                 _reachable = false;
                 _book.Lose();
                 break;
+            case 9:
+                Move();
+                break;
             default:
                 Pass(Duration.FromMilliseconds(value % 300));
                 break;
@@ -109,6 +112,15 @@ internal sealed class BookModel
             Assert.Null(answered);
             Assert.True(fate == AnswerFate.Unknown || number <= _lastNumber);
         }
+    }
+
+    // Everything that was put is put again, under numbers that nobody has seen.
+    private void Move()
+    {
+        Assert.Equal(_put.Keys.Order(), _book.Move(_now).Order());
+        _asked += _put.Count;
+        _lastNumber = _asked;
+        _put.Clear();
     }
 
     private void Pass(Duration time)

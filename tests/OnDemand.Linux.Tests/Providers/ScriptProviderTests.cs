@@ -71,6 +71,29 @@ public sealed class ScriptProviderTests
         Assert.DoesNotContain($$"""{"released":"{{Granted}}"}""", rig.Log);
     }
 
+    // It answers the first request only when it is asked the second time: with what belongs to the place that the host has left.
+    [Fact]
+    public async Task What_the_place_that_was_left_still_grants_comes_too_late_and_the_new_one_is_asked()
+    {
+        const string left = """{\"answer\":1,\"grant\":{\"prefix\":\"2001:db8:a1:7::/64\",\"type\":\"nonpersistent\"}}""";
+        const string come = """{\"answer\":2,\"grant\":{\"prefix\":\"2001:db8:a2:7::/64\",\"type\":\"nonpersistent\"}}""";
+        await using var rig = new ProviderRig(Notes + $"""[ $n = 1 ] || echo "{left}"; [ $n = 1 ] || echo "{come}";; esac; done""");
+        rig.Engine = news => rig.Grant(news.Answer!.Value.Id, news.Answer.Value.Prefix.Prefix);
+        rig.Provider.Follow(new EngineEvent { Kind = EngineEventKind.Attached, Flow = -1 }, "ar1");
+        int question = rig.Ask(AddressType.Nonpersistent);
+        await rig.UntilAsync(() => rig.Log.Any(line => line.Contains("request", StringComparison.Ordinal)));
+
+        // The same place once more is no move.
+        rig.Provider.Follow(new EngineEvent { Kind = EngineEventKind.Attached, Flow = -1, Time = ProviderRig.Now }, "ar1");
+        rig.Provider.Follow(new EngineEvent { Kind = EngineEventKind.Attached, Flow = -1, Time = ProviderRig.Now }, "ar2");
+
+        await rig.UntilAsync(() => rig.News.Count == 1);
+        Assert.Equal((question, IpPrefix.Parse("2001:db8:a2:7::/64")), (rig.News[0].Answer!.Value.Id, rig.News[0].Answer!.Value.Prefix.Prefix));
+        await rig.UntilAsync(() => rig.Log.Contains("""{"released":"2001:db8:a1:7::/64"}"""));
+        Assert.Equal(1, rig.Provider.Late);
+        Assert.Single(rig.Log, """{"cancel":1}""");
+    }
+
     [Fact]
     public async Task A_silent_program_is_asked_again_then_told_that_nobody_waits_and_the_question_is_refused()
     {

@@ -2,6 +2,7 @@ using System.Net;
 using System.Net.Sockets;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Sockets;
@@ -141,6 +142,13 @@ public sealed class SocketBrokerTests
         return socket;
     }
 
+    private static AskingSocket Place(Socket socket)
+    {
+        Assert.True(ProcessSockets.TryGetInode(Environment.ProcessId, (int)socket.Handle, out uint inode));
+        return new AskingSocket(
+            SocketCookie.Of(socket.SafeHandle), new SocketPlace(new SocketHolder(Environment.ProcessId, (int)socket.Handle), inode));
+    }
+
     private static SocketNews Next(SocketBroker broker)
     {
         long began = System.Diagnostics.Stopwatch.GetTimestamp();
@@ -152,6 +160,11 @@ public sealed class SocketBrokerTests
         }
 
         return news;
+    }
+
+    private sealed class LegacyJudge : ISocketJudge
+    {
+        public SocketVerdict Judge(in SocketRecord socket) => new(0, AddressType.None, false, MayPrefer: socket.LocalPort == 5000);
     }
 
     private sealed class UserJudge : ISocketJudge

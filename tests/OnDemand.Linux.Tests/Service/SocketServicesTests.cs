@@ -1,4 +1,5 @@
 using OnDemand.Dataplane;
+using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
@@ -124,6 +125,51 @@ public sealed class SocketServicesTests : IAsyncDisposable
         _rig.Time.Pass(TimeSpan.FromSeconds(3));
         await SettleAsync();
         Assert.Equal(binding, _services.Find(1));
+    }
+
+    // Whichever of them comes first to the engine, what it has then is what the dataplane says.
+    [Fact]
+    public async Task Requests_of_one_socket_at_the_same_time_are_all_answered_and_one_of_them_holds()
+    {
+        for (int round = 0; round < 20; round++)
+        {
+            AddressType[] types = [AddressType.Nonpersistent, AddressType.GracefulReplacement, AddressType.Nonpersistent, AddressType.GracefulReplacement];
+            Task<ServiceAnswer>[] asked = [.. types.Select(type => Task.Run(() => AskAsync(1, type), Cancellation))];
+            ServiceAnswer[] answers = await DoneAsync(Task.WhenAll(asked));
+
+            Assert.All(answers, answer => Assert.Contains(answer.Status, new[] { ServiceStatus.Granted, ServiceStatus.Gone }));
+            await SettleAsync();
+            SocketBinding binding = _services.Find(1)!;
+            Assert.True(_rig.Command(context => context.Engine.TryGetGrant(1, out AddressGrant held) && held.Address == binding.Address));
+            Assert.Contains(binding, answers.Select(answer => answer.Binding));
+        }
+    }
+
+    // The grant is still on its way to the bindings when the release has been done.
+    [Fact]
+    public async Task A_release_on_the_heels_of_a_grant_leaves_no_binding()
+    {
+        for (ulong cookie = 1; cookie <= 50; cookie++)
+        {
+            Task<ServiceAnswer> asked = AskAsync(cookie, AddressType.Nonpersistent);
+            Task<bool> released = _services.ReleaseAsync(cookie, Cancellation);
+            await DoneAsync(asked);
+            Assert.True(await DoneAsync(released) || _services.Find(cookie) is not null);
+
+            Assert.Equal(_rig.Command(context => context.Engine.KnowsSocket(cookie)), _services.Find(cookie) is not null);
+        }
+    }
+
+    [Fact]
+    public async Task A_socket_that_ended_before_its_request_arrives_gets_nothing()
+    {
+        Assert.False(_rig.Command(context => _rig.Host.EndSocket(1, context.Now)));
+        ServiceAnswer answer = await DoneAsync(AskAsync(1, AddressType.Nonpersistent));
+
+        Assert.Equal((ServiceStatus.Gone, null), (answer.Status, answer.Binding));
+        Assert.Empty(_services.List(null));
+        Assert.False(_rig.Command(context => context.Engine.KnowsSocket(1)));
+        Granted(await DoneAsync(AskAsync(2, AddressType.Nonpersistent)));
     }
 
     [Fact]

@@ -5,6 +5,7 @@ using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Service;
+using OnDemand.Linux.Sockets;
 using OnDemand.Linux.State;
 using Xunit;
 
@@ -111,12 +112,29 @@ public sealed class StateFormatTests
         {
             OnNet = true,
             Preferences = AddressPreferences.Public,
+            Place = new SocketPlace(new SocketHolder(1234, 7), 4_000_000_000),
         };
 
         SavedState state = Read(StateFormat.Binding("boot-1", binding), StateFormat.Binding("boot-1", binding with { Cookie = 78 }), StateFormat.Released(78));
 
         Assert.Empty(state.DamagedLines);
         Assert.Equal(new SavedBinding("boot-1", binding), Assert.Single(state.Bindings).Value);
+    }
+
+    [Fact]
+    public void A_binding_of_a_file_without_places_is_read_and_one_without_a_descriptor_too()
+    {
+        var binding = new SocketBinding(
+            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, default)
+        {
+            Place = new SocketPlace(default, 99),
+        };
+        string line = StateFormat.Binding("boot-1", binding);
+
+        Assert.Equal(binding, Read(line).Bindings[77].Binding);
+        Assert.Equal(binding with { Place = default }, Read(line[..line.LastIndexOf(' ')]).Bindings[77].Binding);
+        Assert.Empty(Read($"{line}.5").Bindings);
+        Assert.Empty(Read($"{line}.5.x").Bindings);
     }
 
     [Theory]

@@ -1,0 +1,215 @@
+using System.Runtime.CompilerServices;
+using OnDemand.Dataplane;
+using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Interop;
+using OnDemand.Linux.Tap;
+
+namespace OnDemand.Linux.Run;
+
+/// <content>What the engine said is carried out: frames go out, alone or joined, or they do not.</content>
+internal sealed partial class FramePump
+{
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void Handle(int count, Timestamp now)
+    {
+        Counters.Batches++;
+        Span<FrameSlot> slots = _slots.AsSpan(0, count);
+        if (_observer is not null)
+        {
+            ShowArrivals(slots, now);
+        }
+
+        _drive.HandleBatch(_buffer, slots, now);
+        if (count == 1)
+        {
+            _fates[0] = Decide(slots[0]);
+            if (_fates[0] == FrameFate.Sent)
+            {
+                _fates[0] = Write(WholeOf(slots[0]));
+            }
+        }
+        else
+        {
+            HandOn(slots);
+        }
+
+        for (int place = 0; _observer is not null && place < slots.Length; place++)
+        {
+            ref readonly FrameSlot slot = ref slots[place];
+            _observer.OnVerdict(place, _buffer.AsSpan(slot.Offset, slot.Length), slot.Verdict, _fates[place], now);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void HandOn(ReadOnlySpan<FrameSlot> slots)
+    {
+        _joiner.Begin();
+        MacAddress host = _device.HardwareAddress;
+        for (int place = 0; place < slots.Length; place++)
+        {
+            ref readonly FrameSlot slot = ref slots[place];
+            FrameFate fate = Decide(slot);
+            _fates[place] = fate;
+            if (fate == FrameFate.Sent)
+            {
+                Address(_buffer.AsSpan(slot.Offset, slot.Length), host);
+                _joiner.Add(place);
+            }
+        }
+
+        Span<FrameWrite> writes = _joiner.Finish();
+        if (writes.IsEmpty)
+        {
+            return;
+        }
+
+        _device.Write(_joiner.Parts, writes);
+        for (int number = 0; number < writes.Length; number++)
+        {
+            Settle(number, writes[number].Result);
+        }
+    }
+
+    // What has become of the frames of a write.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void Settle(int number, int result)
+    {
+        int frames = _joiner.FramesOf(number, out int place);
+        if (frames == 1)
+        {
+            _fates[place] = Written(result, _slots[place].Length);
+            return;
+        }
+
+        bool refused = result < 0 && !IsPassing(-result);
+        if (refused)
+        {
+            StopJoining(number);
+        }
+        else if (result >= 0)
+        {
+            Counters.SuperpacketsMade++;
+            Counters.FramesJoined += frames;
+        }
+
+        for (; frames > 0; frames--, place = _joiner.Next(place))
+        {
+            _fates[place] = refused ? Send(WholeOf(_slots[place])) : Written(result, _slots[place].Length);
+        }
+    }
+
+    // A kernel that does not take what its own segmentation would (some of 6.1 to 6.10 do not take superpackets of UDP) gets single frames.
+    private void StopJoining(int number)
+    {
+        Counters.SuperpacketsRefused++;
+        _joiner.JoinsSegments &= !_joiner.IsOfSegments(number);
+        _joiner.JoinsDatagrams &= _joiner.IsOfSegments(number);
+    }
+
+    private void ShowArrivals(ReadOnlySpan<FrameSlot> slots, Timestamp now)
+    {
+        for (int place = 0; place < slots.Length; place++)
+        {
+            ref readonly FrameSlot slot = ref slots[place];
+            var header = VirtioNetHeader.Read(_buffer.AsSpan(slot.Offset - VirtioNetHeader.Length));
+            _observer!.OnArrival(place, _buffer.AsSpan(slot.Offset, slot.Length), new Arrival(slot.Inbound, slot.Info, header), now);
+        }
+    }
+
+    // Sent: it is to be written.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private FrameFate Decide(in FrameSlot slot)
+    {
+        if (slot.Verdict.Kind != VerdictKind.Forward)
+        {
+            return FrameFate.NotSent;
+        }
+
+        ReadOnlySpan<byte> frame = _buffer.AsSpan(slot.Offset, slot.Length);
+        switch (slot.Verdict.Forward)
+        {
+            case ForwardReason.Rewritten or ForwardReason.Native when slot.Inbound:
+            case ForwardReason.Hairpin:
+                return FrameFate.Sent;
+            case ForwardReason.Rewritten or ForwardReason.Native:
+                return _routed.Contains(DestinationOf(frame, slot.Info.NetworkOffset)) ? Loop() : FrameFate.Sent;
+            default:
+                return DecideUntouched(frame, slot.Info.NetworkOffset);
+        }
+    }
+
+    private FrameFate DecideUntouched(ReadOnlySpan<byte> frame, int network)
+    {
+        IpAddress source = IpAddress.Read(frame[(network + 8)..]);
+        IpAddress destination = DestinationOf(frame, network);
+        if (IsLinkScope(source) || IsLinkScope(destination))
+        {
+            Counters.LinkScope++;
+            return FrameFate.LinkScope;
+        }
+
+        return _routed.Contains(destination) ? Loop() : FrameFate.Sent;
+    }
+
+    private static bool IsLinkScope(IpAddress address) =>
+        address.IsMulticast || address.IsLinkLocal || address.IsUnspecified || address.IsLoopback;
+
+    private FrameFate Loop()
+    {
+        Counters.Loops++;
+        return FrameFate.Loop;
+    }
+
+    private FrameFate Write(Span<byte> whole)
+    {
+        Address(whole[VirtioNetHeader.Length..], _device.HardwareAddress);
+        return Send(whole);
+    }
+
+    // The kernel takes only frames that are addressed to the TAP itself; the others are somebody else's (PACKET_OTHERHOST).
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static void Address(Span<byte> frame, MacAddress host)
+    {
+        host.Write(frame);
+        host.OtherEnd.Write(frame[MacAddress.Length..]);
+    }
+
+    private Span<byte> WholeOf(in FrameSlot slot) =>
+        _buffer.AsSpan(slot.Offset - VirtioNetHeader.Length, slot.Length + VirtioNetHeader.Length);
+
+    private FrameFate Send(ReadOnlySpan<byte> whole) => Written(_device.Write(whole), whole.Length - VirtioNetHeader.Length);
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private FrameFate Written(int result, int length)
+    {
+        if (result < 0)
+        {
+            return WriteFailed(-result);
+        }
+
+        Counters.FramesWritten++;
+        Counters.OctetsWritten += length;
+        return FrameFate.Sent;
+    }
+
+    private static bool IsPassing(int error) =>
+        error is Errno.Eagain or Errno.Enobufs or Errno.Enomem or Errno.Eio or Errno.Enetdown or Errno.Ebadfd;
+
+    private FrameFate WriteFailed(int error)
+    {
+        switch (error)
+        {
+            case Errno.Eagain or Errno.Enobufs or Errno.Enomem:
+                Counters.WritesWithoutRoom++;
+                break;
+            case Errno.Eio or Errno.Enetdown or Errno.Ebadfd:
+                Counters.WritesWhileDown++;
+                break;
+            default:
+                Counters.WritesRefused++;
+                break;
+        }
+
+        return FrameFate.WriteFailed;
+    }
+}
