@@ -12,15 +12,15 @@ internal static class Gateway
 
     public static string Table(Measurements m)
     {
-        double? shared = m.Median("memory", "shared", "octets/flow");
-        double? own = m.Median("memory", "own", "octets/flow");
-        double? asked = m.Median("memory", "asked", "octets/flow");
+        double? shared = m.OctetsPerFlow("shared");
+        double? own = m.OctetsPerFlow("own");
+        double? asked = m.OctetsPerFlow("asked");
         double? begin = m.Median("newflows", "ondemand", "ns");
         double? kpps = m.Median("tap", "ondemand", "udp 64 B kpps");
         var text = new StringBuilder("| question | answer |\n|---|---|\n");
         Row("memory",
             $"A flow takes {F(shared, "F0")} octets in all tables, as the kernel counts pages, {F(own, "F0")} with a socket of its own, and {F(asked, "F0")} if the kernel was asked whose it is. " +
-            $"A million sockets: {F(own * Sockets / 1e6, "F0")} MB, with questions {F(asked * Sockets / 1e6, "F0")} MB, besides what any .NET process has.");
+            $"A million sockets: {F(own * Sockets / 1e6, "F0")} MB, with questions {F(asked * Sockets / 1e6, "F0")} MB, besides some 10 MB that an engine has without a flow, and what any .NET process has.");
         Row("all begin at once",
             $"{F(1e3 / begin, "F1")} million a second on one core, with policy, selection and binding: {F(begin * Sockets / 1e9, "F2")} s. " +
             $"Where the kernel is asked about each, {AskedASecond.ToString("N0", CultureInfo.InvariantCulture)} a second are known to go without a drop (`asking.sh`): {F(Sockets / AskedASecond, "F0")} s.");

@@ -58,6 +58,13 @@ internal sealed class Measurements
     public double? Ratio(string part, string ours, string theirs, string what) =>
         Median(part, ours, what) is { } a && Median(part, theirs, what) is { } b && b > 0 ? a / b : null;
 
+    /// <summary>
+    /// Octets that each further flow takes: the slope between a number of flows and four times that, so that what the engine has without a
+    /// flow does not count.
+    /// </summary>
+    public double? OctetsPerFlow(string kind) =>
+        Median("memory", kind, "octets/flow") is { } few && Median("memory", kind, "octets/flow of four times") is { } many ? ((4 * many) - few) / 3 : null;
+
     /// <summary>Who was measured in a part, in the order of the file.</summary>
     public IReadOnlyList<string> Whos(string part) => [.. _values.Keys.Where(key => key.Part == part).Select(key => key.Who).Distinct()];
 

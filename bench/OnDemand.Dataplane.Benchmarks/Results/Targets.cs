@@ -68,8 +68,8 @@ internal static class Targets
 
     private static Target Memory(Measurements m) => new(
         "memory per flow, all tables together: flows of one socket / a socket each", [128], [80], true,
-        [m.Median("memory", "shared", "octets/flow"), m.Median("memory", "own", "octets/flow")], "B",
-        $"a socket each that the kernel was asked about {Value(m.Median("memory", "asked", "octets/flow"), "B")}; {m.Text("memory", "flows", "count") ?? "–"} flows");
+        [m.OctetsPerFlow("shared"), m.OctetsPerFlow("own")], "B",
+        $"a socket each that the kernel was asked about {Value(m.OctetsPerFlow("asked"), "B")}; slope from {m.Text("memory", "flows", "count") ?? "–"} flows to four times that, as the kernel counts pages");
 
     private static Target Move(Measurements m) => new(
         "a move with 1 M live flows: longest pause of the packet path", [1000], [50], true, [m.Median("move", "ondemand", "longest us")], "µs",
