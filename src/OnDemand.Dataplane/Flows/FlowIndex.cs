@@ -62,7 +62,11 @@ internal sealed class FlowIndex
     public bool IsGrowing => _wiped >= 0 || _oldCount > 0;
 
     /// <summary>The area that is current, for many look-ups in a row.</summary>
-    public View Current => new(ref Unsafe.As<Vector256<uint>, byte>(ref _current.First), _mask, _numberMask);
+    public View Current
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => new(ref Unsafe.As<Vector256<uint>, byte>(ref _current.First), _mask, _numberMask);
+    }
 
     /// <summary>Asks for the group's cache line before it is needed.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

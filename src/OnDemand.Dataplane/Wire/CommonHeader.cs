@@ -64,15 +64,23 @@ internal struct CommonHeader
     public readonly uint SegmentHeaderLength => (uint)(_dataOffset >> 4 << 2);
 
     /// <summary>Whether the packet is a common one: IPv6, and TCP or UDP with its whole header inside the payload.</summary>
-    public readonly bool IsCommon => (First & Mask) switch
+    public readonly bool IsCommon
     {
-        Segment => PayloadLength >= 20,
-        Datagram => PayloadLength >= 8,
-        _ => false,
-    };
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => (First & Mask) switch
+        {
+            Segment => PayloadLength >= 20,
+            Datagram => PayloadLength >= 8,
+            _ => false,
+        };
+    }
 
     /// <summary>Octets behind the IPv6 header, as it says; not 0 in a common packet.</summary>
-    public readonly uint PayloadLength => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_payloadLength) : _payloadLength;
+    public readonly uint PayloadLength
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_payloadLength) : _payloadLength;
+    }
 
     /// <summary>TCP or UDP in a common packet.</summary>
     public readonly byte Protocol => _nextHeader;
