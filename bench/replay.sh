@@ -32,17 +32,13 @@ YAML
 OCTETS=$(stat -c %s "$D/in.pcap")
 echo "input: $PACKETS packets, $OCTETS octets, $FLOWS flows; medians of $REP runs in turns"
 
-# What else the machine does shall not count, for none of them.
-FIRST=
-if chrt -f 10 true 2>/dev/null; then FIRST="chrt -f 10"; fi
-
 run() {
     local name=$1
     shift
     rm -f "$D/out.pcap"
     local begin end
     begin=$(date +%s.%N)
-    $FIRST "$@" >"$D/log" 2>&1 || { echo "$name failed:"; tail -5 "$D/log"; return 0; }
+    "$@" >"$D/log" 2>&1 || { echo "$name failed:"; tail -5 "$D/log"; return 0; }
     end=$(date +%s.%N)
     [ "$(stat -c %s "$D/out.pcap")" = "$OCTETS" ] || { echo "$name: the output is not as long as the input"; return 0; }
     echo "$name $begin $end" | awk '{ print $1, $3 - $2 }' >>"$D/results"
