@@ -9,7 +9,7 @@ using Xunit;
 namespace OnDemand.Dataplane.Tests;
 
 /// <summary>Flows whose socket the kernel names: types per socket, not per port, and the end of a binding with its socket.</summary>
-public sealed class SocketTests
+public sealed partial class SocketTests
 {
     private static readonly PrefixAdvertisement Nonpersistent = HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent);
     private static readonly PrefixAdvertisement Session = HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting);
@@ -561,69 +561,5 @@ public sealed class SocketTests
         var prefixes = new PrefixSnapshot[64];
         int cursor = 0;
         return [.. prefixes[..scene.Engine.CopyPrefixes(ref cursor, prefixes)]];
-    }
-
-    /// <summary>Some hours of a host's life, the same for every host with the same seed.</summary>
-    private sealed class Story(HostScene scene, int seed, bool asks)
-    {
-        private readonly List<string> _wire = [];
-
-        public int Questions { get; private set; }
-
-        public List<string> Tell()
-        {
-            var random = new Random(seed);
-            scene.Attach(Nonpersistent, Session);
-            for (int step = 0; step < 2000; step++)
-            {
-                ushort port = (ushort)(5000 + random.Next(40));
-                var remote = new IpAddress(Frames.Server.High, (ulong)random.Next(1, 10));
-                switch (random.Next(20))
-                {
-                    case 0:
-                        scene.Attach(random.Next(2) == 0 ? [Nonpersistent, Session] : [Nonpersistent]);
-                        break;
-                    case 1:
-                        scene.Pass(random.Next(200));
-                        break;
-                    case < 6:
-                        See(scene.Send(Frames.Tcp(Frames.Host, port, remote, 443, TcpControl.Syn, (uint)step, 0, 0)));
-                        break;
-                    case < 8:
-                        See(scene.Send(Frames.Tcp(Frames.Host, port, remote, 443, TcpControl.Ack, (uint)step, 0, 10)));
-                        break;
-                    default:
-                        See(scene.SendUdp(port, remote));
-                        break;
-                }
-            }
-
-            return _wire;
-        }
-
-        private void See(Handled handled)
-        {
-            if (handled.Forwarded is not null)
-            {
-                _wire.Add(Convert.ToHexString(handled.Octets));
-            }
-
-            while (asks && scene.Engine.TryTakeSocketQuestion(out SocketQuestion question))
-            {
-                Questions++;
-                Say(scene, question, cookie: 0);
-            }
-
-            while (scene.Engine.TryTakePrefixRequest(out PrefixRequest network))
-            {
-                Take();
-                scene.Grant(network, Session);
-            }
-
-            Take();
-        }
-
-        private void Take() => _wire.AddRange(scene.Outputs().Select(output => $"{output.Info.Direction} {Convert.ToHexString(output.Octets)}")
-            .Select(line => line.StartsWith("Network ", StringComparison.Ordinal) ? line[8..] : line));
     }
 }

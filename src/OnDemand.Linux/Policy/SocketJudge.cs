@@ -11,7 +11,8 @@ namespace OnDemand.Linux.Policy;
 
 /// <summary>
 /// Says what the policy and the command that it was started under mean for a socket. <see cref="Judge"/> is for one thread; policy and rights
-/// may be changed from another. A command does not give a socket a type that its user, or its program, has no right to, or too much of already: then policy decides.
+/// may be changed from another. A command does not give a socket a type that its user, or its program, has no right to, or too much of
+/// already: then policy decides.
 /// </summary>
 internal sealed class SocketJudge : ISocketJudge
 {

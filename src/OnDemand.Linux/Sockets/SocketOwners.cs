@@ -6,9 +6,8 @@ namespace OnDemand.Linux.Sockets;
 /// <summary>
 /// Finds the process that has a socket. The kernel does not say: the descriptors of all processes of the socket's user have to be looked at.
 /// Answers are kept by cookie, and checked when they are used, so that neither a number that another process has by now nor a program that
-/// has become another one (execve(2)) is taken for the owner. Of processes that share a socket the first that is found counts: those in which others were found last are
-/// looked into first, then the youngest. Belongs to one
-/// thread at a time.
+/// has become another one (execve(2)) is taken for the owner. Of processes that share a socket the first that is found counts: those in
+/// which others were found last are looked into first, then the youngest. Belongs to one thread at a time.
 /// </summary>
 /// <param name="limits">How far it goes.</param>
 /// <param name="time">Measures the time of a search.</param>
