@@ -159,6 +159,7 @@ internal static class RunCommand
         services.KeepsChanges = true;
         KeepLiving(saved, broker);
         var keeper = new StateKeeper(stateFile, Say, services);
+        _ = Rehearsal.Run();
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services,
             provider: provider);
