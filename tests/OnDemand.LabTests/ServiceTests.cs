@@ -100,6 +100,34 @@ public sealed class ServiceTests
         await AssertKeepsItsAddressAsync(rig, client);
     }
 
+    // draft-17 §4.2: what gets no type goes on without, and then a move ends its connection. It says so; it does not crash.
+    [Theory]
+    [InlineData("session_client")]
+    [InlineData("session-client")]
+    public async Task The_drafts_examples_without_a_dataplane_to_ask_go_on_without_a_type_and_say_when_the_connection_is_gone(string name)
+    {
+        await using LabRig rig = await UpAsync();
+        string place = name == "session_client" ? await SetscExamples.BuildAsync(rig) : AppContext.BaseDirectory;
+        string[] line = ["env", "ONDEMAND_PROGRAMS=/nonexistent", Path.Combine(place, name), LabLinks.PeerAddress, Number];
+        CommandResult refused = await rig.TryAsync(LabNodes.Host, line);
+        Assert.Equal(1, refused.Status);
+        Assert.EndsWith("Connection refused", refused.Error.Trim(), StringComparison.Ordinal);
+        Assert.Single(refused.Error.Trim().Split('\n'));
+
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        Process client = rig.Start(LabNodes.Host, line);
+        Assert.Equal("session-lasting: No dataplane runs here.", await SetscExamples.ReadAsync(client));
+        Assert.Equal("none: the host's ordinary address", await SetscExamples.ReadAsync(client));
+        await SetscExamples.AssertSaysAsync(client, "before", Nonpersistent);
+        await rig.MoveAsync(LabNodes.SecondRouter);
+        await SetscExamples.WriteAsync(client, "after");
+        string said = await client.StandardError.ReadToEndAsync(Cancellation).WaitAsync(InTime, Cancellation);
+        await client.WaitForExitAsync(Cancellation).WaitAsync(InTime, Cancellation);
+
+        Assert.Equal(1, client.ExitCode);
+        Assert.Single(said.Trim().Split('\n'));
+    }
+
     [Fact]
     public async Task A_socket_bound_to_an_address_that_ends_is_told_at_once()
     {
