@@ -188,8 +188,8 @@ internal static class RunCommand
         {
             Say(saved.IsForeign
                 ? $"{stateFile} is no state file of this version; it is kept as {saved.SetAside}, and this run begins afresh."
-                : $"Line {line} of {stateFile} is damaged and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used, and "
-                    + $"the file is kept as {saved.SetAside}.");
+                : $"Line {line} of {stateFile} is damaged and was left out{(saved.DamagedLines.Count is > 1 and int lines ? $", with {lines - 1} more" : "")}; "
+                    + $"the rest is used, and the file is kept as {saved.SetAside}.");
         }
 
         if (saved.HasNetwork)

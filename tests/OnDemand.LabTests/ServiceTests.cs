@@ -183,6 +183,29 @@ public sealed class ServiceTests
         Assert.Equal(granted, await SeenAsync(native));
     }
 
+    // What has gone over has the new prefix with its lifetimes, and hears of the end of that.
+    [Fact]
+    public async Task A_datagram_socket_that_went_over_is_listed_with_its_new_prefix_which_the_next_move_deprecates()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Dgram, Port));
+        var map = new SetscOptions { Map = true, SocketPath = rig.Lab.Directory.Programs };
+        using Socket socket = rig.Socket(LabNodes.Host, SocketType.Dgram);
+        await socket.SetServiceContinuityAsync(AddressType.GracefulReplacement, map, Cancellation);
+        IPAddress old = await SeenAsync(socket);
+
+        await rig.MoveAsync(LabNodes.SecondRouter, windowSeconds: 1);
+        IPAddress next = old;
+        Assert.True(await LabRig.BecomesAsync(async () => !(next = await AskAsync(socket)).Equals(old), InTime));
+        JsonElement binding = await ListedAsync(rig, next);
+        Assert.Equal("2001:db8:92:1::/64", binding.GetProperty("prefix").GetString());
+        Assert.Equal((JsonValueKind.Null, JsonValueKind.Null), (binding.GetProperty("preferred").ValueKind, binding.GetProperty("valid").ValueKind));
+
+        await rig.MoveAsync(LabNodes.FirstRouter, windowSeconds: 60);
+        Assert.True(await LabRig.BecomesAsync(
+            async () => (await ListedAsync(rig, next)).GetProperty("preferred") is { ValueKind: JsonValueKind.Number } left && left.GetDecimal() == 0, InTime));
+    }
+
     // It says nothing itself, and neither do its children; the connection is that of a shell's child.
     [Fact]
     public async Task A_command_started_with_a_type_keeps_its_connection_while_the_host_moves()
@@ -223,11 +246,12 @@ public sealed class ServiceTests
         using Socket socket = rig.Socket(LabNodes.Host, SocketType.Dgram);
         IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, map, Cancellation);
         Assert.Equal(granted, await SeenAsync(socket));
-        Assert.Single(await BindingsAsync(rig));
+        string? since = Assert.Single(await BindingsAsync(rig)).GetProperty("since").GetString();
         await KillAsync(rig);
 
         JsonElement binding = Assert.Single(await BindingsAsync(rig));
         Assert.Equal(granted.ToString(), binding.GetProperty("address").GetString());
+        Assert.Equal(since, binding.GetProperty("since").GetString());
         Assert.Equal(granted, await AskAsync(socket));
         socket.Dispose();
         await AssertReleasedAsync(rig);
@@ -342,6 +366,17 @@ public sealed class ServiceTests
             LabNodes.Host, LabProgram.Self.Line(["bindings", "--programs", rig.Lab.Directory.Programs, "--json"]));
         Assert.True(result.Status == 0, result.Error);
         return [.. JsonDocument.Parse(result.Output).RootElement.GetProperty("bindings").EnumerateArray()];
+    }
+
+    // The only binding, once it has this address: what a packet did is told a little later.
+    private static async Task<JsonElement> ListedAsync(LabRig rig, IPAddress address)
+    {
+        JsonElement binding = default;
+        Assert.True(
+            await LabRig.BecomesAsync(
+                async () => (binding = Assert.Single(await BindingsAsync(rig))).GetProperty("address").GetString() == address.ToString(), InTime),
+            $"The binding has not got {address}: {binding}");
+        return binding;
     }
 
     // With its socket a binding ends.

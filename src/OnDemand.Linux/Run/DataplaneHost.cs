@@ -314,7 +314,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _provider.Follow(happened, _attachments.Current);
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
-        _services?.Follow(happened);
+        _services?.Follow(happened, _engine);
         Commands?.Follow(happened);
     }
 
