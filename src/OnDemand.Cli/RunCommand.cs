@@ -194,7 +194,10 @@ internal static class RunCommand
 
         if (saved.HasNetwork)
         {
-            Say($"Going on where the last run stopped: {host.Restored}.");
+            // Who has edited it since would wait in vain for what it gives at the start.
+            string aside = config.Scenario.Network.Count == 0 ? string.Empty
+                : $" What the configuration says in 'network' was the last run's: to do it again, remove {stateFile} before the start.";
+            Say($"Going on where the last run stopped: {host.Restored}.{aside}");
         }
 
         broker?.Start(tap.Index, host.Wake, host, services.Asking);
@@ -247,7 +250,7 @@ internal static class RunCommand
             requests?.Use(later.Host.Rights);
             if (later.Host.Rights.Quotas.RequestsPerMinute != settings.Rights.Quotas.RequestsPerMinute)
             {
-                Say("What has changed in 'requests-per-minute' needs a restart.");
+                Say("What has changed in 'host: rights: quotas: requests-per-minute' needs a restart.");
             }
         }
 

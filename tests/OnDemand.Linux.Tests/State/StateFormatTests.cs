@@ -104,6 +104,12 @@ public sealed class StateFormatTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 1, 0, 1, "1 prefix, 1 address and 0 flows are back, 1 flow is over")]
+    [InlineData(4, 2, 1, 0, "4 prefixes, 2 addresses and 1 flow are back, 0 flows are over")]
+    public void What_was_restored_is_told_in_words(int prefixes, int addresses, int flows, int lost, string words) =>
+        Assert.Equal(words, new Restored(prefixes, addresses, flows, lost).ToString());
+
     [Fact]
     public void A_binding_is_read_again_until_it_is_released()
     {
