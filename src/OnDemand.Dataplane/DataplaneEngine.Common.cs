@@ -87,6 +87,27 @@ public sealed partial class DataplaneEngine
         }
     }
 
+    // Packets without a flow begin one, most likely, and then their sockets' bindings are needed.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void LookForSockets(Span<Glance> glances)
+    {
+        foreach (ref Glance glance in glances)
+        {
+            if (glance.Guess == Glance.None)
+            {
+                glance.Hash = _bindings.Prefetch(glance.Tail);
+            }
+        }
+
+        foreach (ref readonly Glance glance in glances)
+        {
+            if (glance.Guess == Glance.None)
+            {
+                _bindings.Prefetch(glance.Hash);
+            }
+        }
+    }
+
     // Finishes the common packets of a batch from a place on; returns the place of the first that is not one, or the length.
     [MethodImpl(MethodImplOptions.NoInlining)]
     private int FinishAll(ref byte octets, Span<FrameSlot> slots, int from, uint tick)
