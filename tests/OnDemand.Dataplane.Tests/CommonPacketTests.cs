@@ -92,6 +92,57 @@ public sealed class CommonPacketTests
     }
 
     [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    [Rfc(8200, "8.1")]
+    public void A_datagram_whose_new_checksum_is_zero_has_ones_instead_for_zero_would_be_none(bool inbound)
+    {
+        (EngineRig rig, IpAddress[] addresses) = Begin();
+        TestFrame frame = Usual(0, addresses, inbound);
+        TestFrame rewritten = inbound ? frame with { Destination = Frames.Host } : frame with { Source = addresses[0] };
+        frame.Upper[8] = frame.Upper[9] = 0;         // both frames share these octets
+        rewritten.SummedUpper().AsSpan(6, 2).CopyTo(frame.Upper.AsSpan(8));
+
+        (_, byte[] after) = inbound ? rig.Inbound(frame) : rig.Outbound(frame);
+
+        Assert.Equal(rewritten.Build(), after);
+        Assert.Equal([0xff, 0xff], after[46..48]);
+    }
+
+    [Fact]
+    public void A_flow_that_was_idle_for_one_tick_too_long_is_not_the_same_any_more()
+    {
+        const int tickShift = 26;      // of nanoseconds
+        DataplaneOptions options = EngineRig.Options(AddressType.Nonpersistent) with { UdpTimeout = new Duration(100L << tickShift) };
+        foreach (int ticks in new[] { 100, 101 })
+        {
+            var rig = new EngineRig(options);
+            rig.Attach(EngineRig.NonpersistentPrefix);
+            TestFrame frame = Frames.Udp(Frames.Host, PortOf(0), Frames.Server, 443);
+            rig.Outbound(frame);
+            rig.Engine.Advance(rig.Now.Add(new Duration(100L << tickShift)));         // what is due by then is done
+
+            rig.Engine.HandleOutbound(frame.Build(), frame.Info, rig.Now.Add(new Duration((long)ticks << tickShift)));
+
+            Assert.Equal(ticks - 99, rig.Engine.Counters.Of(AddressType.Nonpersistent).FlowsOpened);
+        }
+    }
+
+    [Fact]
+    public void A_segment_whose_header_says_that_it_is_longer_than_the_segment_has_no_data()
+    {
+        HostScene scene = new HostScene(AddressType.Nonpersistent).Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent));
+        scene.Connect();
+        TestFrame segment = Frames.Tcp(Frames.Host, 40000, Frames.Server, 443, TcpControl.Ack, 3000, 5001);
+        segment.Upper[12] = 15 << 4;
+        scene.Send(segment);
+
+        scene.Attach(HostScene.Of(HostScene.NonpersistentTwo, AddressType.Nonpersistent));
+
+        Assert.Equal(HostScene.Reset(5001, 3000), scene.OnlyOutput().Octets);
+    }
+
+    [Theory]
     [InlineData(0, 1)]
     [InlineData(1, 0)]
     [InlineData(-1000, 0)]
