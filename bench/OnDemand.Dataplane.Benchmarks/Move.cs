@@ -21,6 +21,12 @@ internal sealed class Move
         _flows = new NewFlows(flows, AddressType.Nonpersistent);
         _flows.OpenEstablished();
         _output = new byte[_flows.Engine.MaximumOutputLength];
+
+        // The time between the last packet and the move passes as it would with a TAP, which wakes at each deadline.
+        for (DataplaneEngine engine = _flows.Engine; engine.NextDeadline <= _now;)
+        {
+            engine.Advance(engine.NextDeadline);
+        }
     }
 
     /// <summary>The attachment to a network with another prefix.</summary>

@@ -14,23 +14,6 @@ namespace OnDemand.Dataplane;
 /// </content>
 public sealed partial class DataplaneEngine
 {
-    /// <summary>
-    /// Handles a frame if it is a common packet: TCP or UDP of a live flow that goes on as it was. Nothing is asked, answered or reported
-    /// for such a packet. If it is not one, nothing is done, and <see cref="HandleOutbound"/> or <see cref="HandleInbound"/> decides.
-    /// </summary>
-    /// <param name="frame">The frame, or at least its first sixty octets from the IPv6 header on; rewritten in place.</param>
-    /// <param name="info">What is known of it.</param>
-    /// <param name="inbound">Whether it comes from the network.</param>
-    /// <param name="now">The time, never earlier than in the call before.</param>
-    /// <param name="verdict">The verdict, always to forward a rewritten frame, if it was handled.</param>
-    /// <returns>Whether it was handled.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public bool TryHandleCommon(Span<byte> frame, in FrameInfo info, bool inbound, Timestamp now, out Verdict verdict)
-    {
-        verdict = default;
-        return now < _nextDeadline && TryOne(frame, info, inbound, now, out verdict);
-    }
-
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryOne(Span<byte> frame, in FrameInfo info, bool inbound, Timestamp now, out Verdict verdict)
     {
@@ -100,6 +83,27 @@ public sealed partial class DataplaneEngine
                 {
                     _flows.Prefetch(_batch[i].Hash);
                 }
+            }
+        }
+    }
+
+    // Packets without a flow begin one, most likely, and then their sockets' bindings are needed.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private void LookForSockets(Span<Glance> glances)
+    {
+        foreach (ref Glance glance in glances)
+        {
+            if (glance.Guess == Glance.None)
+            {
+                glance.Hash = _bindings.Prefetch(glance.Tail);
+            }
+        }
+
+        foreach (ref readonly Glance glance in glances)
+        {
+            if (glance.Guess == Glance.None)
+            {
+                _bindings.Prefetch(glance.Hash);
             }
         }
     }

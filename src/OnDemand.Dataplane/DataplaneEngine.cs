@@ -134,7 +134,11 @@ public sealed partial class DataplaneEngine
             Span<Glance> glances = _batch.AsSpan(0, some.Length);
             uint generation = _addresses.Generation;
             GlanceAll(ref MemoryMarshal.GetReference(buffer), buffer.Length, ref MemoryMarshal.GetReference(some), some.Length);
-            _flows.Guess(glances);
+            if (!_flows.Guess(glances))
+            {
+                LookForSockets(glances);
+            }
+
             for (int next = 0; next < some.Length; next++)
             {
                 bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now

@@ -36,6 +36,7 @@ public sealed class AllocationTests
         ["hairpin"] = paths => paths.Hairpin(),
         ["native"] = paths => paths.Native(),
         ["batch"] = paths => paths.Batch(),
+        ["batch of a capture"] = paths => paths.Captured(),
         ["request of a socket"] = paths => paths.Request(),
         ["TCP from SYN to FIN"] = paths => paths.Conversation(),
     };
@@ -118,6 +119,8 @@ public sealed class AllocationTests
         private readonly byte[] _overlap = Frames.Udp(Frames.Host, 9, Frames.Server, 80, 100)
             .BuildFragment(1, 64, more: true, Frames.Payload(16));
         private readonly FrameSlot[] _slots = new FrameSlot[8];
+        private readonly CapturedSlot[] _captured = new CapturedSlot[8];
+        private readonly byte[] _proofs = new byte[8 * DataplaneEngine.ProofLength];
         private Timestamp _now = Timestamp.FromSeconds(1);
         private IpAddress _typed;
         private IpAddress _fixed;
@@ -300,6 +303,19 @@ public sealed class AllocationTests
             {
                 Expect(slot.Verdict, VerdictKind.Forward);
             }
+        }
+
+        public void Captured()
+        {
+            Forward();
+            for (int index = 0; index < _captured.Length; index++)
+            {
+                (index % 2 == 0 ? _udp : _reply).CopyTo(_frame, index * 200);
+                _frame[(index * 200) + 41] = index % 2 == 0 ? (byte)7 : (byte)80;
+                _captured[index] = new CapturedSlot { Offset = index * 200, Length = (index % 2 == 0 ? _udp : _reply).Length, Time = _now };
+            }
+
+            Surprises += _engine.HandleCaptured(_frame, _captured, _proofs) == _captured.Length ? 0 : 1;
         }
 
         public void Request()

@@ -32,6 +32,14 @@ internal abstract class CaptureParser(CaptureReaderOptions options)
     /// <returns>The record's length; 0 when octets are missing or there is <see cref="Damage"/>.</returns>
     public abstract int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record);
 
+    /// <summary>Whether the front of a window is a packet's, as far as can be told from its first octets; then <see cref="Parse"/> changes
+    /// nothing but <see cref="Damage"/>.</summary>
+    /// <param name="window">What was read and not yet parsed.</param>
+    public abstract bool IsAtPacket(ReadOnlySpan<byte> window);
+
+    /// <summary>Forgets damage that was found ahead of its turn.</summary>
+    public void ForgetDamage() => Damage = null;
+
     /// <summary>Judges the end of the file.</summary>
     /// <param name="window">What is left and is no whole record.</param>
     /// <param name="offset">Where the window begins in the file.</param>

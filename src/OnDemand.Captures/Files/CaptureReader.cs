@@ -55,6 +55,9 @@ public sealed class CaptureReader : IAsyncDisposable
     /// <summary>What the records that TryRead gives are in.</summary>
     internal Block Block => _block;
 
+    /// <summary>Where in <see cref="Block"/> the next record begins.</summary>
+    internal int PlaceInBlock => _start;
+
     private ReadOnlySpan<byte> Window => _buffer.AsSpan(_start, _end - _start);
 
     /// <summary>Reads a capture from a pipe, which the reader owns from now on.</summary>
@@ -132,6 +135,39 @@ public sealed class CaptureReader : IAsyncDisposable
         _start += length;
         Position += length;
         return true;
+    }
+
+    /// <summary>Looks at a packet that <see cref="TryRead"/> has not come to yet, in what was read.</summary>
+    /// <param name="ahead">Octets of records to be passed by; afterwards those of this one too.</param>
+    /// <param name="record">The packet.</param>
+    /// <returns>Whether there is a whole and sound one.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    internal bool TryPeek(ref int ahead, out CaptureRecord record)
+    {
+        record = default;
+        ReadOnlySpan<byte> window = Window[ahead..];
+        if (_parser is null || Damage is not null || !_parser.IsAtPacket(window))
+        {
+            return false;
+        }
+
+        int length = _parser.Parse(window, Position + ahead, out record);
+        if (length == 0)
+        {
+            _parser.ForgetDamage();   // until it is its turn
+            return false;
+        }
+
+        ahead += length;
+        return true;
+    }
+
+    /// <summary>Goes on behind records that were looked at.</summary>
+    /// <param name="length">Their octets, as <see cref="TryPeek"/> says.</param>
+    internal void Skip(int length)
+    {
+        _start += length;
+        Position += length;
     }
 
     /// <summary>Reads a part of a file ahead, for a thread that has nothing else to do. May be called while records are taken.</summary>

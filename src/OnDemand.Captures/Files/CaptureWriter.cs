@@ -124,7 +124,7 @@ public sealed class CaptureWriter : IAsyncDisposable
     }
 
     /// <summary>Records of a reader may be written from its own memory from now on, where the output can do that.</summary>
-    /// <param name="reader">The reader, whose packets may be overwritten when they are appended by <see cref="TryLend"/>.</param>
+    /// <param name="reader">The reader, whose packets may be overwritten when they are appended by <see cref="TryLend(in CaptureRecord, out Span{byte})"/>.</param>
     internal void LendFrom(CaptureReader reader) => _batch.LendFrom(reader);
 
     /// <summary>Appends a packet of the reader without copying it, if its octets are in that reader's memory and the formats agree.</summary>
@@ -145,6 +145,14 @@ public sealed class CaptureWriter : IAsyncDisposable
         data = octets.Slice(record.DataOffset, record.CapturedLength);
         return true;
     }
+
+    /// <summary>Appends packets that stand one behind the other in the lending reader's memory, if the formats agree.</summary>
+    /// <param name="format">The format they are in.</param>
+    /// <param name="start">Where the first one begins in the reader's block.</param>
+    /// <param name="length">Octets of all.</param>
+    /// <returns>Whether they were appended.</returns>
+    internal bool TryLend(CaptureFormat format, int start, int length) =>
+        Failure is null && _sink?.Format == format && _batch.TryLend(start, length);
 
     /// <summary>Appends a packet that the input does not have; in pcapng as an Enhanced Packet Block.</summary>
     /// <param name="interfaceIndex">The interface's index over all sections; it must be one of the section last appended.</param>
@@ -172,11 +180,6 @@ public sealed class CaptureWriter : IAsyncDisposable
         Failure = sink.Failure;
         return at;
     }
-
-    /// <summary>Takes back the packet that was appended last, before anything else was appended or flushed.</summary>
-    /// <param name="unflushedLength">What <see cref="UnflushedLength"/> was before it was appended.</param>
-    /// <exception cref="ArgumentOutOfRangeException">The length is not one that was.</exception>
-    public void Retract(int unflushedLength) => _batch.Truncate(unflushedLength);
 
     /// <summary>Sends off the batch. Offsets and spans taken before are invalid afterwards.</summary>
     /// <param name="cancellationToken">Stops the waiting.</param>

@@ -47,6 +47,23 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
         return true;
     }
 
+    /// <summary>Appends octets of the lender's block without copying them, if there is a lender.</summary>
+    /// <param name="start">Where they begin in the block.</param>
+    /// <param name="length">How many.</param>
+    /// <returns>Whether they were appended.</returns>
+    public bool TryLend(int start, int length)
+    {
+        if (_lender?.Block is not { } block)
+        {
+            return false;
+        }
+
+        SetAside();
+        _borrower!.Lend(block, start, length);
+        _before += length;
+        return true;
+    }
+
     /// <summary>Appends room whose content is undefined and must be filled.</summary>
     /// <param name="length">Octets to append.</param>
     /// <returns>The room; valid until the next call.</returns>
@@ -61,23 +78,6 @@ internal sealed class OutputBatch(PipeWriter output, int capacity)
         Span<byte> room = _memory.Span[Length..end];
         Length = end;
         return room;
-    }
-
-    /// <summary>Takes back what was appended last.</summary>
-    /// <param name="length">What <see cref="UnflushedLength"/> was before; not more than it is.</param>
-    public void Truncate(int length)
-    {
-        ArgumentOutOfRangeException.ThrowIfGreaterThan((uint)length, (uint)UnflushedLength);
-        int taken = UnflushedLength - length;
-        if (Length == 0 && taken > 0 && _borrower is not null)
-        {
-            _borrower.TakeBack(taken);
-            _before -= taken;
-            return;
-        }
-
-        ArgumentOutOfRangeException.ThrowIfGreaterThan(taken, Length, nameof(length));
-        Length -= taken;
     }
 
     /// <summary>Sends off what was appended.</summary>

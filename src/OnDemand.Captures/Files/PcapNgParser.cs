@@ -39,6 +39,10 @@ internal sealed class PcapNgParser(CaptureReaderOptions options) : CaptureParser
             : (int)Math.Min(total, Options.PieceLength);
     }
 
+    public override bool IsAtPacket(ReadOnlySpan<byte> window) =>
+        _remaining == 0 && window.Length >= PcapNg.ShortestBlock
+        && _order.ReadUInt32(window) is PcapNg.EnhancedPacket or PcapNg.SimplePacket or PcapNg.ObsoletePacket;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
     {

@@ -33,6 +33,8 @@ internal sealed class PcapParser(CaptureFormat format, ByteOrder order, CaptureR
         return captured > _longestData ? _headerLength : _headerLength + (int)captured;
     }
 
+    public override bool IsAtPacket(ReadOnlySpan<byte> window) => _headerRead;
+
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     public override int Parse(ReadOnlySpan<byte> window, long offset, out CaptureRecord record)
     {

@@ -92,19 +92,6 @@ internal sealed class WriteBehind : PipeWriter
         _parts.Add(new Part(block, start, length));
     }
 
-    /// <summary>Takes back the end of what was appended last.</summary>
-    /// <param name="length">Its octets; of one part.</param>
-    public void TakeBack(int length)
-    {
-        Part last = _parts[^1];
-        _parts[^1] = last with { Length = last.Length - length };
-        if (last.Length == length)
-        {
-            last.Block.Release();
-            _parts.RemoveAt(_parts.Count - 1);
-        }
-    }
-
     /// <inheritdoc/>
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {

@@ -15,47 +15,26 @@ internal sealed class OrderedOutput(CaptureWriter writer)
 
     private readonly LinkedList<Entry> _waiting = new();
     private long _octets;
-    private int _before;
 
     /// <summary>Packets written, injected ones included.</summary>
     public long Packets { get; private set; }
 
-    /// <summary>Appends a packet to be rewritten in place; only where nothing waits.</summary>
-    /// <param name="record">The packet; its own octets may be what is rewritten.</param>
-    /// <param name="data">Its octets in the output, until anything else is appended.</param>
-    /// <returns>False if something waits, or the output cannot hold it.</returns>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public bool TryAppend(in CaptureRecord record, out Span<byte> data)
+    /// <summary>Appends packets that stand one behind the other in the reader's memory, if nothing waits and the output takes them from
+    /// there.</summary>
+    /// <param name="format">The format they are in.</param>
+    /// <param name="start">Where the first one begins in the reader's block.</param>
+    /// <param name="length">Octets of all.</param>
+    /// <param name="packets">How many there are.</param>
+    /// <returns>Whether they were appended.</returns>
+    public bool TryLend(CaptureFormat format, int start, int length, int packets)
     {
-        data = default;
-        if (_waiting.Count > 0)
+        if (_waiting.Count > 0 || !writer.TryLend(format, start, length))
         {
             return false;
         }
 
-        _before = writer.UnflushedLength;
-        if (writer.TryLend(record, out data))
-        {
-            Packets++;
-            return true;
-        }
-
-        int at = writer.Append(record);
-        if (at == CaptureWriter.NoPacket)
-        {
-            return false;
-        }
-
-        Packets++;
-        data = writer.Batch.Slice(at, record.CapturedLength);
+        Packets += packets;
         return true;
-    }
-
-    /// <summary>Takes the packet back that was appended last.</summary>
-    public void Retract()
-    {
-        writer.Retract(_before);
-        Packets--;
     }
 
     /// <summary>

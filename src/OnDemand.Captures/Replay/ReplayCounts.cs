@@ -41,6 +41,13 @@ internal sealed class ReplayCounts
         }
     }
 
+    /// <summary>Packets were rewritten and sent on.</summary>
+    public void CountRewritten(int packets)
+    {
+        _verdicts[(int)VerdictKind.Forward] += packets;
+        _forwards[(int)ForwardReason.Rewritten] += packets;
+    }
+
     /// <summary>A packet that was held has gone on after all.</summary>
     /// <param name="untouched">Whether as it was.</param>
     public void Release(bool untouched)

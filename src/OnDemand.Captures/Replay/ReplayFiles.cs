@@ -20,7 +20,6 @@ internal sealed class ReplayFiles : IAsyncDisposable
     private readonly TranslationsJson? _translations;
     private ReplaySession? _session;
     private Timestamp _first;
-    private Timestamp _last;
 
     public ReplayFiles(ReplayOptions options, Func<string, Stream> create, CaptureReader reader)
     {
@@ -102,7 +101,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
             return report;
         }
 
-        Timestamp to = session.LastOutput > _last ? session.LastOutput : _last;
+        Timestamp to = session.LastOutput > session.LastPacket ? session.LastOutput : session.LastPacket;
         return ReplayFindings.Add(
             report with { From = _first, To = to }, session.Counts, session.Ledger, session.Engine, _networkOrder.Packets, _hostOrder?.Packets ?? 0,
             _mostFlows);
@@ -130,30 +129,24 @@ internal sealed class ReplayFiles : IAsyncDisposable
         return CaptureWriter.Create(behind, new CaptureWriterOptions { Format = format, ChangesLengths = changesLengths });
     }
 
-    // Everything that is buffered. Records are looked at twice ahead of their turn, so that what the engine needs of its tables is there.
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    // Everything that is buffered.
     private void CopyBuffered(CaptureReader reader, Scenario scenario, ReplayOptions options)
     {
-        bool more = reader.TryRead(out CaptureRecord second);
-        ulong secondHash;
-        CaptureRecord third = default;
-        bool moreAfter = more && reader.TryRead(out third);
-        ulong thirdHash = LookAhead(moreAfter, third);
-        while (more)
+        while (true)
         {
-            CaptureRecord first = second;
-            second = third;
-            secondHash = thirdHash;
-            more = moreAfter;
-            moreAfter = more && reader.TryRead(out third);
-            thirdHash = LookAhead(moreAfter, third);
-            _session?.LookAhead(secondHash);
-            Copy(first, scenario, options);
+            if (_session is not null && Failure is null)
+            {
+                _session.CopyCommon(reader);
+            }
+
+            if (!reader.TryRead(out CaptureRecord record))
+            {
+                break;
+            }
+
+            Copy(record, scenario, options);
         }
     }
-
-    private ulong LookAhead(bool there, in CaptureRecord record) =>
-        there && record.Kind == CaptureRecordKind.Packet && _session is not null ? _session.LookAhead(record) : 0;
 
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
     private void Copy(in CaptureRecord record, Scenario scenario, ReplayOptions options)
@@ -177,7 +170,6 @@ internal sealed class ReplayFiles : IAsyncDisposable
         }
 
         _session.Packet(record);
-        _last = ReplaySession.TimeOf(record) is { } time && time > _last ? time : _last;
     }
 
     private void WriteOther(in CaptureRecord record)

@@ -7,70 +7,130 @@ using OnDemand.Dataplane.Wire;
 namespace OnDemand.Captures.Replay;
 
 /// <content>
-/// The common packet of a capture taken inside: TCP or UDP of a live flow that goes on as it was, when only OUT is wanted. It is rewritten
-/// where it was read, or in the output. Whatever is not certain goes the ordinary way, which gives the same result.
+/// Common packets of a capture taken inside: TCP or UDP of live flows that go on as they were, when only OUT is wanted. They are rewritten
+/// where they were read, many at a time. Whatever is not certain goes the ordinary way, which gives the same result.
 /// </content>
 internal sealed partial class ReplaySession
 {
-    private const int CommonHeaders = 60;   // from the IPv6 header on, as far as a common packet is read and rewritten
+    private const int LeastGathered = 2;
 
-    private bool IsPlain => _host is null && _outside is null && !_options.Explain && _unsent.IsEmpty && _pending.Count == 0;
+    private readonly CapturedSlot[] _slots = new CapturedSlot[DataplaneEngine.MaximumCaptured];
+    private readonly Timestamp[] _stamps = new Timestamp[DataplaneEngine.MaximumCaptured];
+    private readonly int[] _ends = new int[DataplaneEngine.MaximumCaptured];    // where each record ends, from the first one's beginning
+    private readonly byte[] _proofs = new byte[DataplaneEngine.MaximumCaptured * DataplaneEngine.ProofLength];
+    private int _mostGathered = LeastGathered;
 
-    /// <summary>Looks ahead at a packet whose turn is not yet.</summary>
-    /// <returns>The hash of its flow, for the second look; 0 if there is nothing to look for.</returns>
+    private bool IsPlain => _host is null && _outside is null && !_options.Explain && _unsent.IsEmpty
+        && _pending.Count + _heldWithPlace.Count + _heldWithout.Count == 0;
+
+    /// <summary>Takes common packets off a reader, as long as one follows another.</summary>
+    /// <param name="reader">The reader; what it gives next is no common packet, or not certain to be one.</param>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public ulong LookAhead(in CaptureRecord record) =>
-        IsPlain && LinkLayer.TryFindIpv6(record.LinkType, record.Data, out int offset) ? _engine.LookAhead(record.Data, offset) : 0;
-
-    /// <summary>The second look.</summary>
-    public void LookAhead(ulong hash) => _engine.LookAhead(hash);
-
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private bool TryCommon(in CaptureRecord record, int offset)
+    public void CopyCommon(CaptureReader reader)
     {
-        byte protocol = record.Data[offset + 6];
-        if (protocol is not (IpProtocol.Tcp or IpProtocol.Udp) || !IsPlain || !_network.TryAppend(record, out Span<byte> frame))
+        if (!IsPlain)
         {
-            return false;
+            return;
         }
 
-        FrameInfo info = InfoOf(frame, offset);
-        if (_engine.TryHandleCommon(frame, info, inbound: false, _now, out Verdict verdict))
+        Timestamp limit = _schedule.Next < _engine.NextDeadline ? _schedule.Next : _engine.NextDeadline;
+        int wanted;
+        int done;
+        do
         {
-            AccountCommon(verdict, outbound: true, frame, offset);
-            return true;
-        }
-
-        // Only the headers change on the way back, so only they are carried along. The frame may be the record's own octets.
-        Span<byte> headers = frame[..Math.Min(frame.Length, offset + CommonHeaders)];
-        Span<byte> captured = _frame.AsSpan(0, headers.Length);
-        headers.CopyTo(captured);
-        if (_engine.TryViewCommonAsRemote(frame, info, _now))
-        {
-            Span<byte> copy = _copy.AsSpan(0, headers.Length);
-            headers.CopyTo(copy);
-            if (_engine.TryHandleCommon(copy, info, inbound: true, _now, out verdict))
+            wanted = _mostGathered;
+            int gathered = Gather(reader, wanted, limit);
+            done = _engine.HandleCaptured(reader.Block.Octets, _slots.AsSpan(0, gathered), _proofs);
+            if (done > 0)
             {
-                AccountCommon(verdict, outbound: false, frame, offset);
-                Verify(captured, copy, offset);
-                return true;
+                Account(_slots.AsSpan(0, done), reader.Block.Octets);
+                Write(reader, done);
+                reader.Skip(_ends[done - 1]);
             }
 
-            captured.CopyTo(headers);
+            // While flows begin, common packets come in short runs, and what was gathered behind one would be gathered again.
+            _mostGathered = done < gathered
+                ? Math.Max(LeastGathered, _mostGathered / 2) : Math.Min(_slots.Length, _mostGathered * 2);
         }
-
-        _network.Retract();
-        return false;
+        while (done == wanted);
     }
 
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void AccountCommon(Verdict verdict, bool outbound, ReadOnlySpan<byte> frame, int offset)
+    private int Gather(CaptureReader reader, int wanted, Timestamp limit)
     {
-        Counts.Count(verdict);
-        if (_ledger.Find(verdict.Flow) is { } flow)
+        int count = 0;
+        int start = reader.PlaceInBlock;
+        int end = 0;
+        Timestamp now = _now;
+        while (count < wanted)
         {
-            flow.Count(outbound, FrameParser.HeaderLength + ((frame[offset + 4] << 8) | frame[offset + 5]), _now, dropped: false);
-            flow.Claim(_stamp);
+            int begin = end;
+            if (!reader.TryPeek(ref end, out CaptureRecord record))
+            {
+                break;
+            }
+
+            Timestamp time = TimeOf(record) ?? default;
+            ReadOnlySpan<byte> frame = record.Data;
+            if (!record.HasTimestamp || time >= limit || !LinkLayer.TryFindIpv6(record.LinkType, frame, out int offset))
+            {
+                break;
+            }
+
+            now = time > now ? time : now;
+            _stamps[count] = time;
+            _ends[count] = end;
+            _slots[count] = new CapturedSlot
+            {
+                Offset = start + begin + record.DataOffset,
+                Length = frame.Length,
+                NetworkOffset = offset,
+                PartialChecksum = PartialChecksums.LooksPartial(frame, offset),
+                Time = now,
+            };
+            count++;
+        }
+
+        return count;
+    }
+
+    private void Account(ReadOnlySpan<CapturedSlot> slots, ReadOnlySpan<byte> octets)
+    {
+        for (int i = 0; i < slots.Length; i++)
+        {
+            ref readonly CapturedSlot slot = ref slots[i];
+            Counts.PacketsRead++;
+            Counts.OctetsRead += slot.Length;
+            if (slot.Inbound)
+            {
+                ReadOnlySpan<byte> proof = _proofs.AsSpan(i * DataplaneEngine.ProofLength, DataplaneEngine.ProofLength);
+                Verify(proof[..(DataplaneEngine.ProofLength / 2)], proof[(DataplaneEngine.ProofLength / 2)..], 0);
+            }
+
+            if (_ledger.Find(slot.Flow) is { } flow)
+            {
+                ReadOnlySpan<byte> packet = octets[(slot.Offset + slot.NetworkOffset)..];
+                flow.Count(!slot.Inbound, FrameParser.HeaderLength + ((packet[4] << 8) | packet[5]), slot.Time, dropped: false);
+                flow.Claim(_stamps[i]);
+            }
+        }
+
+        Counts.CountRewritten(slots.Length);
+        _now = slots[^1].Time;
+        _stamp = _stamps[slots.Length - 1];
+        LastPacket = _now > LastPacket ? _now : LastPacket;   // no deadline has come since, so it is the latest packet's time
+    }
+
+    private void Write(CaptureReader reader, int count)
+    {
+        if (_network.TryLend(reader.Format, reader.PlaceInBlock, _ends[count - 1], count))
+        {
+            return;
+        }
+
+        int ahead = 0;
+        while (ahead < _ends[count - 1] && reader.TryPeek(ref ahead, out CaptureRecord record))
+        {
+            _network.Write(record, default, null, null);
         }
     }
 }

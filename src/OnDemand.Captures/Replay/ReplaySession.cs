@@ -74,6 +74,9 @@ internal sealed partial class ReplaySession
     /// <summary>When the last packet was written that had waited or that the engine made.</summary>
     public Timestamp LastOutput { get; private set; }
 
+    /// <summary>The latest time of a packet.</summary>
+    public Timestamp LastPacket { get; private set; }
+
     /// <summary>A packet's time, as the engine can use it; null for a Simple Packet Block, which has none.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public static Timestamp? TimeOf(in CaptureRecord record) =>
@@ -84,6 +87,7 @@ internal sealed partial class ReplaySession
     public void Packet(in CaptureRecord record)
     {
         Timestamp time = TimeOf(record) ?? _now;
+        LastPacket = record.HasTimestamp && time > LastPacket ? time : LastPacket;
         RunUntil(time);
         _stamp = time;
         _now = time > _now ? time : _now;
@@ -99,11 +103,6 @@ internal sealed partial class ReplaySession
         {
             _frame = new byte[record.CapturedLength];
             _copy = new byte[record.CapturedLength];
-        }
-
-        if (TryCommon(record, offset))
-        {
-            return;
         }
 
         Span<byte> frame = _frame.AsSpan(0, record.CapturedLength);

@@ -49,6 +49,18 @@ internal sealed class ChainIndex
         return link - 1;
     }
 
+    /// <summary>Asks for the place where a hash's list begins, before it is needed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void Prefetch(ulong hash) => Memory.Prefetch(ref _heads[(uint)hash & _mask]);
+
+    /// <summary>The first entry of a hash's list, or -1.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public int First(ulong hash) => _heads[(uint)hash & _mask] - 1;
+
+    /// <summary>Asks for what follows an entry in its list, before it is needed.</summary>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public void PrefetchAfter(int id) => Memory.Prefetch(ref _next[id]);
+
     /// <summary>Adds an entry that is not in the index; the caller keeps the count within the capacity.</summary>
     public void Add(ulong hash, int id)
     {

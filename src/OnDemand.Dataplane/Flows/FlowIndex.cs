@@ -9,6 +9,9 @@ internal interface IIndexed : IEntryKey
 {
     /// <summary>The hash under which an entry was added.</summary>
     uint HashOf(int id);
+
+    /// <summary>Asks for an entry's key before its hash is needed.</summary>
+    void Prefetch(int id);
 }
 
 /// <summary>
@@ -271,9 +274,29 @@ internal sealed class FlowIndex
     // When nothing is left to move, the old area is wiped from its start; it must be all zero before it can be current again.
     private void StartWipe() => _wiped = _oldCount == 0 ? 0 : -1;
 
+    // The entries of the slots that the next call moves, which lie anywhere.
+    private void LookAhead<TTable>(TTable table)
+        where TTable : struct, IIndexed
+    {
+        long end = Math.Min(_moved + (2 * StepsPerChange), (long)_oldMask + 1);
+        for (long at = _moved + StepsPerChange; at < end; at++)
+        {
+            uint slot = Slot(_old, (uint)at);
+            if (slot != 0 && slot != Gone)
+            {
+                table.Prefetch((int)(slot & _numberMask) - 1);
+            }
+        }
+    }
+
     private void Step<TTable>(TTable table)
         where TTable : struct, IIndexed
     {
+        if (_oldCount > 0)
+        {
+            LookAhead(table);
+        }
+
         for (int i = 0; i < StepsPerChange; i++)
         {
             if (_oldCount > 0)

@@ -74,7 +74,8 @@ internal sealed class FlowTable
     }
 
     /// <summary>Guesses the flows of many packets, whose look-ups overlap.</summary>
-    public void Guess(Span<Glance> glances)
+    /// <returns>Whether every common packet seems to have a flow.</returns>
+    public bool Guess(Span<Glance> glances)
     {
         ref FlowEntry first = ref _entries.First;
         FlowIndex.View index = _index.Current;
@@ -92,28 +93,29 @@ internal sealed class FlowTable
             }
         }
 
-        if (!isComplete)
-        {
-            GuessOthers(glances);
-        }
+        return isComplete || GuessOthers(glances);
     }
 
     // Apart, so that the loop above has no call in it.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void GuessOthers(Span<Glance> glances)
+    private bool GuessOthers(Span<Glance> glances)
     {
+        bool isComplete = true;
         foreach (ref Glance glance in glances)
         {
             if (glance.Guess == Glance.NotYet)
             {
                 int id = _index.GuessFurther(glance.Hash);
                 glance.Guess = id;
+                isComplete &= id >= 0;
                 if (id >= 0)
                 {
                     Memory.Prefetch(ref _entries[id]);
                 }
             }
         }
+
+        return isComplete;
     }
 
     public int Find(in FlowKey key, uint hash) => _index.Find(hash, new Lookup(this, key));
@@ -160,6 +162,8 @@ internal sealed class FlowTable
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
         public bool Matches(int id) => table._entries[id].Has(key);
+
+        public void Prefetch(int id) => Memory.Prefetch(ref table._entries[id]);
 
         public uint HashOf(int id)
         {

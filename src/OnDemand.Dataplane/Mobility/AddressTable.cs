@@ -18,6 +18,7 @@ internal sealed class AddressTable
     private readonly ChainIndex _index;
     private readonly FlowHash _hash;
     private readonly Recent[] _recent = new Recent[2 * RecentCount];
+    private readonly PrefixSieve _sieve = new();
     private int _internalCount;
     private int _typedFresh;
     private int _typedFree = -1;
@@ -60,7 +61,9 @@ internal sealed class AddressTable
             return AddressName.OfInternal(number);
         }
 
-        return TryFindRecent(address, typed: true, out number, out _) ? AddressName.OfTyped(number) : FindInIndex(address);
+        return TryFindRecent(address, typed: true, out number, out _) ? AddressName.OfTyped(number)
+            : _sieve.MayHave(address) ? FindInIndex(address)
+            : AddressName.Unknown;
     }
 
     /// <summary>Finds an address that was met lately as what it is said to be.</summary>
@@ -116,6 +119,7 @@ internal sealed class AddressTable
         int id = _internalCount++;
         _internal[id] = new InternalAddress { Address = address, FirstTyped = -1 };
         _index.Add(_hash.Of(address), AddressName.OfInternal(id).Code);
+        _sieve.Add(address);
         return id;
     }
 
@@ -160,6 +164,7 @@ internal sealed class AddressTable
         };
         _internal[host].FirstTyped = id;
         _index.Add(hash, AddressName.OfTyped(id).Code);
+        _sieve.Add(external);
         TypedCount++;
         Generation++;
         Forget();

@@ -23,8 +23,6 @@ public sealed class WriteBehindTests
             pipe.Lend(block, 7, length);
             pipe.Lend(block, 7 + length, 5);
             expected.AddRange(block.Octets.AsSpan(7, length + 5));
-            pipe.Lend(block, 90_000, 9);
-            pipe.TakeBack(9);
             int own = random.Next(6_000);
             random.NextBytes(pipe.GetSpan(own)[..own]);
             expected.AddRange(pipe.GetSpan(own)[..own]);

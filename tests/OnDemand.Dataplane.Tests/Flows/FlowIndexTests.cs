@@ -217,5 +217,7 @@ public sealed class FlowIndexTests
         public bool Matches(int id) => keys[id] == key;
 
         public uint HashOf(int id) => hashOf(keys[id]);
+
+        public void Prefetch(int id) => Assert.InRange(id, 0, keys.Length - 1);
     }
 }
