@@ -64,6 +64,7 @@ public sealed class CoalescingTests
     [InlineData("push")]
     [InlineData("fin")]
     [InlineData("cwr")]
+    [InlineData("ece")]
     [InlineData("urgent")]
     [InlineData("window")]
     [InlineData("acknowledgment")]
