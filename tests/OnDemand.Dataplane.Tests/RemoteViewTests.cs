@@ -23,32 +23,37 @@ public sealed class RemoteViewTests
         TestFrame frame = Answer(protocol) with { Checksum = checksum, Link = LinkHeader.Ethernet };
         byte[] fast = frame.Build();
         byte[] slow = frame.Build();
+        byte[] proof = new byte[DataplaneEngine.ProofLength];
 
-        Assert.True(_rig.Engine.TryViewCommonAsRemote(fast, frame.Info, _rig.Now));
         Assert.Equal(RemoteView.Rewritten, _rig.Engine.ViewAsRemote(slow, frame.Info, _rig.Now, out IpAddress external));
+        Assert.Equal(1, _rig.Engine.HandleCaptured(fast, [Captured(frame, _rig.Now)], proof));
+
         Assert.Equal((frame with { Destination = typed }).Build(), fast);
         Assert.Equal(fast, slow);
         Assert.Equal(typed, external);
-
-        (Verdict verdict, byte[] after) = _rig.Send(fast, frame.Info, inbound: true);
+        Assert.Equal(frame.Build()[frame.NetworkOffset..], proof[(proof.Length / 2)..]);
+        (Verdict verdict, byte[] after) = _rig.Send(slow, frame.Info, inbound: true);
         Assert.Equal(ForwardReason.Rewritten, verdict.Forward);
         Assert.Equal(frame.Build(), after);
     }
 
-    [Fact]
-    public void The_faster_ways_leave_what_comes_when_something_falls_due_to_the_others()
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void The_faster_way_leaves_what_comes_when_something_falls_due_to_the_other_one(bool inbound)
     {
         _rig.Attach(EngineRig.NonpersistentPrefix);
         _ = Begin(_rig, IpProtocol.Udp);
-        TestFrame answer = Answer(IpProtocol.Udp);
-        TestFrame sent = Question(IpProtocol.Udp);
+        TestFrame frame = inbound ? Answer(IpProtocol.Udp) : Question(IpProtocol.Udp);
+        byte[] octets = frame.Build();
         Timestamp due = _rig.Engine.NextDeadline;
-        var before = new Timestamp(due.Nanoseconds - 1);
 
-        Assert.False(_rig.Engine.TryViewCommonAsRemote(answer.Build(), answer.Info, due));
-        Assert.False(_rig.Engine.TryHandleCommon(sent.Build(), sent.Info, inbound: false, due, out _));
-        Assert.True(_rig.Engine.TryViewCommonAsRemote(answer.Build(), answer.Info, before));
-        Assert.True(_rig.Engine.TryHandleCommon(sent.Build(), sent.Info, inbound: false, before, out _));
+        Assert.Equal(0, Handle(due));
+        Assert.Equal(frame.Build(), octets);
+        Assert.Equal(1, Handle(new Timestamp(due.Nanoseconds - 1)));
+        Assert.NotEqual(frame.Build(), octets);
+
+        int Handle(Timestamp now) => _rig.Engine.HandleCaptured(octets, [Captured(frame, now)], new byte[DataplaneEngine.ProofLength]);
     }
 
     [Theory]
@@ -108,6 +113,14 @@ public sealed class RemoteViewTests
             return external;
         }
     }
+
+    private static CapturedSlot Captured(TestFrame frame, Timestamp time) => new()
+    {
+        Length = frame.Build().Length,
+        NetworkOffset = frame.NetworkOffset,
+        PartialChecksum = frame.Checksum == ChecksumState.Partial,
+        Time = time,
+    };
 
     private static TestFrame Question(byte protocol, TcpControl flags = TcpControl.Ack) => protocol == IpProtocol.Tcp
         ? Frames.Tcp(Frames.Host, 5000, Frames.Server, 443, flags, 1000) : Frames.Udp(Frames.Host, 5000, Frames.Server, 443);
