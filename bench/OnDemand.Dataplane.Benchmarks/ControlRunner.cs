@@ -38,6 +38,7 @@ internal static class ControlRunner
     public static int RunMove(ReadOnlySpan<string> arguments)
     {
         var results = new List<MoveResult>();
+        _ = Rehearsal.Run();                         // as `ondemand run` does
         for (int round = 0; round < Rounds; round++)
         {
             var move = new Move(1_000_000);

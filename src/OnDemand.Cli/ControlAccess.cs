@@ -50,7 +50,9 @@ internal static class ControlAccess
     /// <param name="tap">The TAP.</param>
     /// <returns>The path: the option's, the variable's or the usual one.</returns>
     public static string ProgramsOf(string? option, string tap) =>
-        (option ?? Environment.GetEnvironmentVariable(ProgramsVariable)) is { Length: > 0 } path ? path : HostSettings.DefaultPrograms(tap);
+        (option ?? Environment.GetEnvironmentVariable(ProgramsVariable)) is { Length: > 0 } path
+            ? path
+            : ControlSocket.ForProgramsBeside(ControlSocket.DefaultFor(tap));
 
     /// <summary>The socket that the user means.</summary>
     /// <param name="option">What <c>--control</c> or <c>--programs</c> says; null if it was not given.</param>
@@ -73,7 +75,7 @@ internal static class ControlAccess
 
         return ControlSocket.FindAlive(directory, forPrograms) switch
         {
-            [] => forPrograms ? HostSettings.DefaultPrograms(HostSettings.DefaultTap) : ControlSocket.DefaultPath,
+            [] => forPrograms ? ProgramsOf(option: null, HostSettings.DefaultTap) : ControlSocket.DefaultPath,
             [string only] => only,
             var several => throw new UsageException(
                 $"Several dataplanes run on this host ({string.Join(", ", several)}); say which one with {name}."),

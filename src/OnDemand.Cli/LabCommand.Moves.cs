@@ -134,7 +134,11 @@ internal static partial class LabCommand
         {
             UseShellExecute = false,
         };
-        start.Environment["ONDEMAND_CONTROL"] = lab.Directory.Control;
+        foreach ((string variable, string value) in lab.Directory.Variables)
+        {
+            start.Environment[variable] = value;
+        }
+
         return Process.Start(start) ?? throw new HostException($"'{program[0]}' could not be started.");
     }
 

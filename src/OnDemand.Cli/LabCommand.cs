@@ -103,7 +103,7 @@ internal static partial class LabCommand
         Lab lab = Lab.Open(name);
         LabPrivileges.Become(
             [CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program],
-            ("ONDEMAND_CONTROL", lab.Directory.Control));
+            lab.Directory.Variables);
         return ExitStatus.Internal;
     }
 

@@ -159,6 +159,7 @@ internal static class RunCommand
         services.KeepsChanges = true;
         KeepLiving(saved, broker);
         var keeper = new StateKeeper(stateFile, Say, services);
+        _ = Rehearsal.Run();
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services,
             provider: provider);
@@ -188,13 +189,16 @@ internal static class RunCommand
         {
             Say(saved.IsForeign
                 ? $"{stateFile} is no state file of this version; it is kept as {saved.SetAside}, and this run begins afresh."
-                : $"Line {line} of {stateFile} is damaged and was left out, with {saved.DamagedLines.Count - 1} more; the rest is used, and "
-                    + $"the file is kept as {saved.SetAside}.");
+                : $"Line {line} of {stateFile} is damaged and was left out{(saved.DamagedLines.Count is > 1 and int lines ? $", with {lines - 1} more" : "")}; "
+                    + $"the rest is used, and the file is kept as {saved.SetAside}.");
         }
 
         if (saved.HasNetwork)
         {
-            Say($"Going on where the last run stopped: {host.Restored}.");
+            // Who has edited it since would wait in vain for what it gives at the start.
+            string aside = config.Scenario.Network.Count == 0 ? string.Empty
+                : $" What the configuration says in 'network' was the last run's: to do it again, remove {stateFile} before the start.";
+            Say($"Going on where the last run stopped: {host.Restored}.{aside}");
         }
 
         broker?.Start(tap.Index, host.Wake, host, services.Asking);
@@ -247,7 +251,7 @@ internal static class RunCommand
             requests?.Use(later.Host.Rights);
             if (later.Host.Rights.Quotas.RequestsPerMinute != settings.Rights.Quotas.RequestsPerMinute)
             {
-                Say("What has changed in 'requests-per-minute' needs a restart.");
+                Say("What has changed in 'host: rights: quotas: requests-per-minute' needs a restart.");
             }
         }
 

@@ -83,6 +83,22 @@ public sealed partial class LabRunTests
         Assert.Equal(moves, await MovesAsync(calculation));
     }
 
+    // Whatever asks for a type needs the programs' socket, which is no more in its usual place than the operator's is.
+    [Fact]
+    public async Task A_program_on_the_host_finds_both_sockets_of_the_labs_dataplane()
+    {
+        await using LabRig rig = await LabRig.UpAsync();
+        string scenario = Place(rig, "s.yaml");
+        await File.WriteAllTextAsync(scenario, Scenario, Cancellation);
+        foreach (string[] where in (string[][])[["exec", "--name", rig.Name, LabNodes.Host], ["run", "--name", rig.Name, scenario]])
+        {
+            CommandResult bindings = await OnDemandAsync(["lab", .. where, "--", .. LabProgram.Self.Line(["bindings"])]);
+            CommandResult flows = await OnDemandAsync(["lab", .. where, "--", .. LabProgram.Self.Line(["flows"])]);
+            Assert.EndsWith("0 bindings.\n", bindings.Output, StringComparison.Ordinal);
+            Assert.EndsWith(" flows.\n", flows.Output, StringComparison.Ordinal);
+        }
+    }
+
     [Fact]
     public async Task A_move_can_give_other_prefixes_than_the_scenario_does()
     {

@@ -100,6 +100,34 @@ public sealed class ServiceTests
         await AssertKeepsItsAddressAsync(rig, client);
     }
 
+    // draft-17 §4.2: what gets no type goes on without, and then a move ends its connection. It says so; it does not crash.
+    [Theory]
+    [InlineData("session_client")]
+    [InlineData("session-client")]
+    public async Task The_drafts_examples_without_a_dataplane_to_ask_go_on_without_a_type_and_say_when_the_connection_is_gone(string name)
+    {
+        await using LabRig rig = await UpAsync();
+        string place = name == "session_client" ? await SetscExamples.BuildAsync(rig) : AppContext.BaseDirectory;
+        string[] line = ["env", "ONDEMAND_PROGRAMS=/nonexistent", Path.Combine(place, name), LabLinks.PeerAddress, Number];
+        CommandResult refused = await rig.TryAsync(LabNodes.Host, line);
+        Assert.Equal(1, refused.Status);
+        Assert.EndsWith("Connection refused", refused.Error.Trim(), StringComparison.Ordinal);
+        Assert.Single(refused.Error.Trim().Split('\n'));
+
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Stream, Port));
+        Process client = rig.Start(LabNodes.Host, line);
+        Assert.Equal("session-lasting: No dataplane runs here.", await SetscExamples.ReadAsync(client));
+        Assert.Equal("none: the host's ordinary address", await SetscExamples.ReadAsync(client));
+        await SetscExamples.AssertSaysAsync(client, "before", Nonpersistent);
+        await rig.MoveAsync(LabNodes.SecondRouter);
+        await SetscExamples.WriteAsync(client, "after");
+        string said = await client.StandardError.ReadToEndAsync(Cancellation).WaitAsync(InTime, Cancellation);
+        await client.WaitForExitAsync(Cancellation).WaitAsync(InTime, Cancellation);
+
+        Assert.Equal(1, client.ExitCode);
+        Assert.Single(said.Trim().Split('\n'));
+    }
+
     [Fact]
     public async Task A_socket_bound_to_an_address_that_ends_is_told_at_once()
     {
@@ -155,6 +183,29 @@ public sealed class ServiceTests
         Assert.Equal(granted, await SeenAsync(native));
     }
 
+    // What has gone over has the new prefix with its lifetimes, and hears of the end of that.
+    [Fact]
+    public async Task A_datagram_socket_that_went_over_is_listed_with_its_new_prefix_which_the_next_move_deprecates()
+    {
+        await using LabRig rig = await UpAsync();
+        await using var server = new LineServer(rig.Server(LabNodes.Peer, SocketType.Dgram, Port));
+        var map = new SetscOptions { Map = true, SocketPath = rig.Lab.Directory.Programs };
+        using Socket socket = rig.Socket(LabNodes.Host, SocketType.Dgram);
+        await socket.SetServiceContinuityAsync(AddressType.GracefulReplacement, map, Cancellation);
+        IPAddress old = await SeenAsync(socket);
+
+        await rig.MoveAsync(LabNodes.SecondRouter, windowSeconds: 1);
+        IPAddress next = old;
+        Assert.True(await LabRig.BecomesAsync(async () => !(next = await AskAsync(socket)).Equals(old), InTime));
+        JsonElement binding = await ListedAsync(rig, next);
+        Assert.Equal("2001:db8:92:1::/64", binding.GetProperty("prefix").GetString());
+        Assert.Equal((JsonValueKind.Null, JsonValueKind.Null), (binding.GetProperty("preferred").ValueKind, binding.GetProperty("valid").ValueKind));
+
+        await rig.MoveAsync(LabNodes.FirstRouter, windowSeconds: 60);
+        Assert.True(await LabRig.BecomesAsync(
+            async () => (await ListedAsync(rig, next)).GetProperty("preferred") is { ValueKind: JsonValueKind.Number } left && left.GetDecimal() == 0, InTime));
+    }
+
     // It says nothing itself, and neither do its children; the connection is that of a shell's child.
     [Fact]
     public async Task A_command_started_with_a_type_keeps_its_connection_while_the_host_moves()
@@ -195,11 +246,12 @@ public sealed class ServiceTests
         using Socket socket = rig.Socket(LabNodes.Host, SocketType.Dgram);
         IPAddress granted = await socket.SetServiceContinuityAsync(AddressType.SessionLasting, map, Cancellation);
         Assert.Equal(granted, await SeenAsync(socket));
-        Assert.Single(await BindingsAsync(rig));
+        string? since = Assert.Single(await BindingsAsync(rig)).GetProperty("since").GetString();
         await KillAsync(rig);
 
         JsonElement binding = Assert.Single(await BindingsAsync(rig));
         Assert.Equal(granted.ToString(), binding.GetProperty("address").GetString());
+        Assert.Equal(since, binding.GetProperty("since").GetString());
         Assert.Equal(granted, await AskAsync(socket));
         socket.Dispose();
         await AssertReleasedAsync(rig);
@@ -314,6 +366,17 @@ public sealed class ServiceTests
             LabNodes.Host, LabProgram.Self.Line(["bindings", "--programs", rig.Lab.Directory.Programs, "--json"]));
         Assert.True(result.Status == 0, result.Error);
         return [.. JsonDocument.Parse(result.Output).RootElement.GetProperty("bindings").EnumerateArray()];
+    }
+
+    // The only binding, once it has this address: what a packet did is told a little later.
+    private static async Task<JsonElement> ListedAsync(LabRig rig, IPAddress address)
+    {
+        JsonElement binding = default;
+        Assert.True(
+            await LabRig.BecomesAsync(
+                async () => (binding = Assert.Single(await BindingsAsync(rig))).GetProperty("address").GetString() == address.ToString(), InTime),
+            $"The binding has not got {address}: {binding}");
+        return binding;
     }
 
     // With its socket a binding ends.

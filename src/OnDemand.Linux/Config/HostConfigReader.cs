@@ -3,6 +3,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Audit;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
 using OnDemand.Linux.Tap;
@@ -96,7 +97,7 @@ internal sealed class HostConfigReader
             RulePreference = (uint)map.Get(
                 "rule-preference", preference => Number(preference, FirstRule, LastRuleBeforeMain), HostSettings.DefaultRulePreference),
             Control = control,
-            Programs = map.Get<string?>("programs", ReadPrograms, HostSettings.DefaultPrograms(control)),
+            Programs = map.Get<string?>("programs", ReadPrograms, ControlSocket.ForProgramsBeside(control)),
             Rights = map.Get("rights", new RightsReader(_fields).Read, RightsConfig.Unlimited),
             Audit = map.Get<AuditSettings?>("audit", new AuditReader(_fields).Read, null),
             State = map.Get("state", directory => Path.GetFullPath(_fields.Text(directory, "a directory")), HostSettings.DefaultState(tap)),

@@ -50,7 +50,7 @@ internal sealed record HostSettings
     public string Control { get; init; } = DefaultControl(DefaultTap);
 
     /// <summary>The path of the programs' socket; null if there is none.</summary>
-    public string? Programs { get; init; } = DefaultPrograms(DefaultControl(DefaultTap));
+    public string? Programs { get; init; } = ControlSocket.ForProgramsBeside(DefaultControl(DefaultTap));
 
     /// <summary>Who may have what.</summary>
     public RightsConfig Rights { get; init; } = RightsConfig.Unlimited;
@@ -86,11 +86,6 @@ internal sealed record HostSettings
     /// <param name="tap">Its TAP.</param>
     /// <returns>The path.</returns>
     public static string DefaultControl(string tap) => ControlSocket.DefaultFor(tap);
-
-    /// <summary>Where a dataplane listens for programs unless the configuration says otherwise: beside its control socket.</summary>
-    /// <param name="control">The path of the control socket.</param>
-    /// <returns>The path.</returns>
-    public static string DefaultPrograms(string control) => ControlSocket.ForProgramsBeside(control);
 
     /// <summary>Where a dataplane keeps its state unless the configuration says otherwise.</summary>
     /// <param name="tap">Its TAP.</param>

@@ -32,6 +32,9 @@ internal sealed class LabDirectory(string name)
     /// <summary>Where the dataplane answers programs.</summary>
     public string Programs => ControlSocket.ForProgramsBeside(Control);
 
+    /// <summary>What tells a program on a node where this lab's dataplane listens: environment variables.</summary>
+    public IReadOnlyList<(string Name, string Value)> Variables => [("ONDEMAND_CONTROL", Control), ("ONDEMAND_PROGRAMS", Programs)];
+
     /// <summary>Where the dataplane keeps its own state.</summary>
     public string DataplaneState => Path.Combine(Place, "state");
 

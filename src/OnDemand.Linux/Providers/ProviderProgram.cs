@@ -214,7 +214,7 @@ internal sealed class ProviderProgram(ProviderSettings settings, ProviderReader 
         if (IsWorthSaying(count))
         {
             string many = count == 1 ? "a line" : string.Create(CultureInfo.InvariantCulture, $"{count} lines");
-            say($"The provider {Name} said {many} that cannot be used, the last one because of: {Printable(mistake)}.");
+            say($"The provider {Name} said {many} that cannot be used, the last one because of: {Printable(mistake.TrimEnd('.'))}.");
         }
     }
 

@@ -27,7 +27,7 @@ internal sealed class ScriptProvider : IPrefixProvider
     private readonly HandOver<ProgramNews> _news = new(NewsCapacity);
     private readonly ProviderProgram _program;
     private readonly RequestBook _book;
-    private readonly Queue<PrefixAnswer> _answers = new();
+    private readonly Queue<ProviderNews> _answers = new();
     private readonly SortedSet<IpPrefix> _held = new(Comparer<IpPrefix>.Create(Compare));   // bounded as the engine's own prefixes are
     private ChannelWriter<byte[]>? _input;
     private string? _attachment;
@@ -118,9 +118,9 @@ internal sealed class ScriptProvider : IPrefixProvider
         }
 
         news = _answers.Count > 0 || !_news.TryTake(out ProgramNews item) ? default : Handle(item, now);
-        if (news.Network is null && _answers.TryDequeue(out PrefixAnswer answer))
+        if (news.Network is null && _answers.TryDequeue(out ProviderNews next) && next.Answer is { } answer)
         {
-            news = new ProviderNews(Answer: answer);
+            news = next;
             _offered = answer.Kind == PrefixAnswerKind.Granted ? answer.Prefix.Prefix : _offered;
         }
 
@@ -170,7 +170,7 @@ internal sealed class ScriptProvider : IPrefixProvider
 
             if (_refusesItself)
             {
-                _answers.Enqueue(new PrefixAnswer(question, PrefixAnswerKind.Refused, default));
+                _answers.Enqueue(new ProviderNews(new PrefixAnswer(question, PrefixAnswerKind.Refused, default), IsSilence: true));
             }
         }
     }
@@ -211,7 +211,7 @@ internal sealed class ScriptProvider : IPrefixProvider
 
         foreach (int question in questions ?? [])
         {
-            _answers.Enqueue(new PrefixAnswer(question, message.Kind, message.Prefix));
+            _answers.Enqueue(new ProviderNews(new PrefixAnswer(question, message.Kind, message.Prefix)));
         }
     }
 

@@ -60,6 +60,7 @@ internal sealed partial class DataplaneHost
             return;
         }
 
+        _now = now;
         foreach (SocketBinding binding in _adopted.OrderBy(binding => binding.Cookie))
         {
             ((ISocketControl)this).Handle(_services.Adopt(binding), now);

@@ -64,6 +64,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[3];
     private int _turnsSinceLook;
+    private bool _isGivenUp;                         // the refusal that is being handed in stands for silence
     private Timestamp _repairAt = Timestamp.Never;
     private string _disturbed = string.Empty;
     private bool _tapDown;
@@ -314,7 +315,8 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _provider.Follow(happened, _attachments.Current);
         _observer?.OnEvent(happened);
         _keeper?.Note(happened);
-        _services?.Follow(happened);
+        _services?.Follow(
+            _isGivenUp && happened.Kind == EngineEventKind.NetworkRefused ? happened with { Kind = EngineEventKind.NetworkSilent } : happened, _engine);
         Commands?.Follow(happened);
     }
 
@@ -349,7 +351,10 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         if (news.Answer is { } answer)
         {
             _observer?.OnAnswer(answer, now);
+            _isGivenUp = news.IsSilence;
             _drive.Answer(answer, now);
+            _drive.Settle();
+            _isGivenUp = false;
         }
         else if (news.Network is { } happens)
         {

@@ -148,7 +148,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             Place = binding.Place,
         };
         ulong token = (ulong)Interlocked.Increment(ref _token);
-        _pending[token] = new Pending(request);
+        _pending[token] = new Pending(request) { Kept = binding };
 
         // ON_NET got a prefix of its own then, and shall not be asked for another.
         return AsAsked(request, token) with { OnNet = false, Prefix = binding.OnNet ? binding.Prefix : null };
@@ -161,7 +161,8 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
 
     /// <summary>Something happened in the engine. On the engine's thread.</summary>
     /// <param name="happened">What.</param>
-    public void Follow(in EngineEvent happened)
+    /// <param name="engine">The engine, which knows what the socket has now.</param>
+    public void Follow(in EngineEvent happened, DataplaneEngine engine)
     {
         bool matters = happened.Kind switch
         {
@@ -175,7 +176,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         };
         if (matters)
         {
-            Add(new Happening(null, happened, 0, happened.Time));
+            Add(new Happening(null, happened, 0, happened.Time) { Held = HeldBy(happened, engine) });
         }
     }
 
@@ -198,6 +199,10 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         await _following.ConfigureAwait(false);
         _room.Dispose();
     }
+
+    // The event of a flow names its address alone.
+    private static AddressGrant? HeldBy(in EngineEvent happened, DataplaneEngine engine) =>
+        happened.Socket != 0 && engine.TryGetGrant(happened.Socket, out AddressGrant held) && held.Address == happened.Address ? held : null;
 
     private bool Add(in Happening happening)
     {
@@ -314,7 +319,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             }
             else
             {
-                Take(happening.Happened, silent);
+                Take(happening.Happened, happening.Held, silent);
             }
         }
 
@@ -341,7 +346,8 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         if (reply.Status == SetscStatus.Granted)
         {
             binding = new SocketBinding(
-                request.Cookie, request.User, reply.Address, reply.Type, reply.Prefix, reply.PreferredUntil, reply.ValidUntil, request.Map, now)
+                request.Cookie, request.User, reply.Address, reply.Type, reply.Prefix, reply.PreferredUntil, reply.ValidUntil, request.Map,
+                pending.Kept is { } kept && kept.Address == reply.Address && kept.Since != default ? kept.Since : now)
             {
                 OnNet = request.OnNet,
                 Preferences = request.Preferences,
@@ -378,7 +384,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         Forget(cookie, now);
     }
 
-    private void Take(in EngineEvent happened, bool[] silent)
+    private void Take(in EngineEvent happened, in AddressGrant? held, bool[] silent)
     {
         switch (happened.Kind)
         {
@@ -388,7 +394,11 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
             case EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver:
                 if (_bindings.TryGetValue(happened.Socket, out SocketBinding? known))
                 {
-                    Renew(known, known with { Address = happened.Address }, BindingNoticeKind.Replaced, happened.Time, null);
+                    SocketBinding replaced = held is { } now
+                        ? known with { Address = now.Address, Prefix = now.Prefix, PreferredUntil = now.PreferredUntil, ValidUntil = now.ValidUntil }
+                        : known with { Address = happened.Address };
+                    Renew(known, replaced, BindingNoticeKind.Replaced, happened.Time, null);
+                    Note(new BindingChange(happened.Socket, replaced));
                 }
 
                 break;
@@ -467,10 +477,14 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     private sealed record Pending(ServiceRequest Request)
     {
         public TaskCompletionSource<ServiceAnswer> Source { get; } = new(TaskCreationOptions.RunContinuationsAsynchronously);
+
+        public SocketBinding? Kept { get; init; }                // what the socket had of an earlier run
     }
 
     private readonly record struct Happening(SetscReply? Reply, EngineEvent Happened, ulong Ended, Timestamp Time)
     {
+        public AddressGrant? Held { get; init; }                 // what the socket has after what happened to its flow
+
         public ulong Released { get; init; }
 
         public TaskCompletionSource? Forgotten { get; init; }    // is told when what was released is forgotten

@@ -66,5 +66,10 @@ internal readonly record struct Restored(int Prefixes, int Addresses, int Flows,
 {
     /// <inheritdoc/>
     public override string ToString() => string.Create(
-        CultureInfo.InvariantCulture, $"{Prefixes} prefixes, {Addresses} addresses and {Flows} flows are back, {FlowsLost} flows are over");
+        CultureInfo.InvariantCulture,
+        $"{Count(Prefixes, "prefix", "es")}, {Count(Addresses, "address", "es")} and {Count(Flows, "flow", "s")} are back, {Count(FlowsLost, "flow", "s")} "
+        + $"{(FlowsLost == 1 ? "is" : "are")} over");
+
+    private static string Count(int number, string one, string more) =>
+        string.Create(CultureInfo.InvariantCulture, $"{number} {one}{(number == 1 ? string.Empty : more)}");
 }

@@ -21,7 +21,7 @@ namespace OnDemand.Linux.State;
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
 /// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
-/// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS PLACE   m mapped, n on-net; INODE[.PROCESS.DESCRIPTOR]
+/// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS PLACE SINCE   m mapped, n on-net; INODE[.PROCESS.DESCRIPTOR]
 /// released COOKIE
 /// </code>
 /// Times are nanoseconds since 1970, <c>-</c> for never. Names are percent-encoded.
@@ -58,7 +58,7 @@ internal static class StateFormat
     /// <summary>The line of a socket's binding.</summary>
     public static string Binding(string boot, SocketBinding binding) => Join(
         "binding", boot, binding.Cookie, binding.User, Number((int)binding.Type), (uint)binding.Preferences, binding.Address, binding.Prefix,
-        Flags((binding.Map, 'm'), (binding.OnNet, 'n')), Place(binding.Place));
+        Flags((binding.Map, 'm'), (binding.OnNet, 'n')), Place(binding.Place), Time(binding.Since));
 
     /// <summary>The line of a binding that is no more.</summary>
     public static string Released(ulong cookie) => Join("released", cookie);
@@ -109,9 +109,11 @@ internal static class StateFormat
 
     private static bool TryReadBinding(SavedState state, string[] fields)
     {
-        // Before there were places the line ended with the flags.
+        // Before there were places the line ended with the flags, and before there was a time with the place.
         SocketPlace place = default;
-        if (fields.Length is not (9 or 10) || (fields.Length == 10 && !TryReadPlace(fields[9], out place)) || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out ulong cookie)
+        Timestamp since = default;
+        if (fields.Length is not (9 or 10 or 11) || (fields.Length >= 10 && !TryReadPlace(fields[9], out place))
+            || (fields.Length == 11 && !TryReadTime(fields[10], out since)) || !ulong.TryParse(fields[2], NumberStyles.None, CultureInfo.InvariantCulture, out ulong cookie)
             || !TryReadNumber(fields[3], uint.MaxValue, out long user) || !TryReadEnum(fields[4], out AddressType type)
             || !TryReadNumber(fields[5], uint.MaxValue, out long preferences) || !IpAddress.TryParse(fields[6], out IpAddress typed)
             || !IpPrefix.TryParse(fields[7], out IpPrefix prefix))
@@ -122,7 +124,7 @@ internal static class StateFormat
         state.Bindings[cookie] = new SavedBinding(
             fields[1],
             new SocketBinding(
-                cookie, (uint)user, typed, type, prefix, Timestamp.Never, Timestamp.Never, fields[8].Contains('m', StringComparison.Ordinal), default)
+                cookie, (uint)user, typed, type, prefix, Timestamp.Never, Timestamp.Never, fields[8].Contains('m', StringComparison.Ordinal), since)
             {
                 OnNet = fields[8].Contains('n', StringComparison.Ordinal),
                 Preferences = (AddressPreferences)(uint)preferences,

@@ -107,6 +107,17 @@ public sealed class ProgramCommandTests
         Assert.Contains(sentence, run.Error, StringComparison.Ordinal);
     }
 
+    // 'exec' asks there before it runs anything: a wrong path would spare nobody a command that runs without its type.
+    [Fact]
+    public void A_dataplane_that_is_named_by_its_TAP_is_asked_at_the_usual_place()
+    {
+        Assert.SkipUnless(Environment.GetEnvironmentVariable("ONDEMAND_PROGRAMS") is null, "ONDEMAND_PROGRAMS is set.");
+
+        Assert.Equal("/run/ondemand/od7.programs.sock", ControlAccess.ProgramsOf(option: null, "od7"));
+        Assert.Equal("/run/ondemand/od0.programs.sock", ControlAccess.PathOf(option: null, "/nonexistent", forPrograms: true));
+        Assert.Equal("/x.sock", ControlAccess.ProgramsOf("/x.sock", "od7"));
+    }
+
     [Fact]
     public async Task What_the_network_refuses_has_the_status_of_what_cannot_be_done_here()
     {

@@ -101,7 +101,7 @@ public sealed class ScriptProviderTests
         await rig.UntilAsync(() => rig.Log.Length == 1);
         int question = rig.Ask(AddressType.Fixed);
         await rig.UntilAsync(() => rig.News.Count > 0);
-        Assert.Equal(new PrefixAnswer(question, PrefixAnswerKind.Refused, default), Assert.Single(rig.News).Answer);
+        Assert.Equal(new ProviderNews(new PrefixAnswer(question, PrefixAnswerKind.Refused, default), IsSilence: true), Assert.Single(rig.News));
         await rig.UntilAsync(() => rig.Log[^1] == """{"cancel":1}""");
         Assert.Equal(
             Enumerable.Range(1, rig.Log.Length - 2),

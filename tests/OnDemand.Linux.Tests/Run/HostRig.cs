@@ -2,6 +2,7 @@ using System.Text;
 using OnDemand.Dataplane;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Providers;
 using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
@@ -26,12 +27,13 @@ internal sealed class HostRig : IDisposable
         """;
 
     public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false, SavedState? saved = null,
-        SocketServices? services = null, MemoryTap? tap = null)
+        SocketServices? services = null, MemoryTap? tap = null, IPrefixProvider? provider = null)
     {
         Tap = tap ?? new MemoryTap();
         Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
-        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time, services: services);
+        Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time, services: services,
+            provider: provider);
         services?.Start(Host);
         Settle();                                    // what the configuration does at the start
     }

@@ -82,6 +82,30 @@ public sealed class SocketServicesTests : IAsyncDisposable
         Assert.Equal(ServiceStatus.NotSupported, (await asked).Status);
     }
 
+    // The provider's patience is shorter than the request's. What comes next is not taken for the same.
+    [Theory]
+    [InlineData(true, ServiceStatus.TimedOut)]
+    [InlineData(false, ServiceStatus.Refused)]
+    public async Task A_network_that_did_not_answer_its_provider_is_told_apart_from_one_that_refused(bool isSilence, object status)
+    {
+        await using var services = new SocketServices();
+        await using var provider = new RefusingProvider { IsSilence = isSilence };
+        using var rig = new HostRig(Network, services: services, provider: provider);
+        foreach (ulong cookie in (ulong[])[1, 2])
+        {
+            Task<ServiceAnswer> asked = services.RequestAsync(Request(cookie, AddressType.SessionLasting), Cancellation);
+            while (!asked.IsCompleted)
+            {
+                rig.Settle();
+                await Task.Delay(1, Cancellation);
+            }
+
+            Assert.Equal((cookie == 1 ? (ServiceStatus)status : ServiceStatus.Refused, cookie), ((await asked).Status, cookie));
+            rig.Time.Pass(TimeSpan.FromMinutes(10));         // what was refused is forgotten, and asked for again
+            provider.IsSilence = false;
+        }
+    }
+
     [Fact]
     public async Task A_request_whose_time_is_up_is_released_and_a_late_grant_does_not_bind()
     {

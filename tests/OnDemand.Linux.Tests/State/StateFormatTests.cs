@@ -104,11 +104,17 @@ public sealed class StateFormatTests
         }
     }
 
+    [Theory]
+    [InlineData(1, 1, 0, 1, "1 prefix, 1 address and 0 flows are back, 1 flow is over")]
+    [InlineData(4, 2, 1, 0, "4 prefixes, 2 addresses and 1 flow are back, 0 flows are over")]
+    public void What_was_restored_is_told_in_words(int prefixes, int addresses, int flows, int lost, string words) =>
+        Assert.Equal(words, new Restored(prefixes, addresses, flows, lost).ToString());
+
     [Fact]
     public void A_binding_is_read_again_until_it_is_released()
     {
         var binding = new SocketBinding(
-            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, default)
+            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, Written)
         {
             OnNet = true,
             Preferences = AddressPreferences.Public,
@@ -122,19 +128,22 @@ public sealed class StateFormatTests
     }
 
     [Fact]
-    public void A_binding_of_a_file_without_places_is_read_and_one_without_a_descriptor_too()
+    public void A_binding_of_a_file_without_places_or_times_is_read_and_one_without_a_descriptor_too()
     {
         var binding = new SocketBinding(
-            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, default)
+            77, 1000, Typed, AddressType.SessionLasting, Prefix, Timestamp.Never, Timestamp.Never, Map: true, Written)
         {
             Place = new SocketPlace(default, 99),
         };
         string line = StateFormat.Binding("boot-1", binding);
 
         Assert.Equal(binding, Read(line).Bindings[77].Binding);
-        Assert.Equal(binding with { Place = default }, Read(line[..line.LastIndexOf(' ')]).Bindings[77].Binding);
-        Assert.Empty(Read($"{line}.5").Bindings);
-        Assert.Empty(Read($"{line}.5.x").Bindings);
+        string timeless = line[..line.LastIndexOf(' ')];
+        Assert.Equal(binding with { Since = default }, Read(timeless).Bindings[77].Binding);
+        Assert.Equal(binding with { Since = default, Place = default }, Read(timeless[..timeless.LastIndexOf(' ')]).Bindings[77].Binding);
+        Assert.Empty(Read($"{timeless}.5").Bindings);
+        Assert.Empty(Read($"{timeless}.5.x").Bindings);
+        Assert.Empty(Read($"{line}x").Bindings);
     }
 
     [Theory]
