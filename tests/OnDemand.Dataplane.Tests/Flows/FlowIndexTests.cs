@@ -87,6 +87,83 @@ public sealed class FlowIndexTests
         Assert.All(Enumerable.Range(0, capacity), id => Assert.True(index.Guess(HashOf((ulong)id)) is var guess && (guess < 0 ? id % 2 == 0 : guess % 2 == 1)));
     }
 
+    [Theory]
+    [InlineData(1023)]                 // the last number, plus one, is ones alone too
+    [InlineData(1024)]
+    [InlineData(1500)]
+    public void A_hash_of_ones_alone_is_never_taken_for_the_mark_of_a_slot_that_has_moved(int capacity)
+    {
+        static uint HashOf(ulong key) => (uint)key;
+        const ulong kept = 0x1_ffff_ffff;
+        const ulong removed = 0x2_ffff_ffff;
+        const ulong absent = 0x3_ffff_ffff;
+        ulong[] keys = new ulong[capacity];
+        var index = new FlowIndex(capacity);
+        int last = capacity - 1;
+        Add(last, kept);
+        Add(last - 1, removed);
+        int next = 0;
+        for (; !index.IsGrowing; next++)
+        {
+            Add(next, (ulong)next);
+        }
+
+        Assert.Equal((last, last - 1), (Find(kept), Find(removed)));       // both still in the old area
+        index.Remove(uint.MaxValue, last - 1, new Table(keys, HashOf));
+        Assert.Equal((last, -1, -1), (Find(kept), Find(removed), Find(absent)));
+        for (; index.IsGrowing; next++)
+        {
+            Add(next, (ulong)next);
+        }
+
+        Assert.Equal((last, -1), (Find(kept), Find(removed)));
+        Assert.Equal(last, index.Guess(uint.MaxValue));
+
+        void Add(int id, ulong key)
+        {
+            keys[id] = key;
+            index.Add(HashOf(key), id, new Table(keys, HashOf));
+        }
+
+        int Find(ulong key) => index.Find(HashOf(key), new Table(keys, HashOf, key));
+    }
+
+    [Fact]
+    public void An_area_that_is_used_again_has_been_wiped_to_its_last_slot()
+    {
+        static uint HashOf(ulong key) => (uint)key;
+        const int capacity = 4096;
+        const uint lastGroup = 1016;   // of the area of 1,024 slots in which it begins
+        ulong[] keys = new ulong[capacity];
+        var index = new FlowIndex(capacity);
+        int count = 0;
+        for (uint i = 0; i < 8; i++)
+        {
+            Add(((ulong)i << 32) | lastGroup);
+        }
+
+        while (count < 1500 || index.IsGrowing)
+        {
+            Add((ulong)count << 11);   // far from it once the area is large: they share the first groups of each eighth
+        }
+
+        Assert.All(Enumerable.Range(0, 8), id => Assert.Equal(id, index.Find(lastGroup, new Table(keys, HashOf, keys[id]))));
+        for (int id = 0; id < count; id++)
+        {
+            index.Remove(HashOf(keys[id]), id, new Table(keys, HashOf));
+        }
+
+        Assert.Equal(0, index.Count);
+        Assert.All(Enumerable.Range(0, 1024), group => Assert.Equal(-1, index.Guess(uint.MaxValue & ~0x1fffu | (uint)group * 8)));
+
+        void Add(ulong key)
+        {
+            keys[count] = key;
+            index.Add(HashOf(key), count, new Table(keys, HashOf));
+            count++;
+        }
+    }
+
     private static void Run(Random random, int capacity, int steps, Func<ulong, uint> hashOf)
     {
         var index = new FlowIndex(capacity);

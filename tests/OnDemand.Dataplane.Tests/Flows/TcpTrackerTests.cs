@@ -150,6 +150,29 @@ public sealed class TcpTrackerTests
         Assert.Equal(1000u, entry.SendNext);
     }
 
+    [Fact]
+    public void The_faster_way_to_note_a_segment_notes_what_the_other_one_does()
+    {
+        uint[] near = [0u, 1u, 0x7fff_ffffu, 0x8000_0000u, 0x8000_0001u, 0xffff_ff00u, 0xffff_ffffu];
+        FlowMarks[] marks =
+            [FlowMarks.None, FlowMarks.SendKnown, FlowMarks.ReceiveKnown, FlowMarks.SendKnown | FlowMarks.ReceiveKnown | FlowMarks.HostSyn];
+        foreach (uint known in near)
+        {
+            foreach (uint noted in near)
+            {
+                foreach ((FlowMarks mark, byte flags) in marks.SelectMany(mark => new byte[] { TcpTracker.Ack, 0 }.Select(flags => (mark, flags))))
+                {
+                    var entry = new FlowEntry { State = FlowState.Established, Marks = mark, SendNext = known, ReceiveNext = known };
+                    FlowEntry other = entry;
+                    TcpTracker.NoteSent(ref entry, noted, flags, noted + 1);
+                    TcpTracker.NoteSentMore(ref other, noted, flags, noted + 1);
+
+                    Assert.Equal((entry.SendNext, entry.ReceiveNext, entry.Marks), (other.SendNext, other.ReceiveNext, other.Marks));
+                }
+            }
+        }
+    }
+
     private static FlowEntry Begin(string step) =>
         new() { State = TcpTracker.Begin(Flags(step[1..]), inbound: step[0] == 'i') };
 

@@ -116,6 +116,50 @@ public sealed class CommandSocketsTests : IDisposable
     }
 
     [Fact]
+    public async Task A_socket_that_goes_over_is_counted_with_its_new_prefix_and_not_recorded_again()
+    {
+        RightsCheck rights = Make(new UserQuotas { Prefixes = 1 });
+        IpPrefix one = IpPrefix.Parse("2001:db8:1::/64");
+        IpPrefix other = IpPrefix.Parse("2001:db8:2::/64");
+        IpPrefix wide = IpPrefix.Parse("2001:db8::/32");
+        Assert.All([one, other, wide], prefix => _commands!.Follow(Event(EngineEventKind.PrefixAdded) with { Prefix = prefix }));
+        Assert.True(Admit(rights, 1));
+
+        Open(1, "2001:db8:1::5");
+        await WaitAsync(() => PrefixesOf(User).SequenceEqual([one]));
+        _commands!.Follow(Event(EngineEventKind.PrefixEnded) with { Prefix = one });
+        Open(1, "2001:db8:2::9", EngineEventKind.FlowWentOver);
+        await WaitAsync(() => PrefixesOf(User).SequenceEqual([other]));
+        Open(1, "2001:db8:1::6");                    // of a prefix that has ended there is none left but the wide one
+        await WaitAsync(() => PrefixesOf(User).SequenceEqual([wide]));
+
+        Assert.Equal("2001:db8:1::5", Assert.Single(await ReadAsync()).GetProperty("address").GetString());
+    }
+
+    [Fact]
+    public async Task Each_type_of_which_no_prefix_is_known_yet_counts_as_one_of_its_own()
+    {
+        RightsCheck rights = Make(new UserQuotas { Prefixes = 2 });
+
+        Assert.True(Admit(rights, 1));
+        Assert.True(Admit(rights, 2, AddressType.Nonpersistent));
+        Assert.False(Admit(rights, 3, AddressType.SessionLasting));
+        Assert.True(Admit(rights, 4, AddressType.Nonpersistent));
+        await _commands!.StopAsync();
+    }
+
+    [Fact]
+    public async Task A_right_that_is_taken_away_is_not_had_by_the_next_flow_of_a_socket_either()
+    {
+        RightsCheck rights = Make(new UserQuotas());
+        Assert.True(Admit(rights, 1));
+
+        Assert.False(Admit(new RightsCheck(Rights(new UserQuotas(), new TypeRights(new HashSet<uint>(), null, null))), 1));
+
+        Assert.Equal("forbidden", Assert.Single(await ReadAsync()).GetProperty("result").GetString());
+    }
+
+    [Fact]
     public async Task Requests_per_minute_are_those_of_setsc_too_and_further_flows_of_a_socket_cost_none()
     {
         RightsCheck rights = Make(new UserQuotas { RequestsPerMinute = 3 });
@@ -126,6 +170,7 @@ public sealed class CommandSocketsTests : IDisposable
         Assert.True(Admit(rights, 1));
         Assert.False(Admit(rights, 3));
         Assert.False(_accounts.Of(User).TryRequest());
+        Assert.All(Enumerable.Range(100, 9), cookie => Assert.True(Admit(rights, (ulong)cookie, user: 0)));    // root has no quota
         _time.Pass(TimeSpan.FromSeconds(20));
         Assert.True(Admit(rights, 3));
         await _commands!.StopAsync();
@@ -212,7 +257,7 @@ public sealed class CommandSocketsTests : IDisposable
         new SocketRecord { Cookie = cookie, Uid = user, Inode = 1, CgroupId = cgroup }, Cgroup, new ExecCgroup(type, false, null, 12), rights,
         new Applicant(user));
 
-    private void Open(ulong cookie, string address) => _commands!.Follow(Event(EngineEventKind.FlowOpened) with
+    private void Open(ulong cookie, string address, EngineEventKind kind = EngineEventKind.FlowOpened) => _commands!.Follow(Event(kind) with
     {
         Socket = cookie,
         Address = IpAddress.Parse(address),

@@ -13,7 +13,7 @@ namespace OnDemand.Linux.Tests.Run;
 /// What leaves the device must be the same whether segments were joined or not. So two dataplanes that differ in nothing else get the same
 /// frames, and what each writes is finished as a device would.
 /// </summary>
-public sealed class CoalescingTests
+public sealed partial class CoalescingTests
 {
     private const string Off = HostRig.Nonpersistent + "\nhost: {coalesce: off}\n";
     private const int Flows = 3;
@@ -64,6 +64,7 @@ public sealed class CoalescingTests
     [InlineData("push")]
     [InlineData("fin")]
     [InlineData("cwr")]
+    [InlineData("ece")]
     [InlineData("urgent")]
     [InlineData("window")]
     [InlineData("acknowledgment")]
@@ -73,6 +74,7 @@ public sealed class CoalescingTests
     [InlineData("options")]
     [InlineData("checksum")]
     [InlineData("partial checksum")]
+    [InlineData("partial checksum called valid")]
     [InlineData("superpacket")]
     [InlineData("option words")]
     [InlineData("padded")]
@@ -103,6 +105,78 @@ public sealed class CoalescingTests
         Assert.Equal(2, written.Count);
         Assert.Equal(expected[0], written[0]);
         Assert.Equal(expected[1], written[1]);
+    }
+
+    [Theory]
+    [InlineData("length", 2)]
+    [InlineData("no checksum", 3)]
+    [InlineData("place of the checksum", 0)]
+    [InlineData("beginning of the sum", 0)]
+    [InlineData("empty", 2)]
+    public void A_datagram_that_is_not_as_segmentation_would_make_it_stays_as_it_is(string difference, int mode)
+    {
+        using HostRig rig = MakeRig();
+        using HostRig plain = MakeRig(Off);
+        foreach (HostRig each in (HostRig[])[rig, plain])
+        {
+            var world = new World(each);
+            int length = difference == "empty" ? 0 : 100;
+            byte[] first = world.Datagram(0, false, length, mode);
+            byte[] second = world.Datagram(0, false, length, mode);
+            Span<byte> datagram = second.AsSpan(10 + 54);
+            switch (difference)
+            {
+                case "length":
+                    datagram[5] -= 2;                // what is behind it are options of UDP, or nothing
+                    World.Finish(second.AsSpan(10));
+                    break;
+                case "no checksum":
+                    datagram[6..8].Clear();
+                    break;
+                case "place of the checksum":
+                    new VirtioNetHeader(1, 0, 0, 0, 54, 16).Write(second);
+                    break;
+                case "beginning of the sum":
+                    new VirtioNetHeader(1, 0, 0, 0, 52, 6).Write(second);
+                    break;
+            }
+
+            each.Tap.PutWhole(first);
+            each.Tap.PutWhole(second);
+        }
+
+        List<byte[]> expected = TakeBatches(plain, warm: 4);
+
+        Assert.Equal(2, expected.Count);
+        Assert.Equal(expected, TakeBatches(rig, warm: 4));
+        Assert.Equal(0, rig.Counters.SuperpacketsMade);
+    }
+
+    [Fact]
+    public void Sequence_numbers_go_on_over_their_end()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig, uint.MaxValue - 1500);
+        for (int i = 0; i < 4; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1000, 0));
+        }
+
+        Assert.Equal(10 + 74 + 4000, Assert.Single(TakeBatches(rig, warm: 16)).Length);
+    }
+
+    [Fact]
+    public void Acknowledgments_without_data_stay_as_many_as_they_were()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 4; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 0, 2));           // three of them alike are a sign of loss (RFC 5681 §3.2)
+        }
+
+        Assert.Equal(Enumerable.Repeat(10 + 74, 4), TakeBatches(rig, warm: 16).Select(whole => whole.Length));
+        Assert.Equal(0, rig.Counters.SuperpacketsMade);
     }
 
     [Fact]
@@ -163,6 +237,46 @@ public sealed class CoalescingTests
         Assert.All(
             written.Where(whole => whole[1] == 5), whole => Assert.InRange((whole.Length - 72) / 8, 1, SegmentJoiner.MostSegments));
         Assert.True(rig.Counters.FramesJoined > 200);
+    }
+
+    [Theory]
+    [InlineData(40, 1)]                // 65,535 octets behind the IPv6 header
+    [InlineData(41, 2)]
+    public void A_superpacket_is_as_long_as_its_header_can_say_and_not_one_octet_longer(int last, int writes)
+    {
+        using HostRig rig = MakeRig(ring: true);      // which reads as many at once
+        var world = new World(rig);
+        for (int i = 0; i < 45; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1455, 0));
+        }
+
+        rig.Tap.PutWhole(world.Segment(0, false, last, 0));
+
+        List<byte[]> written = TakeBatches(rig, warm: 64);
+
+        Assert.Equal(writes, written.Count);
+        Assert.All(written, whole => Assert.Equal(whole.Length - 10 - 54, BinaryPrimitives.ReadUInt16BigEndian(whole.AsSpan(10 + 18))));
+    }
+
+    [Fact]
+    public void What_belongs_to_no_flow_may_belong_to_any_and_is_not_overtaken()
+    {
+        const string neighbor = "2001:db8:77::1";
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        for (int i = 0; i < 6; i++)
+        {
+            rig.Tap.PutWhole(world.Segment(0, false, 1000, 0));
+            if (i == 2)
+            {
+                rig.Tap.Put(TestFrames.Udp(neighbor, HostRig.Server, 1000, 53, new byte[100]));
+            }
+        }
+
+        List<byte[]> written = TakeBatches(rig, warm: 16);
+
+        Assert.Equal([10 + 74 + 3000, 10 + 62 + 100, 10 + 74 + 3000], written.Select(whole => whole.Length));
     }
 
     [Fact]
@@ -374,6 +488,10 @@ public sealed class CoalescingTests
             case "partial checksum":
                 Ports(frame, whole);
                 return;
+            case "partial checksum called valid":
+                Ports(frame, whole);
+                whole[0] |= 2;
+                return;
             case "superpacket":
                 new VirtioNetHeader(0, 4, 74, 500, 0, 0).Write(whole);
                 return;
@@ -437,80 +555,4 @@ public sealed class CoalescingTests
 
     private static ILookup<string, byte[]> ByFlow(List<byte[]> written) =>
         written.SelectMany(Segmenter.Finish).ToLookup(frame => Convert.ToHexString(frame.AsSpan(22, 36)) + frame[20]);
-
-    /// <summary>Three TCP connections and three UDP flows, whose sequence numbers go on.</summary>
-    private sealed class World
-    {
-        private readonly uint[] _sent = [2, 2, 2];
-        private readonly uint[] _received = [102, 102, 102];
-        private readonly string _typed;
-        private int _content;
-
-        public World(HostRig rig)
-        {
-            rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 2000, 53, new byte[20]));
-            _typed = TestFrames.SourceOf(rig.Last).ToString();
-            for (ushort flow = 0; flow < Flows; flow++)
-            {
-                ushort port = (ushort)(1000 + flow);
-                rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, (ushort)(2000 + flow), 53, new byte[20]));
-                rig.Put(TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, TestFrames.Syn, 1, 0));
-                rig.Put(TestFrames.Tcp(HostRig.Server, TestFrames.SourceOf(rig.Last).ToString(), 80, port, TestFrames.Syn | Ack, 101, 2));
-                rig.Put(TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, Ack, 2, 102));
-            }
-
-            rig.Tap.Written.Clear();
-        }
-
-        /// <summary>The next segment. Mode 0 and 1: a partial checksum; 2: a finished one; 3: one that the kernel found right.</summary>
-        public byte[] Segment(int flow, bool inbound, int length, int mode)
-        {
-            ref uint sequence = ref (inbound ? ref _received[flow] : ref _sent[flow]);
-            ushort port = (ushort)(1000 + flow);
-            byte[] frame = inbound
-                ? TestFrames.Tcp(HostRig.Server, _typed, 80, port, Ack, sequence, 2, length)
-                : TestFrames.Tcp(HostRig.Inside, HostRig.Server, port, 80, Ack, sequence, 102, length);
-            sequence += (uint)length;
-            return Whole(frame, 74, 16, mode);
-        }
-
-        /// <summary>A datagram.</summary>
-        public byte[] Datagram(int flow, bool inbound, int length, int mode)
-        {
-            ushort port = (ushort)(2000 + flow);
-            byte[] payload = new byte[length];
-            return Whole(
-                inbound ? TestFrames.Udp(HostRig.Server, _typed, 53, port, payload) : TestFrames.Udp(HostRig.Inside, HostRig.Server, port, 53, payload),
-                62, 6, mode);
-        }
-
-        /// <summary>Gives a frame its finished checksum.</summary>
-        public static void Finish(Span<byte> frame)
-        {
-            int at = 14 + TestFrames.ChecksumAt(frame[20]);
-            BinaryPrimitives.WriteUInt16BigEndian(frame[at..], 0);
-            byte[] made = TestFrames.Ipv6(
-                IpAddress.Read(frame[22..]), IpAddress.Read(frame[38..]), frame[20], frame[54..].ToArray());
-            made.AsSpan(at, 2).CopyTo(frame[at..]);
-        }
-
-        private byte[] Whole(byte[] frame, int start, byte offset, int mode)
-        {
-            for (int i = start; i < frame.Length; i++)
-            {
-                frame[i] = (byte)(_content++ * 7);
-            }
-
-            Finish(frame);
-            byte[] whole = [.. new byte[VirtioNetHeader.Length], .. frame];
-            if (mode < 2)
-            {
-                new VirtioNetHeader(1, 0, 0, 0, 54, offset).Write(whole);
-                BinaryPrimitives.WriteUInt16BigEndian(whole.AsSpan(10 + 54 + offset), TestFrames.PseudoHeaderSum(frame));
-            }
-
-            whole[0] |= (byte)(mode == 3 ? 2 : 0);
-            return whole;
-        }
-    }
 }

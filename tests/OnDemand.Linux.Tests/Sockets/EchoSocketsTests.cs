@@ -33,6 +33,7 @@ public sealed class EchoSocketsTests
             Assert.Equal((SocketCookie.Of(socket.SafeHandle), 0u, Identifier), (record.Cookie, record.Uid, record.LocalPort));
             Assert.Equal(new SocketHolder(Environment.ProcessId, (int)socket.Handle), holder);
             Assert.False(echoes.TryFind(Flow(Identifier + 1), out _, out _));
+            Assert.False(echoes.TryFind(Flow(Identifier) with { Internal = There }, out _, out _));
 
             socket.Connect(new IPEndPoint(IPAddress.Parse(SocketScene.Server), 0));
             Assert.True(echoes.TryFind(Flow(Identifier), out _, out _));
@@ -40,6 +41,23 @@ public sealed class EchoSocketsTests
 
             socket.Dispose();
             Assert.False(echoes.TryFind(Flow(Identifier), out _, out _));
+        });
+    }
+
+    [Fact]
+    public void All_are_found_where_the_table_is_longer_than_the_kernel_gives_at_once()
+    {
+        using var scene = new SocketScene();
+        scene.Run(() =>
+        {
+            _ = SocketScene.Shell("echo 0 2147483647 > /proc/sys/net/ipv4/ping_group_range");
+            int[] identifiers = [.. Enumerable.Range(Identifier, 80)];
+            Socket[] sockets = [.. identifiers.Select(identifier => Echo(identifier))];
+            var owners = new SocketOwners(new SocketOwnerLimits(), TimeProvider.System);
+            using EchoSockets echoes = EchoSockets.Open(owners, TimeProvider.System, cgroupRoot: null)!;
+
+            Assert.All(identifiers, identifier => Assert.True(echoes.TryFind(Flow(identifier), out _, out _)));
+            Array.ForEach(sockets, socket => socket.Dispose());
         });
     }
 
@@ -55,10 +73,10 @@ public sealed class EchoSocketsTests
 
     private static FlowIdentity Flow(int identifier) => new(IpProtocol.Icmpv6, Here, (ushort)identifier, There, 0);
 
-    private static Socket Echo()
+    private static Socket Echo(int identifier = Identifier)
     {
         var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.IcmpV6);
-        socket.Bind(new IPEndPoint(IPAddress.Parse(SocketScene.Inside), Identifier));
+        socket.Bind(new IPEndPoint(IPAddress.Parse(SocketScene.Inside), identifier));
         return socket;
     }
 }
