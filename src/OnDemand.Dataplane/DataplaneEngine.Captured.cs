@@ -20,61 +20,93 @@ public sealed partial class DataplaneEngine
     /// to the host.</summary>
     public const int ProofLength = 2 * CommonHeader.Length;
 
+    private const int NotCommon = -1;   // in place of where it lies
+
+    private int _captured;              // slots that were looked at last
+
+    /// <summary>
+    /// Looks at packets before <see cref="HandleCaptured"/> handles them, and asks for what that will need of the tables. It changes nothing.
+    /// </summary>
+    /// <param name="buffer">The octets of all frames.</param>
+    /// <param name="slots">Where each frame lies, at most <see cref="MaximumCaptured"/>.</param>
+    /// <exception cref="ArgumentException">There are too many slots.</exception>
+    public void LookAtCaptured(ReadOnlySpan<byte> buffer, Span<CapturedSlot> slots)
+    {
+        if (slots.Length > MaximumCaptured)
+        {
+            throw new ArgumentException("There are more slots than can be handled at once.", nameof(slots));
+        }
+
+        _captured = slots.Length;
+        for (int i = 0; i < slots.Length; i++)
+        {
+            ref CapturedSlot slot = ref slots[i];
+            ref Glance glance = ref _batch[i];
+            ReadOnlySpan<byte> frame = buffer.Slice(slot.Offset, slot.Length);
+            if (frame.Length - slot.NetworkOffset >= CommonHeader.Length && TryGlanceInside(frame[slot.NetworkOffset..], ref slot, ref glance))
+            {
+                glance.At = slot.Offset + slot.NetworkOffset;
+                _flows.Prefetch(glance.Hash);
+            }
+            else
+            {
+                glance.At = NotCommon;
+                glance.Guess = Glance.None;
+            }
+        }
+
+        Span<Glance> glances = _batch.AsSpan(0, slots.Length);
+        if (!_flows.Guess(glances))
+        {
+            LookForSockets(glances);
+        }
+    }
+
     /// <summary>
     /// Handles common packets, TCP or UDP of live flows that go on as they were, up to the first that is not one. Nothing is asked, answered
     /// or reported for such packets. Those to the network are rewritten in place. In those from the network the typed address that the
     /// remote would have used is put in place; then the engine handles a copy of their headers, inbound.
     /// </summary>
     /// <param name="buffer">The octets of all frames.</param>
-    /// <param name="slots">Where each frame lies, at most <see cref="MaximumCaptured"/>; filled in for those that were handled.</param>
+    /// <param name="slots">What was given to <see cref="LookAtCaptured"/>; filled in for those that are handled.</param>
+    /// <param name="from">The first to be handled. Those before it have been, here or, one by one, by the other methods.</param>
     /// <param name="proofs"><see cref="ProofLength"/> octets for each slot: filled in for the packets from the network.</param>
     /// <returns>How many were handled; the next one is as it was.</returns>
-    /// <exception cref="ArgumentException">There are too many slots, or too little room for proofs.</exception>
+    /// <exception cref="ArgumentException">These slots were not looked at, or there is too little room for proofs.</exception>
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public int HandleCaptured(Span<byte> buffer, Span<CapturedSlot> slots, Span<byte> proofs)
+    public int HandleCaptured(Span<byte> buffer, Span<CapturedSlot> slots, int from, Span<byte> proofs)
     {
-        if (slots.Length > MaximumCaptured || proofs.Length < slots.Length * ProofLength)
+        if (slots.Length != _captured || proofs.Length < slots.Length * ProofLength)
         {
-            throw new ArgumentException("There are more slots than can be handled at once.", nameof(slots));
+            throw new ArgumentException("The slots are not those that were looked at.", nameof(slots));
         }
 
-        Span<Glance> glances = _batch.AsSpan(0, GlanceAtCaptured(buffer, slots));
-        _flows.Guess(glances);
-        for (int i = 0; i < glances.Length; i++)
+        for (int i = from; i < slots.Length; i++)
         {
             ref CapturedSlot slot = ref slots[i];
-            ref readonly Glance glance = ref glances[i];
-            bool isDone = glance.Guess >= 0 && slot.Time < _nextDeadline && (slot.Inbound
-                ? TryProve(buffer.Slice(glance.At, CommonHeader.Length), slot, glance, proofs.Slice(i * ProofLength, ProofLength))
-                : TrySend(ref MemoryMarshal.GetReference(buffer), slot, glance));
-            if (!isDone)
+            ref Glance glance = ref _batch[i];
+            if (glance.Guess < 0 && glance.At >= 0)
             {
-                return i;
+                glance.Guess = _flows.Guess(glance.Hash);    // one that was handled since may have opened it
+            }
+
+            if (glance.Guess < 0 || slot.Time >= _nextDeadline)
+            {
+                return i - from;
+            }
+
+            Span<byte> packet = buffer.Slice(glance.At, CommonHeader.Length);    // the buffer may be another than was looked at
+            if (!(slot.Inbound
+                ? TryProve(packet, slot, glance, proofs.Slice(i * ProofLength, ProofLength))
+                : TrySend(ref MemoryMarshal.GetReference(buffer), slot, glance)))
+            {
+                return i - from;
             }
 
             slot.Flow = glance.Guess;
         }
 
-        return glances.Length;
-    }
-
-    // How many of the frames look like common packets.
-    private int GlanceAtCaptured(ReadOnlySpan<byte> buffer, Span<CapturedSlot> slots)
-    {
-        for (int i = 0; i < slots.Length; i++)
-        {
-            ref CapturedSlot slot = ref slots[i];
-            ReadOnlySpan<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-            if (frame.Length - slot.NetworkOffset < CommonHeader.Length || !TryGlanceInside(frame[slot.NetworkOffset..], ref slot, ref _batch[i]))
-            {
-                return i;
-            }
-
-            _batch[i].At = slot.Offset + slot.NetworkOffset;
-            _flows.Prefetch(_batch[i].Hash);
-        }
-
-        return slots.Length;
+        return slots.Length - from;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -89,13 +89,13 @@ public sealed partial class DataplaneEngine
 
     // Packets without a flow begin one, most likely, and then their sockets' bindings are needed.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private void LookForSockets(Span<Glance> glances)
+    private void LookForSockets(ReadOnlySpan<Glance> glances)
     {
-        foreach (ref Glance glance in glances)
+        foreach (ref readonly Glance glance in glances)
         {
             if (glance.Guess == Glance.None)
             {
-                glance.Hash = _bindings.Prefetch(glance.Tail);
+                _bindings.Prefetch(glance.Tail);
             }
         }
 
@@ -103,7 +103,7 @@ public sealed partial class DataplaneEngine
         {
             if (glance.Guess == Glance.None)
             {
-                _bindings.Prefetch(glance.Hash);
+                _bindings.PrefetchFirst(glance.Tail);
             }
         }
     }

@@ -127,6 +127,7 @@ public sealed partial class DataplaneEngine
     public void HandleBatch(Span<byte> buffer, Span<FrameSlot> slots, Timestamp now)
     {
         BeginCall(now);
+        _captured = 0;
         uint tick = Ticks.At(now, _origin);
         while (!slots.IsEmpty)
         {

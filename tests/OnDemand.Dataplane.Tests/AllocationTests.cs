@@ -315,7 +315,8 @@ public sealed class AllocationTests
                 _captured[index] = new CapturedSlot { Offset = index * 200, Length = (index % 2 == 0 ? _udp : _reply).Length, Time = _now };
             }
 
-            Surprises += _engine.HandleCaptured(_frame, _captured, _proofs) == _captured.Length ? 0 : 1;
+            _engine.LookAtCaptured(_frame, _captured);
+            Surprises += _engine.HandleCaptured(_frame, _captured, 0, _proofs) == _captured.Length ? 0 : 1;
         }
 
         public void Request()

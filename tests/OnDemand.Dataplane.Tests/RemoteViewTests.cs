@@ -26,7 +26,7 @@ public sealed class RemoteViewTests
         byte[] proof = new byte[DataplaneEngine.ProofLength];
 
         Assert.Equal(RemoteView.Rewritten, _rig.Engine.ViewAsRemote(slow, frame.Info, _rig.Now, out IpAddress external));
-        Assert.Equal(1, _rig.Engine.HandleCaptured(fast, [Captured(frame, _rig.Now)], proof));
+        Assert.Equal(1, Handle(_rig.Engine, fast, Captured(frame, _rig.Now), proof));
 
         Assert.Equal((frame with { Destination = typed }).Build(), fast);
         Assert.Equal(fast, slow);
@@ -53,7 +53,7 @@ public sealed class RemoteViewTests
         Assert.Equal(1, Handle(new Timestamp(due.Nanoseconds - 1)));
         Assert.NotEqual(frame.Build(), octets);
 
-        int Handle(Timestamp now) => _rig.Engine.HandleCaptured(octets, [Captured(frame, now)], new byte[DataplaneEngine.ProofLength]);
+        int Handle(Timestamp now) => RemoteViewTests.Handle(_rig.Engine, octets, Captured(frame, now), new byte[DataplaneEngine.ProofLength]);
     }
 
     [Theory]
@@ -112,6 +112,13 @@ public sealed class RemoteViewTests
             Assert.Equal(RemoteView.Rewritten, rig.Engine.ViewAsRemote(frame.Build(), frame.Info, rig.Now, out IpAddress external));
             return external;
         }
+    }
+
+    private static int Handle(DataplaneEngine engine, byte[] octets, CapturedSlot slot, byte[] proof)
+    {
+        CapturedSlot[] slots = [slot];
+        engine.LookAtCaptured(octets, slots);
+        return engine.HandleCaptured(octets, slots, 0, proof);
     }
 
     private static CapturedSlot Captured(TestFrame frame, Timestamp time) => new()

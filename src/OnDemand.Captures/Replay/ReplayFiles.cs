@@ -136,7 +136,7 @@ internal sealed class ReplayFiles : IAsyncDisposable
         {
             if (_session is not null && Failure is null)
             {
-                _session.CopyCommon(reader);
+                _session.TakeCommon(reader);
             }
 
             if (!reader.TryRead(out CaptureRecord record))

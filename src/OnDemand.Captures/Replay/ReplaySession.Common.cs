@@ -12,56 +12,65 @@ namespace OnDemand.Captures.Replay;
 /// </content>
 internal sealed partial class ReplaySession
 {
-    private const int LeastGathered = 2;
-
     private readonly CapturedSlot[] _slots = new CapturedSlot[DataplaneEngine.MaximumCaptured];
     private readonly Timestamp[] _stamps = new Timestamp[DataplaneEngine.MaximumCaptured];
     private readonly int[] _ends = new int[DataplaneEngine.MaximumCaptured];    // where each record ends, from the first one's beginning
     private readonly byte[] _proofs = new byte[DataplaneEngine.MaximumCaptured * DataplaneEngine.ProofLength];
-    private int _mostGathered = LeastGathered;
 
     private bool IsPlain => _host is null && _outside is null && !_options.Explain && _unsent.IsEmpty
         && _pending.Count + _heldWithPlace.Count + _heldWithout.Count == 0;
 
-    /// <summary>Takes common packets off a reader, as long as one follows another.</summary>
-    /// <param name="reader">The reader; what it gives next is no common packet, or not certain to be one.</param>
-    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    public void CopyCommon(CaptureReader reader)
-    {
-        if (!IsPlain)
-        {
-            return;
-        }
+    // When something else than packets is due.
+    private Timestamp Limit => _schedule.Next < _engine.NextDeadline ? _schedule.Next : _engine.NextDeadline;
 
-        Timestamp limit = _schedule.Next < _engine.NextDeadline ? _schedule.Next : _engine.NextDeadline;
-        int wanted;
-        int done;
-        do
+    /// <summary>Takes packets off a reader, as long as they may be common ones, or are the uncommon ones between them.</summary>
+    /// <param name="reader">The reader; what it gives next is for <see cref="Packet"/> or <see cref="Other"/>.</param>
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    public void TakeCommon(CaptureReader reader)
+    {
+        while (IsPlain)
         {
-            wanted = _mostGathered;
-            int gathered = Gather(reader, wanted, limit);
-            done = _engine.HandleCaptured(reader.Block.Octets, _slots.AsSpan(0, gathered), _proofs);
-            if (done > 0)
+            int count = Gather(reader, Limit);
+            if (count == 0)
             {
-                Account(_slots.AsSpan(0, done), reader.Block.Octets);
-                Write(reader, done);
-                reader.Skip(_ends[done - 1]);
+                return;
             }
 
-            // While flows begin, common packets come in short runs, and what was gathered behind one would be gathered again.
-            _mostGathered = done < gathered
-                ? Math.Max(LeastGathered, _mostGathered / 2) : Math.Min(_slots.Length, _mostGathered * 2);
+            byte[] octets = reader.Block.Octets;
+            Span<CapturedSlot> slots = _slots.AsSpan(0, count);
+            _engine.LookAtCaptured(octets, slots);
+            int next = 0;
+            while (next < count)
+            {
+                int done = _engine.HandleCaptured(octets, slots, next, _proofs);
+                if (done > 0)
+                {
+                    Account(next, done, octets);
+                    Write(reader, next, done);
+                    next += done;
+                }
+
+                if (next < count)
+                {
+                    _ = reader.TryRead(out CaptureRecord uncommon);
+                    Packet(uncommon);
+                    next++;
+                    if (!IsPlain || slots[^1].Time >= Limit)
+                    {
+                        break;
+                    }
+                }
+            }
         }
-        while (done == wanted);
     }
 
-    private int Gather(CaptureReader reader, int wanted, Timestamp limit)
+    private int Gather(CaptureReader reader, Timestamp limit)
     {
         int count = 0;
         int start = reader.PlaceInBlock;
         int end = 0;
         Timestamp now = _now;
-        while (count < wanted)
+        while (count < _slots.Length)
         {
             int begin = end;
             if (!reader.TryPeek(ref end, out CaptureRecord record))
@@ -93,11 +102,11 @@ internal sealed partial class ReplaySession
         return count;
     }
 
-    private void Account(ReadOnlySpan<CapturedSlot> slots, ReadOnlySpan<byte> octets)
+    private void Account(int first, int count, ReadOnlySpan<byte> octets)
     {
-        for (int i = 0; i < slots.Length; i++)
+        for (int i = first; i < first + count; i++)
         {
-            ref readonly CapturedSlot slot = ref slots[i];
+            ref readonly CapturedSlot slot = ref _slots[i];
             Counts.PacketsRead++;
             Counts.OctetsRead += slot.Length;
             if (slot.Inbound)
@@ -114,23 +123,25 @@ internal sealed partial class ReplaySession
             }
         }
 
-        Counts.CountRewritten(slots.Length);
-        _now = slots[^1].Time;
-        _stamp = _stamps[slots.Length - 1];
+        Counts.CountRewritten(count);
+        _now = _slots[first + count - 1].Time;
+        _stamp = _stamps[first + count - 1];
         LastPacket = _now > LastPacket ? _now : LastPacket;   // no deadline has come since, so it is the latest packet's time
     }
 
-    private void Write(CaptureReader reader, int count)
+    // The records of packets that were handled, and past them.
+    private void Write(CaptureReader reader, int first, int count)
     {
-        if (_network.TryLend(reader.Format, reader.PlaceInBlock, _ends[count - 1], count))
+        int length = _ends[first + count - 1] - (first == 0 ? 0 : _ends[first - 1]);
+        if (!_network.TryLend(reader.Format, reader.PlaceInBlock, length, count))
         {
-            return;
+            int ahead = 0;
+            while (ahead < length && reader.TryPeek(ref ahead, out CaptureRecord record))
+            {
+                _network.Write(record, default, null, null);
+            }
         }
 
-        int ahead = 0;
-        while (ahead < _ends[count - 1] && reader.TryPeek(ref ahead, out CaptureRecord record))
-        {
-            _network.Write(record, default, null, null);
-        }
+        reader.Skip(length);
     }
 }

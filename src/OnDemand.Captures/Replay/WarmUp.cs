@@ -2,6 +2,7 @@ using System.Reflection;
 using System.Runtime.CompilerServices;
 using OnDemand.Captures.Files;
 using OnDemand.Captures.Link;
+using OnDemand.Captures.Reports;
 using OnDemand.Dataplane;
 
 namespace OnDemand.Captures.Replay;
@@ -23,8 +24,17 @@ public static class WarmUp
     {
         if (Environment.ProcessorCount > 1)
         {
-            new Thread(Compile) { IsBackground = true, Name = "warm-up" }.Start();
+            new Thread(Prepare) { IsBackground = true, Name = "warm-up" }.Start();
         }
+    }
+
+    private static void Prepare()
+    {
+        Compile();
+
+        // The report is made when everything else is done, and would be waited for.
+        _ = ReplayFindings.Add(
+            new ReplayReport(), new ReplayCounts(), new FlowLedger(default, 0, density: false, translated: null), Rehearsal.Run(), 0, 0, 0);
     }
 
     private static void Compile()

@@ -45,20 +45,14 @@ internal sealed class BindingTable
     public int Find(ulong key) => _index.Find(HashOf(key), new Key(_bindings, key));
 
     /// <summary>Asks for where the bindings of a flow's socket begin, before they are needed.</summary>
-    /// <returns>What <see cref="Prefetch(uint)"/> is to be given a little later.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public uint Prefetch(ulong tail)
-    {
-        ulong hash = HashOf(tail);
-        _index.Prefetch(hash);
-        return (uint)hash;
-    }
+    public void Prefetch(ulong tail) => _index.Prefetch(HashOf(tail));
 
-    /// <summary>The second look: asks for the first binding.</summary>
+    /// <summary>A little later: asks for the first binding there.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public void Prefetch(uint hash)
+    public void PrefetchFirst(ulong tail)
     {
-        int first = _index.First(hash);
+        int first = _index.First(HashOf(tail));
         if (first >= 0)
         {
             Memory.Prefetch(ref _bindings[first]);
