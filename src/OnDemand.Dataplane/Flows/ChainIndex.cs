@@ -12,7 +12,8 @@ internal interface IEntryKey
 
 /// <summary>
 /// An index from hash to entry number for the tables that are asked when flows begin and end, not for every packet: a list for each
-/// hash, eight octets an entry. All memory is taken at the start (untouched pages cost nothing); it neither grows nor moves.
+/// hash, eight octets an entry. All memory is taken at the start, the lists' beginnings in earnest (four octets an entry), the rest when it is
+/// used; it neither grows nor moves.
 /// </summary>
 internal sealed class ChainIndex
 {
@@ -27,6 +28,7 @@ internal sealed class ChainIndex
     {
         uint heads = BitOperations.RoundUpToPowerOf2((uint)Math.Max(capacity, 1));
         _heads = new int[heads];
+        _heads.AsSpan().Clear();     // written before it is read: else each page is first the zero page, and taking that away disturbs all cores
         _next = new int[numbers];
         _mask = heads - 1;
     }
