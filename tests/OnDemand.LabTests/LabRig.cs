@@ -2,6 +2,7 @@ using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
+using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Lab;
@@ -15,7 +16,7 @@ internal sealed class LabRig : IAsyncDisposable
 
     private readonly List<Process> _programs = [];
 
-    private LabRig(Lab lab) => Lab = lab;
+    private LabRig(Lab lab, string place) => (Lab, Place) = (lab, place);
 
     public static IPAddress Peer { get; } = IPAddress.Parse(LabLinks.PeerAddress);
 
@@ -24,7 +25,7 @@ internal sealed class LabRig : IAsyncDisposable
     public string Name => Lab.State.Name;
 
     /// <summary>Files of the test; removed with the lab.</summary>
-    public string Place { get; } = Directory.CreateTempSubdirectory("ondemand-lab-").FullName;
+    public string Place { get; }
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
@@ -39,11 +40,27 @@ internal sealed class LabRig : IAsyncDisposable
         }
     }
 
-    public static async Task<LabRig> UpAsync(string? scenario = null, bool plain = false, string? record = null)
+    /// <summary>Builds one.</summary>
+    /// <param name="scenario">The scenario file; null for the usual scenario.</param>
+    /// <param name="plain">Whether without a dataplane.</param>
+    /// <param name="record">Where the dataplane records; null for nowhere.</param>
+    /// <param name="host">What the usual scenario is to have in the map <c>host</c>; null for what ONDEMAND_TEST_HOST says, as in
+    /// <c>{ring: off, coalesce: off}</c>, or nothing.</param>
+    public static async Task<LabRig> UpAsync(string? scenario = null, bool plain = false, string? record = null, string? host = null)
     {
+        host ??= Environment.GetEnvironmentVariable("ONDEMAND_TEST_HOST");
+        string place = Directory.CreateTempSubdirectory("ondemand-lab-").FullName;
+        if (scenario is null && !string.IsNullOrEmpty(host))
+        {
+            scenario = Path.Combine(place, "lab.yaml");
+            await using var file = new StreamWriter(scenario);
+            ScenarioWriter.Write(file, LabScenario.Usual.Scenario, new ScenarioRemarks());
+            await file.WriteLineAsync($"host: {host}");
+        }
+
         string name = string.Create(CultureInfo.InvariantCulture, $"t{Environment.ProcessId}-{Interlocked.Increment(ref _count)}");
         return new LabRig(await Lab.UpAsync(
-            new LabOptions { Name = name, ScenarioFile = scenario, Plain = plain, Record = record }, Cancellation));
+            new LabOptions { Name = name, ScenarioFile = scenario, Plain = plain, Record = record }, Cancellation), place);
     }
 
     public Task MoveAsync(string router, int windowSeconds = 10, TimeSpan? gap = null) =>

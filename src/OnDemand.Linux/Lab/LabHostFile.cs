@@ -29,6 +29,8 @@ internal static class LabHostFile
         file.WriteLine($"  control: {directory.Control}");
         file.WriteLine($"  state: {directory.DataplaneState}");
         file.WriteLine($"  uplinks: [{string.Join(", ", LabNodes.Routers)}]");
+        file.WriteLine($"  ring: {(scenario.UseRing ? "on" : "off")}");
+        file.WriteLine($"  coalesce: {(scenario.Coalesce ? "on" : "off")}");
         if (scenario.Provider is { } provider)
         {
             // JSON is YAML, and quotes whatever a command may hold.

@@ -91,6 +91,12 @@ internal sealed class LabScenario
     /// <summary>The program that speaks to the network for the host's dataplane; null for the scenario's own answers.</summary>
     public ProviderSettings? Provider { get; init; }
 
+    /// <summary>Whether the host's dataplane may read and write many frames with one system call.</summary>
+    public bool UseRing { get; init; } = true;
+
+    /// <summary>Whether the host's dataplane puts segments together.</summary>
+    public bool Coalesce { get; init; } = true;
+
     /// <summary>The lab's usual scenario.</summary>
     public static LabScenario Usual { get; } = new(ScenarioReader.Parse("the lab's usual scenario", Encoding.UTF8.GetBytes(UsualText)));
 
@@ -115,9 +121,10 @@ internal sealed class LabScenario
             return Usual;
         }
 
-        // The whole file is read as for a replay first: it must have a network. Of the host's own map only its provider has a meaning here.
+        // The whole file is read as for a replay first: it must have a network. Of the host's own map only these have a meaning here.
         Scenario scenario = ScenarioReader.Load(path);
-        return new LabScenario(scenario) { Provider = HostConfigReader.Load(path).Host.Provider };
+        HostSettings host = HostConfigReader.Load(path).Host;
+        return new LabScenario(scenario) { Provider = host.Provider, UseRing = host.UseRing, Coalesce = host.Coalesce };
     }
 
     /// <summary>The router that a point of attachment stands for.</summary>
