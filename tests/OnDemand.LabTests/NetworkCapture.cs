@@ -1,4 +1,5 @@
 using System.Diagnostics;
+using System.Globalization;
 using OnDemand.Linux.Lab;
 
 namespace OnDemand.LabTests;
@@ -11,6 +12,9 @@ internal sealed class NetworkCapture
 
     private NetworkCapture(LabRig rig) => _rig = rig;
 
+    /// <summary>Packets that passed while tcpdump had no room for them, known when it has ended.</summary>
+    public long Missed { get; private set; }
+
     public static async Task<NetworkCapture> StartAsync(LabRig rig, IEnumerable<(string Node, string Interface)> places)
     {
         var capture = new NetworkCapture(rig);
@@ -20,7 +24,7 @@ internal sealed class NetworkCapture
 
             // As root all the way: the directory is root's.
             Process program = rig.Start(
-                node, CommandRunner.Find("tcpdump"), "-i", name, "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "32768",
+                node, CommandRunner.Find("tcpdump"), "-i", name, "-U", "--immediate-mode", "-n", "-Z", "root", "-B", "65536",
                 "-w", file);
             string? line = await program.StandardError.ReadLineAsync(TestContext.Current.CancellationToken);
             Assert.Contains($"listening on {name}", line, StringComparison.Ordinal);
@@ -43,7 +47,10 @@ internal sealed class NetworkCapture
 
         foreach ((Process program, _) in _captures)
         {
+            Task<string> words = program.StandardError.ReadToEndAsync(TestContext.Current.CancellationToken);
             await LabRig.InterruptAsync(program);
+            string? missed = (await words).Split('\n').FirstOrDefault(line => line.Contains("dropped by kernel", StringComparison.Ordinal));
+            Missed += missed is null ? 0 : long.Parse(missed.Split(' ')[0], CultureInfo.InvariantCulture);   // none if its link went away
         }
     }
 
