@@ -106,7 +106,8 @@ internal static class LabRoutes
         }
     }
 
-    // Null: it has ended. 0: no end in sight. The kernel counts whole seconds; the network is the one that is late.
+    // Null: it has ended. 0: no end in sight. The kernel counts whole seconds. The network is the one that is late: the host counts from
+    // when it hears of the window, which is after the routes are there, and what is under way to it then must still arrive.
     private static int? Left(LabPrefix prefix, DateTimeOffset now) =>
-        prefix.Ends is not { } end ? 0 : end <= now ? null : (int)Math.Min(int.MaxValue, Math.Ceiling((end - now).TotalSeconds));
+        prefix.Ends is not { } end ? 0 : end <= now ? null : (int)Math.Min(int.MaxValue, Math.Ceiling((end - now).TotalSeconds) + 1);
 }

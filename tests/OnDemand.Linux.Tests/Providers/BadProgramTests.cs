@@ -56,7 +56,7 @@ public sealed class BadProgramTests
     [Fact]
     public async Task One_that_closes_its_output_is_ended_and_started_again()
     {
-        await using var rig = new ProviderRig("echo here >>\"$1\"; exec >&-; sleep 60");
+        await using var rig = new ProviderRig("echo here >>\"$1\"; exec >&-; sleep 60", asksAgain: "50ms");
         await rig.UntilAsync(() => rig.Log.Length >= 2);
         Assert.Contains("closed its output; it is started again", rig.Said[0], StringComparison.Ordinal);
     }
@@ -64,7 +64,7 @@ public sealed class BadProgramTests
     [Fact]
     public async Task One_that_ends_at_once_is_started_ever_less_often_and_told_once()
     {
-        await using var rig = new ProviderRig("exit 1");
+        await using var rig = new ProviderRig("exit 1", asksAgain: "50ms");
         int question = rig.Ask(AddressType.Fixed, seconds: 1);
         await rig.UntilAsync(() => rig.Provider.Ends >= 4);
         Assert.Single(rig.Said);

@@ -26,8 +26,9 @@ internal sealed class ProviderRig : IAsyncDisposable
     /// <param name="script">The program; what it writes to "$1" is <see cref="Log"/>.</param>
     /// <param name="timeout">The provider's timeout.</param>
     /// <param name="moves">Whether it may move the host.</param>
+    /// <param name="asksAgain">After how long a request is put again first: long, so that a slow machine asks no oftener than a fast one.</param>
     /// <param name="program">The whole program's file instead; null for the script.</param>
-    public ProviderRig(string script, string timeout = "10s", bool moves = false, string? program = null)
+    public ProviderRig(string script, string timeout = "10s", bool moves = false, string asksAgain = "10s", string? program = null)
     {
         string file = Path.Combine(_place, "program");
         LogFile = Path.Combine(_place, "log");
@@ -40,7 +41,7 @@ internal sealed class ProviderRig : IAsyncDisposable
               provider:
                 command: {{(program is null ? "[/bin/sh, " : "[")}}"{{file}}", "{{LogFile}}"]
                 timeout: {{timeout}}
-                retry: {first: 50ms, most: 1s}
+                retry: {first: {{asksAgain}}, most: 10s}
                 moves: {{(moves ? "true" : "false")}}
             """));
         Provider = new ScriptProvider(config.Host.Provider!, config.Scenario, config.Scenario.BuildOptions(), Say);

@@ -97,7 +97,7 @@ public sealed class ScriptProviderTests
     [Fact]
     public async Task A_silent_program_is_asked_again_then_told_that_nobody_waits_and_the_question_is_refused()
     {
-        await using var rig = new ProviderRig("""while read -r line; do echo "$line" >>"$1"; done""", timeout: "4s");
+        await using var rig = new ProviderRig("""while read -r line; do echo "$line" >>"$1"; done""", timeout: "4s", asksAgain: "50ms");
         await rig.UntilAsync(() => rig.Log.Length == 1);
         int question = rig.Ask(AddressType.Fixed);
         await rig.UntilAsync(() => rig.News.Count > 0);
@@ -121,7 +121,7 @@ public sealed class ScriptProviderTests
     [Fact]
     public async Task A_program_that_dies_with_a_request_is_started_again_and_asked_again()
     {
-        await using var rig = new ProviderRig(Notes + """[ -e "$1.once" ] || { touch "$1.once"; exit 3; }; echo "{\"answer\":$n,\"unsupported\":true}";; esac; done""");
+        await using var rig = new ProviderRig(Notes + """[ -e "$1.once" ] || { touch "$1.once"; exit 3; }; echo "{\"answer\":$n,\"unsupported\":true}";; esac; done""", asksAgain: "50ms");
         int question = rig.Ask(AddressType.Fixed);
         await rig.UntilAsync(() => rig.News.Count == 1);
         Assert.Equal(new PrefixAnswer(question, PrefixAnswerKind.Unsupported, default), rig.News[0].Answer);
