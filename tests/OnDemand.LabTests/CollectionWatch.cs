@@ -34,7 +34,7 @@ internal sealed class CollectionWatch : IDisposable
     {
         using (Open(ClrTraceEventParser.Keywords.GCHeapCollect, EventLevel.Informational))
         {
-            await LabRig.BecomesAsync(() => Task.FromResult(Count > 0), TimeSpan.FromSeconds(5));
+            await LabRig.BecomesAsync(() => Task.FromResult(Count > 0), TimeSpan.FromSeconds(20));
         }
 
         await _session.StopAsync(TestContext.Current.CancellationToken);

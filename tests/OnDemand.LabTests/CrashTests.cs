@@ -32,7 +32,7 @@ public sealed class CrashTests
         await Task.Delay(500, Cancellation);
         LabProcess killed = rig.Lab.State.Dataplane!;
         killed.Send(Libc.SignalKill);
-        Assert.True(await killed.WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
+        Assert.True(await killed.WaitAsync(TimeSpan.FromSeconds(20), Cancellation));
         await rig.Lab.StartDataplaneAsync(Cancellation);
         Assert.NotEqual(killed.Id, rig.Lab.State.Dataplane!.Id);
         Assert.Contains(

@@ -36,7 +36,7 @@ public sealed class LifeTests
         await using LabRig rig = await LabRig.UpAsync();
         LabProcess process = rig.Lab.State.Dataplane!;
         process.Send(Libc.SignalKill);
-        Assert.True(await process.WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
+        Assert.True(await process.WaitAsync(TimeSpan.FromSeconds(20), Cancellation));
         await rig.Lab.StartDataplaneAsync(Cancellation);
         await rig.RunAsync(LabNodes.Host, "ping", "-c", "2", "-i", "0.2", "-W", "5", LabLinks.PeerAddress);
     }
@@ -96,7 +96,7 @@ public sealed class LifeTests
         Assert.NotEqual(0, (await rig.TryAsync(LabNodes.Peer, "ping", "-c", "1", "-W", "1", "2001:db8:a1:1::100")).Status);
         Assert.True(await LabRig.BecomesAsync(
             async () => (await rig.TryAsync(LabNodes.Peer, "ping", "-c", "1", "-W", "1", "2001:db8:91:1::100")).Status != 0,
-            TimeSpan.FromSeconds(5)));
+            TimeSpan.FromSeconds(20)));
     }
 
     [Fact]

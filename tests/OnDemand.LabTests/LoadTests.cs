@@ -68,7 +68,7 @@ public sealed class LoadTests
             // A program that wants a connection is told so and need not wait for it.
             using Socket late = rig.Socket(LabNodes.Host, SocketType.Stream);
             await Assert.ThrowsAsync<SocketException>(() => late.ConnectAsync(new IPEndPoint(LabRig.Peer, Tcp), Cancellation).AsTask()
-                .WaitAsync(TimeSpan.FromSeconds(5), Cancellation));
+                .WaitAsync(TimeSpan.FromSeconds(20), Cancellation));
 
             await transfers.AssertGoOnAsync(10_000_000);
             await transfers.AssertWholeAsync();
@@ -280,13 +280,13 @@ public sealed class LoadTests
             byte[] heard = new byte[question.Length];
             await host.SendToAsync(question, At(flow), Cancellation);
             SocketReceiveFromResult asked = await there.ReceiveFromAsync(heard, new IPEndPoint(IPAddress.IPv6Any, 0), Cancellation)
-                .AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+                .AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
             Assert.Equal(question, heard);
             Assert.Equal(IPAddress.Parse("2001:db8:f1::7"), ((IPEndPoint)asked.RemoteEndPoint).Address);
             Array.Clear(heard);
             await there.SendToAsync(question, asked.RemoteEndPoint, Cancellation);
             SocketReceiveFromResult answer = await host.ReceiveFromAsync(heard, new IPEndPoint(IPAddress.IPv6Any, 0), Cancellation)
-                .AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+                .AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
             Assert.Equal(question, heard);
             Assert.Equal(At(flow), answer.RemoteEndPoint);
         }

@@ -15,7 +15,7 @@ public sealed class MoveTests
     private const int Graceful = 7004;
 
     // How soon a program must learn that its connection is gone; without the dataplane it would be minutes.
-    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(2);
+    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(10);
     private static readonly TimeSpan Never = TimeSpan.FromSeconds(20);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;

@@ -64,11 +64,11 @@ public sealed class NetworkTests
         byte[] heard = new byte[question.Length + 1];
         await host.SendAsync(question, Cancellation);
         SocketReceiveFromResult asked = await server.ReceiveFromAsync(heard, new IPEndPoint(IPAddress.IPv6Any, 0), Cancellation)
-            .AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+            .AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
         Assert.Equal(question, heard[..asked.ReceivedBytes]);
         Array.Clear(heard);
         await server.SendToAsync(question, asked.RemoteEndPoint, Cancellation);
-        int length = await host.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+        int length = await host.ReceiveAsync(heard, Cancellation).AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
         Assert.Equal(question, heard[..length]);
 
         Assert.True(
@@ -115,7 +115,7 @@ public sealed class NetworkTests
             await rig.MoveAsync(router);
             using Socket caller = rig.Socket(LabNodes.Peer, SocketType.Stream);
             await caller.ConnectAsync(new IPEndPoint(IPAddress.Parse("2001:db8:f1::7"), 8080), Cancellation)
-                .AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+                .AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
             using Socket served = await listener.AcceptAsync(Cancellation);
             Assert.Equal(LabRig.Peer, ((IPEndPoint)served.RemoteEndPoint!).Address);
         }
@@ -145,7 +145,7 @@ public sealed class NetworkTests
             // The same server does answer on the Fixed address: it was the address that was refused.
             using Socket other = rig.Socket(LabNodes.Peer, SocketType.Stream);
             await other.ConnectAsync(new IPEndPoint(IPAddress.Parse("2001:db8:f1::7"), 8080), Cancellation)
-                .AsTask().WaitAsync(TimeSpan.FromSeconds(5), Cancellation);
+                .AsTask().WaitAsync(TimeSpan.FromSeconds(20), Cancellation);
         }
     }
 

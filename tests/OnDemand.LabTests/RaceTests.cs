@@ -220,7 +220,7 @@ public sealed class RaceTests
                 prefixes = [.. (await client.PrefixesAsync(Cancellation)).Prefixes.Where(prefix => prefix.State != "ended")];
                 return bindings.Count == 0 && !prefixes.Any(prefix => prefix.Prefix.ToString().StartsWith("2001:db8:51:", StringComparison.Ordinal));
             },
-            TimeSpan.FromSeconds(5));
+            TimeSpan.FromSeconds(20));
         Assert.True(isFree, $"{what}: there are {string.Join(", ", bindings)} and {string.Join(", ", prefixes.AsEnumerable())}.");
     }
 

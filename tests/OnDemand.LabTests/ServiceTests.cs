@@ -142,7 +142,7 @@ public sealed class ServiceTests
 
         await rig.MoveAsync(LabNodes.SecondRouter);
 
-        SocketException told = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(TimeSpan.FromSeconds(2), Cancellation));
+        SocketException told = await Assert.ThrowsAsync<SocketException>(() => waiting.WaitAsync(InTime, Cancellation));
         Assert.True(told.SocketErrorCode is SocketError.ConnectionReset or SocketError.ConnectionAborted, $"{told.SocketErrorCode}");
     }
 

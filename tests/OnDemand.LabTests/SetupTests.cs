@@ -10,7 +10,7 @@ public sealed class SetupTests
     private const int Fixed = 7001;
     private const int SessionLasting = 7002;
     private const int Nonpersistent = 7003;
-    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(5);
+    private static readonly TimeSpan AtOnce = TimeSpan.FromSeconds(20);
     private static readonly TimeSpan Never = TimeSpan.FromSeconds(20);
 
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
