@@ -132,6 +132,9 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     /// <summary>Whether changes are kept until somebody takes them.</summary>
     public bool KeepsChanges { get; set; }
 
+    /// <summary>Whether a change waits to be taken.</summary>
+    public bool HasChanges => !_changes.IsEmpty;
+
     /// <summary>Takes what has changed next.</summary>
     /// <param name="change">The change.</param>
     /// <returns>Whether there was one.</returns>

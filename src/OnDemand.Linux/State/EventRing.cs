@@ -9,6 +9,9 @@ internal sealed class EventRing(int length)
     private readonly HandOver<EngineEvent> _events = new(length);
     private int _lost;
 
+    /// <summary>Whether no event is under way. Only for the other thread.</summary>
+    public bool IsEmpty => _events.IsEmpty;
+
     /// <summary>Adds an event. Only for the engine's thread.</summary>
     /// <param name="happened">What happened.</param>
     public void Add(in EngineEvent happened)
