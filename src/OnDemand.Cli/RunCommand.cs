@@ -133,6 +133,7 @@ internal static class RunCommand
         HostConfig config, RecordingOptions? record, CommandStreams streams, CancellationToken cancellationToken)
     {
         HostSettings settings = config.Host;
+        EnginePlace.Check(settings.Processor);
         var judge = SocketJudge.ForThisHost(config);
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
         using var tap = TapDevice.Open(settings.Tap);
@@ -202,7 +203,7 @@ internal static class RunCommand
         }
 
         broker?.Start(tap.Index, host.Wake, host, services.Asking);
-        Task loop = Task.Factory.StartNew(host.Run, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task loop = Task.Factory.StartNew(Carry, CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
         try
         {
             ControlServer server = await ControlServer.StartAsync(host, settings.Control, cancellationToken, requests).ConfigureAwait(false);
@@ -242,6 +243,12 @@ internal static class RunCommand
         }
 
         return ExitStatus.Done;
+
+        void Carry()
+        {
+            EnginePlace.Take(settings.Processor);
+            host.Run();
+        }
 
         void Say(string sentence) => streams.Error.WriteLine($"ondemand: {sentence}");
 

@@ -4,6 +4,7 @@ using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux.Audit;
 using OnDemand.Linux.Control;
+using OnDemand.Linux.Interop;
 using OnDemand.Linux.Providers;
 using OnDemand.Linux.Rights;
 using OnDemand.Linux.Tap;
@@ -84,7 +85,7 @@ internal sealed class HostConfigReader
     {
         ScenarioMap map = _fields.Map(
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
-            "forwarding", "uplinks", "sockets", "preferences", "provider", "ring", "coalesce");
+            "forwarding", "uplinks", "sockets", "preferences", "provider", "ring", "coalesce", "cpu");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         string control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap));
         return new HostSettings
@@ -106,6 +107,7 @@ internal sealed class HostConfigReader
             ReadPreferences = map.Get("preferences", word => _fields.Word(word, "treatment of preferences", "read", "off"), 0) == 0,
             UseRing = map.Get("ring", word => _fields.Word(word, "use of io_uring", "on", "off"), 0) == 0,
             Coalesce = map.Get("coalesce", word => _fields.Word(word, "treatment of segments", "on", "off"), 0) == 0,
+            Processor = map.Get("cpu", ReadProcessor, default),
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),
             Provider = map.Get("provider", ReadProvider, null),
         };
@@ -139,6 +141,14 @@ internal sealed class HostConfigReader
 
     private Duration ReadWait(ScenarioNode node) => _fields.Span(node) is { } wait && wait >= LeastWait && wait <= MostWait
         ? wait : throw _fields.Wrong(node, node.Description, "a time from 10ms to 1d");
+
+    private ProcessorChoice ReadProcessor(ScenarioNode node) => node switch
+    {
+        ScalarNode { Text: "stay" } => new ProcessorChoice(ProcessorRule.Stay, 0),
+        ScalarNode { Text: "any" } => new ProcessorChoice(ProcessorRule.Any, 0),
+        _ => new ProcessorChoice(ProcessorRule.Named, (int)_fields.Number(
+            node, 0, ProcessorSet.HighestNumber, $"stay, any, or the number of a processor from 0 to {ProcessorSet.HighestNumber}")),
+    };
 
     private ulong Number(ScenarioNode node, ulong least, ulong most) =>
         _fields.Number(node, least, most, $"a whole number from {least} to {most}");

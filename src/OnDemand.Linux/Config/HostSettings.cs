@@ -76,6 +76,9 @@ internal sealed record HostSettings
     /// <summary>Whether segments that follow one another are put together into superpackets, as far as the kernel takes them.</summary>
     public bool Coalesce { get; init; } = true;
 
+    /// <summary>On which processor the thread of the packet path runs.</summary>
+    public ProcessorChoice Processor { get; init; }
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 

@@ -43,6 +43,7 @@ public sealed class HostConfigTests
               uplinks: [eth0, wlan0]
               ring: off
               coalesce: off
+              cpu: 3
             """);
 
         Assert.True(config.HasSeed);
@@ -52,6 +53,9 @@ public sealed class HostConfigTests
         Assert.Equal(["eth0", "wlan0"], host.Uplinks);
         Assert.Equal((false, true), (host.ReadPreferences, new HostSettings().ReadPreferences));
         Assert.Equal((false, false), (host.UseRing, host.Coalesce));
+        Assert.Equal((new ProcessorChoice(ProcessorRule.Named, 3), new ProcessorChoice(ProcessorRule.Stay, 0)), (host.Processor, new HostSettings().Processor));
+        Assert.Equal(ProcessorRule.Any, Parse(Least + "host: {cpu: any}").Host.Processor.Rule);
+        Assert.Equal(ProcessorRule.Stay, Parse(Least + "host: {cpu: stay}").Host.Processor.Rule);
     }
 
     [Fact]
@@ -156,6 +160,8 @@ public sealed class HostConfigTests
     [InlineData("host: {neighbors: answers}", "expected 'answer', the nearest of off, answer")]
     [InlineData("host: {ring: of}", "found the unknown use of io_uring 'of'")]
     [InlineData("host: {coalesce: no}", "found the unknown treatment of segments 'no'")]
+    [InlineData("host: {cpu: sta}", "expected stay, any, or the number of a processor from 0 to 8191")]
+    [InlineData("host: {cpu: 8192}", "expected stay, any, or the number of a processor from 0 to 8191")]
     [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]
     [InlineData("host: {uplinks: [od0]}", "found the TAP od0 as an uplink")]
