@@ -230,15 +230,18 @@ tap() {
 }
 
 replay() {
-    step "replay: bench/replay.sh $REP $PACKETS"
-    if "$ROOT/bench/replay.sh" "$REP" "$PACKETS" >"$D/replay" 2>"$D/log"; then
-        cat "$D/replay" >&2
-        awk -v OFS='\t' '$3 == "s" && $5 == "Mpps" { print "replay", $1, "seconds", $2; print "replay", $1, "best seconds", $9; print "replay", $1, "Mpps", $4 }' "$D/replay" >>"$D/new"
-        grep -q "^replay.replay" "$D/new" 2>/dev/null || failed "bench/replay.sh's table is not as expected."
-    else
-        cat "$D/log" "$D/replay" >&2
-        failed "bench/replay.sh"
-    fi
+    for pages in "" huge; do
+        step "replay: bench/replay.sh $REP $PACKETS${pages:+, $pages pages}"
+        if HUGE=${pages:+1} "$ROOT/bench/replay.sh" "$REP" "$PACKETS" >"$D/replay" 2>"$D/log"; then
+            cat "$D/replay" >&2
+            awk -v OFS='\t' -v part="replay${pages:+-$pages}" '$3 == "s" && $5 == "Mpps" {
+                print part, $1, "seconds", $2; print part, $1, "best seconds", $9; print part, $1, "Mpps", $4 }' "$D/replay" >>"$D/new"
+            grep -q "^replay${pages:+-$pages}.replay" "$D/new" 2>/dev/null || failed "bench/replay.sh's table is not as expected."
+        else
+            cat "$D/log" "$D/replay" >&2
+            failed "bench/replay.sh${pages:+, $pages pages}"
+        fi
+    done
 
     mkdir -p "$D/tmpfs"
     mount -t tmpfs -o size=4g tmpfs "$D/tmpfs" || { failed "no tmpfs for captures"; keep replay replay; return; }
@@ -277,7 +280,7 @@ YAML
         note start replay ms "$(awk -v a="$between" -v b="$end" 'BEGIN { print (b - a) * 1000 }')"
     done
     umount "$D/tmpfs"
-    keep "replay replay-memory start" replay
+    keep "replay replay-huge replay-memory start" replay
 }
 
 for part in engine tap replay; do
