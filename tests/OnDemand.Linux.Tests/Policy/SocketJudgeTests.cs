@@ -22,22 +22,22 @@ public sealed class SocketJudgeTests
     [InlineData("graceful", AddressType.None, false)]
     [InlineData("on-net", AddressType.None, false)]
     public void The_sockets_of_a_command_have_the_type_that_its_cgroup_names(string name, AddressType type, bool onNet) =>
-        JudgeOne($"ondemand-od0/{name}/12", (directory, judge, socket) =>
+        JudgeOne($"ondemand-odjudge/{name}/12", (directory, judge, socket) =>
             Assert.Equal(new SocketVerdict(0b01, type, onNet, MayPrefer: type == AddressType.None), judge.Judge(socket)));
 
     [Fact]
-    public void Cgroups_below_that_of_a_command_are_the_command_s() => JudgeOne("ondemand-od0/fixed/12/inner", (directory, judge, socket) =>
+    public void Cgroups_below_that_of_a_command_are_the_command_s() => JudgeOne("ondemand-odjudge/fixed/12/inner", (directory, judge, socket) =>
         Assert.Equal(AddressType.Fixed, judge.Judge(socket).Type));
 
     [Fact]
     public void Of_commands_within_commands_the_innermost_counts() =>
-        JudgeOne("ondemand-od0/fixed/12/ondemand-od0/nonpersistent/13", (directory, judge, socket) =>
+        JudgeOne("ondemand-odjudge/fixed/12/ondemand-odjudge/nonpersistent/13", (directory, judge, socket) =>
             Assert.Equal(AddressType.Nonpersistent, judge.Judge(socket).Type));
 
     [Theory]
     [InlineData("ondemand-od1/fixed/12")]
-    [InlineData("ondemand-od0/fixed")]
-    [InlineData("ondemand-od0")]
+    [InlineData("ondemand-odjudge/fixed")]
+    [InlineData("ondemand-odjudge")]
     [InlineData("fixed/12")]
     public void Other_cgroups_say_nothing(string path) => JudgeOne(path, (directory, judge, socket) =>
         Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false, MayPrefer: true), judge.Judge(socket)));
@@ -47,7 +47,7 @@ public sealed class SocketJudgeTests
     [InlineData(1)]
     [InlineData(2)]
     public void A_directory_of_another_user_says_nothing_of_a_socket_whichever_of_the_three_it_is(int above) =>
-        JudgeOne("ondemand-od0/fixed/12", (directory, judge, socket) =>
+        JudgeOne("ondemand-odjudge/fixed/12", (directory, judge, socket) =>
         {
             for (int i = 0; i < above; i++)
             {
@@ -60,7 +60,7 @@ public sealed class SocketJudgeTests
         });
 
     [Fact]
-    public void A_user_s_own_directories_speak_for_the_user_and_for_nobody_else() => JudgeOne("ondemand-od0/fixed/12", (directory, judge, socket) =>
+    public void A_user_s_own_directories_speak_for_the_user_and_for_nobody_else() => JudgeOne("ondemand-odjudge/fixed/12", (directory, judge, socket) =>
     {
         foreach (string own in (string[])[directory, Path.GetDirectoryName(directory)!, Path.GetDirectoryName(Path.GetDirectoryName(directory))!])
         {
@@ -73,7 +73,7 @@ public sealed class SocketJudgeTests
     });
 
     [Fact]
-    public void A_command_gives_no_type_that_the_socket_s_user_or_program_has_no_right_to() => JudgeOne("ondemand-od0/fixed/12", (directory, judge, socket) =>
+    public void A_command_gives_no_type_that_the_socket_s_user_or_program_has_no_right_to() => JudgeOne("ondemand-odjudge/fixed/12", (directory, judge, socket) =>
     {
         Give(new TypeRights(new HashSet<uint> { User + 1 }, null, null));
         Assert.Equal(new SocketVerdict(0b01, AddressType.None, OnNet: false, MayPrefer: true), judge.Judge(socket));
@@ -160,6 +160,8 @@ public sealed class SocketJudgeTests
         });
     }
 
+    // A TAP of its own: a dataplane that begins, in another test at the same time, removes what commands of its TAP have left.
     private static HostConfig Configuration(params string[] rules) => HostConfigReader.Parse(
-        "host.yaml", Encoding.UTF8.GetBytes($"internal: [fd00:a::2]\npolicy: {{rules: [{string.Join(", ", rules)}]}}\n"));
+        "host.yaml",
+        Encoding.UTF8.GetBytes($"internal: [fd00:a::2]\npolicy: {{rules: [{string.Join(", ", rules)}]}}\nhost: {{tap: odjudge}}\n"));
 }
