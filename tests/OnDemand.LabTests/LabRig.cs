@@ -154,7 +154,7 @@ internal sealed class LabRig : IAsyncDisposable
     public Task<NetworkCapture> CaptureAsync(string node, string name) => NetworkCapture.StartAsync(this, [(node, name)]);
 
     /// <summary>Whether something becomes true in time.</summary>
-    public static async Task<bool> BecomesAsync(Func<Task<bool>> condition, TimeSpan limit)
+    public static async Task<bool> BecomesAsync(Func<Task<bool>> condition, TimeSpan limit, TimeSpan? pause = null)
     {
         long began = Stopwatch.GetTimestamp();
         while (!await condition())
@@ -164,7 +164,7 @@ internal sealed class LabRig : IAsyncDisposable
                 return false;
             }
 
-            await Task.Delay(25, Cancellation);
+            await Task.Delay(pause ?? TimeSpan.FromMilliseconds(25), Cancellation);
         }
 
         return true;

@@ -39,8 +39,8 @@ public sealed class SegmentationTests
         await host.ConnectAsync(new IPEndPoint(LabRig.Peer, port), Cancellation);
         IPAddress typed = await GreetAsync(host, peer);
 
-        await TransferAsync(host, peer);
-        int longest = await TransferAsync(peer, host);
+        await SegmentedMessages.TransferAsync(host, peer, Messages);
+        int longest = await SegmentedMessages.TransferAsync(peer, host, Messages);
         Assert.True(together && gathers ? longest > SegmentedMessages.Segment : longest >= SegmentedMessages.Segment);
 
         await network.StopAsync();
@@ -62,13 +62,6 @@ public sealed class SegmentationTests
             int found = (await tap.FindAsync($"{Super} and {which}")).Length;
             Assert.True(found >= Messages, $"Only {found} superpackets passed the TAP with {which}.");
         }
-    }
-
-    private static async Task<int> TransferAsync(Socket from, Socket to)
-    {
-        Task<int> receiving = SegmentedMessages.ReceiveAsync(to, Messages);
-        await Task.WhenAll(SegmentedMessages.SendAsync(from, Messages), receiving);
-        return await receiving;
     }
 
     // One datagram each way: the correspondent learns where to send.

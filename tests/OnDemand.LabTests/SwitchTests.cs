@@ -71,10 +71,7 @@ public sealed class SwitchTests
         await host.SendAsync(word, Cancellation);
         SocketReceiveFromResult asked = await peer.ReceiveFromAsync(word, new IPEndPoint(IPAddress.IPv6Any, 0), Cancellation);
         await peer.ConnectAsync(asked.RemoteEndPoint, Cancellation);
-        await TransferAsync(host, peer);
-        await TransferAsync(peer, host);
+        await SegmentedMessages.TransferAsync(host, peer, Messages);
+        await SegmentedMessages.TransferAsync(peer, host, Messages);
     }
-
-    private static Task TransferAsync(Socket from, Socket to) =>
-        Task.WhenAll(SegmentedMessages.SendAsync(from, Messages), SegmentedMessages.ReceiveAsync(to, Messages));
 }
