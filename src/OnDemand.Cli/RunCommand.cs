@@ -167,9 +167,10 @@ internal static class RunCommand
         services.Start(host);
         using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();
+        using NativeSocketCheck? native = settings.SetForwarding ? null : new NativeSocketCheck();
         using SocketRequests? requests = sockets is null
             ? null : new SocketRequests(services, sockets, settings.Rights, audit, () => host.Now, TimeProvider.System,
-                settings.SetForwarding ? null : ForwardingSettings.WhyNotNative);
+                native is null ? null : native.WhyNot);
         CommandSockets? commands = requests is null ? null : new CommandSockets(services, requests.Accounts, audit, () => host.Now);
         if (commands is not null)
         {

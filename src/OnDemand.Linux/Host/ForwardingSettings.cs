@@ -16,6 +16,9 @@ internal static class ForwardingSettings
     // Off, the two above have no effect.
     private const string AnyEarlyDemultiplexing = "/proc/sys/net/ipv4/ip_early_demux";
 
+    /// <summary>The settings that <see cref="WhyNotNative"/> goes by.</summary>
+    internal static IEnumerable<string> OfNativeSockets => EarlyDemultiplexing.Append(AnyEarlyDemultiplexing);
+
     /// <summary>Looks whether forwarding is on.</summary>
     /// <exception cref="HostException">It is off, or there is no IPv6.</exception>
     public static void Check()
@@ -30,8 +33,7 @@ internal static class ForwardingSettings
 
     /// <summary>What keeps packets from sockets that are bound to typed addresses, now.</summary>
     /// <returns>The settings that are on and must be off for them, as sysctl(8) writes them; empty if there is none.</returns>
-    public static IReadOnlyList<string> AgainstNativeSockets() => TryRead(AnyEarlyDemultiplexing) == "0"
-        ? [] : [.. EarlyDemultiplexing.Where(path => TryRead(path) == "1").Select(path => $"net.ipv4.{Path.GetFileName(path)}")];
+    public static IReadOnlyList<string> AgainstNativeSockets() => AgainstNativeSockets(TryRead);
 
     /// <summary>What whoever runs a dataplane must know where the settings of the host are only checked.</summary>
     /// <returns>A sentence; null if there is nothing to say.</returns>
@@ -42,11 +44,15 @@ internal static class ForwardingSettings
         : null;
 
     /// <summary>Why a socket cannot be given an address to bind itself to.</summary>
+    /// <param name="read">Reads one of <see cref="OfNativeSockets"/>; null if it is not there.</param>
     /// <returns>A sentence; null if it can.</returns>
-    public static string? WhyNotNative() => AgainstNativeSockets() is { Count: > 0 } settings
+    internal static string? WhyNotNative(Func<string, string?> read) => AgainstNativeSockets(read) is { Count: > 0 } settings
         ? $"This host's kernel would keep from the socket what comes in for such an address, for {Names(settings)} on; ask with 'map', so that "
             + "the dataplane puts the address into the socket's packets."
         : null;
+
+    private static IReadOnlyList<string> AgainstNativeSockets(Func<string, string?> read) => read(AnyEarlyDemultiplexing) == "0"
+        ? [] : [.. EarlyDemultiplexing.Where(path => read(path) == "1").Select(path => $"net.ipv4.{Path.GetFileName(path)}")];
 
     private static string Names(IReadOnlyList<string> settings) => $"{string.Join(" and ", settings)} {(settings.Count == 1 ? "is" : "are")}";
 

@@ -21,13 +21,32 @@ public sealed class NativeAddressTests
         using var space = new NetworkNamespace();
         space.Shell($"sysctl -qw net.ipv4.ip_early_demux={all} net.ipv4.tcp_early_demux={tcp} net.ipv4.udp_early_demux={udp}");
 
-        (IReadOnlyList<string> Settings, string? Warning, string? Reason) said =
-            space.Run(() => (ForwardingSettings.AgainstNativeSockets(), ForwardingSettings.Warning(), ForwardingSettings.WhyNotNative()));
+        (IReadOnlyList<string> Settings, string? Warning, string? Reason) said = space.Run(() =>
+        {
+            using var check = new NativeSocketCheck();
+            return (ForwardingSettings.AgainstNativeSockets(), ForwardingSettings.Warning(), check.WhyNot());
+        });
 
         Assert.Equal(found, said.Settings);
         Assert.Equal(found.Length > 0, said.Warning is not null);
         Assert.Equal(found.Length > 0, said.Reason is not null);
         Assert.All(found, setting => Assert.Contains($" {setting}=0", said.Warning, StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public void Who_asks_later_and_from_elsewhere_hears_what_is_so_then_where_the_check_was_made()
+    {
+        using var space = new NetworkNamespace();
+        Set(1);
+        using NativeSocketCheck check = space.Run(() => new NativeSocketCheck());
+        Assert.Contains("for net.ipv4.tcp_early_demux and net.ipv4.udp_early_demux are on", check.WhyNot(), StringComparison.Ordinal);
+
+        Set(0);
+        Assert.Null(check.WhyNot());
+        Set(1);
+        Assert.NotNull(check.WhyNot());
+
+        void Set(int each) => space.Shell($"sysctl -qw net.ipv4.ip_early_demux=1 net.ipv4.tcp_early_demux={each} net.ipv4.udp_early_demux={each}");
     }
 
     [Fact]
