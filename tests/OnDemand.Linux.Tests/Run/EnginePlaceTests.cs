@@ -9,14 +9,6 @@ namespace OnDemand.Linux.Tests.Run;
 /// <summary>The processor of the packet path's thread, as the kernel tells it in /proc (proc_pid_status(5)).</summary>
 public sealed class EnginePlaceTests
 {
-    private const string Config = """
-        internal: [fd00:a::2]
-        seed: 5
-        network: [{at: 0s, attach: ar1, prefixes: [{prefix: "2001:db8:a1::/64", type: nonpersistent}]}]
-        policy: {default: nonpersistent}
-
-        """;
-
     [Theory]
     [InlineData("", 1)]
     [InlineData(", cpu: stay", 1)]
@@ -28,7 +20,7 @@ public sealed class EnginePlaceTests
         Assert.SkipUnless(ProcessorSet.OfThread().Count > 1, "There is one processor only, on which everything runs anyway.");
         using var lab = new RoutedLab();
         string last = own.Split(',', '-')[^1];
-        LabProgram run = lab.Run(Config + lab.HostMap(choice.Replace("last", last, StringComparison.Ordinal)));
+        LabProgram run = lab.Run(LiveHostTests.Config + lab.HostMap(choice.Replace("last", last, StringComparison.Ordinal)));
         lab.Host($"ping -c 1 {RoutedLab.Server}");
 
         string[] places = [.. Directory.GetDirectories($"/proc/{run.Process.Id}/task").Select(thread => Allowed(thread["/proc/".Length..]))];
@@ -47,7 +39,7 @@ public sealed class EnginePlaceTests
         using var lab = new RoutedLab();
         string before = lab.State();
 
-        LabProgram run = lab.StartRun(Config + lab.HostMap(", cpu: 8191"));
+        LabProgram run = lab.StartRun(LiveHostTests.Config + lab.HostMap(", cpu: 8191"));
 
         Assert.Equal(4, run.Wait());
         Assert.Equal(

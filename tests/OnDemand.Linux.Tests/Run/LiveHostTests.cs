@@ -5,7 +5,7 @@ namespace OnDemand.Linux.Tests.Run;
 /// <summary>What a run does to its host, and what the host does to a run.</summary>
 public sealed class LiveHostTests
 {
-    private const string Config = """
+    internal const string Config = """
         internal: [fd00:a::2]
         seed: 5
         network: [{at: 0s, attach: ar1, prefixes: [{prefix: "2001:db8:a1::/64", type: nonpersistent}]}]
