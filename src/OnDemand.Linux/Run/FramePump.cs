@@ -248,9 +248,21 @@ internal sealed partial class FramePump
             Offset = offset,
             Length = frame.Length,
             Inbound = IsInbound(frame, network),
-            Info = new FrameInfo(network, header.HasPartialChecksum, header.ToTag()),
+            Info = new FrameInfo(network, HasPartialChecksum(header, frame, network), header.ToTag()),
         };
         return true;
+    }
+
+    // What is left to the device may be the sum of a packet inside this one (VXLAN): then this one's is finished.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private static bool HasPartialChecksum(in VirtioNetHeader header, ReadOnlySpan<byte> frame, int network) =>
+        header.HasPartialChecksum
+        && (header.ChecksumStart == network + Ipv6HeaderLength || header.ChecksumStart + header.ChecksumOffset == FindChecksum(frame, network));
+
+    private static int FindChecksum(ReadOnlySpan<byte> frame, int network)
+    {
+        FrameParser.Parse(frame, network, out FrameLayout layout);
+        return layout.ChecksumOffset;
     }
 
     // From an address of ours it is outbound. But this host is also the first router on the way: its errors about packets it forwards come

@@ -27,7 +27,7 @@ internal readonly record struct VirtioNetHeader(
     private const int OffsetShift = FlagBits + TypeBits + 1;
     private const byte Ecn = 0x80;               // VIRTIO_NET_HDR_GSO_ECN
 
-    /// <summary>Whether the checksum field holds the bare pseudo-header sum.</summary>
+    /// <summary>Whether a checksum field holds the bare pseudo-header sum: the frame's own, or that of a packet inside.</summary>
     public bool HasPartialChecksum => (Flags & NeedsChecksum) != 0;
 
     /// <summary>Whether this stands before a superpacket.</summary>

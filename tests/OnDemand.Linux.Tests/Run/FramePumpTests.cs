@@ -61,6 +61,56 @@ public sealed class FramePumpTests : IDisposable
         Assert.Equal(1, _rig.Counters.Superpackets);
     }
 
+    // VXLAN and the like: the kernel has finished the outer sum and leaves the inner one to the device.
+    [Theory]
+    [InlineData(false)]
+    [InlineData(true)]
+    public void A_datagram_around_a_packet_whose_checksum_is_left_to_the_device_has_a_finished_one_itself(bool inbound)
+    {
+        const int inner = 62 + 24;
+        var header = new VirtioNetHeader(1, 0, 0, 0, inner, 6);
+        string typed = TypedAddress().ToString();
+        byte[] content = [.. Enumerable.Range(0, 61).Select(i => (byte)(i * 7))];
+        byte[] finished = Make(Segmenter.Finish(WithHeader(Make(content)))[0][62..]);
+        Assert.True(TestFrames.HasRightChecksum(finished));
+
+        _rig.Tap.Put([.. finished[..62], .. content], header);
+        _rig.Settle();
+
+        Assert.Equal(header, VirtioNetHeader.Read(_rig.Tap.Written[^1]));
+        byte[] written = Assert.Single(Segmenter.Finish(_rig.Tap.Written[^1]));
+        Assert.Equal(IpAddress.Parse(inbound ? HostRig.Inside : typed), inbound ? TestFrames.DestinationOf(written) : TestFrames.SourceOf(written));
+        Assert.Equal(finished[62..], written[62..]);
+        Assert.True(TestFrames.HasRightChecksum(written));
+
+        byte[] Make(byte[] payload) => inbound
+            ? TestFrames.Udp(HostRig.Server, typed, 53, 1000, payload) : TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, payload);
+
+        byte[] WithHeader(byte[] frame)
+        {
+            byte[] whole = [.. new byte[VirtioNetHeader.Length], .. frame];
+            header.Write(whole);
+            return whole;
+        }
+    }
+
+    [Fact]
+    public void A_partial_checksum_behind_an_extension_header_is_adjusted_as_one()
+    {
+        byte[] plain = TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]);
+        byte[] frame = [.. plain[..54], 17, 0, 1, 4, 0, 0, 0, 0, .. plain[54..]];
+        frame[14 + 5] += 8;
+        frame[20] = 60;                              // destination options: padding
+        BinaryPrimitives.WriteUInt16BigEndian(frame.AsSpan(62 + 6), TestFrames.PseudoHeaderSum(plain));
+
+        _rig.Tap.Put(frame, new VirtioNetHeader(1, 0, 0, 0, 62, 6));
+        _rig.Settle();
+
+        byte[] expected = TestFrames.Udp(TestFrames.SourceOf(_rig.Last).ToString(), HostRig.Server, 1000, 53, new byte[20]);
+        Assert.NotEqual(TestFrames.SourceOf(plain), TestFrames.SourceOf(expected));
+        Assert.Equal(TestFrames.PseudoHeaderSum(expected), BinaryPrimitives.ReadUInt16BigEndian(_rig.Last.AsSpan(62 + 6)));
+    }
+
     [Fact]
     public void A_frame_that_had_to_wait_goes_out_with_the_header_it_came_with()
     {
