@@ -68,6 +68,28 @@ public sealed class LiveTrafficTests
     }
 
     [Fact]
+    public void A_tunnel_of_datagrams_carries_what_its_kernel_leaves_unfinished()
+    {
+        using var lab = new RoutedLab();
+        string made = lab.Host($"ip link add vx0 type vxlan id 5 remote {RoutedLab.Server} local fd00:a::2 dstport 4789 2>&1 || true");
+        Assert.SkipUnless(made.Length == 0, $"This kernel has no VXLAN: {made}");
+        lab.Run(Fixed.Replace("nonpersistent", "fixed", StringComparison.Ordinal) + lab.HostMap());
+        lab.Host("ip addr add 10.9.9.1/24 dev vx0; ip link set vx0 up mtu 1300");
+        lab.AtServer($"""
+            ip link add vx0 type vxlan id 5 local {RoutedLab.Server} dstport 4789
+            ip addr add 10.9.9.2/24 dev vx0; ip link set vx0 up mtu 1300
+            """);
+        lab.Start(lab.ServerName, "iperf3", "-s", "--forceflush").WaitFor("Server listening");
+
+        lab.Host("ping -c 1 -W 10 10.9.9.2");
+        lab.Host("timeout 60 iperf3 -c 10.9.9.2 -n 1M");
+        lab.Host("timeout 60 iperf3 -c 10.9.9.2 -n 1M -R");
+
+        const string wrong = "grep Udp6InCsumErrors /proc/net/snmp6";
+        Assert.Equal(("0", "0"), (lab.Host(wrong).Split()[^2], lab.AtServer(wrong).Split()[^2]));
+    }
+
+    [Fact]
     public void After_a_nonpersistent_move_the_connection_is_reset_at_once_and_the_next_one_has_the_new_address()
     {
         using var lab = new RoutedLab();
