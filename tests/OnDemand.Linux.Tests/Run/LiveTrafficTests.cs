@@ -75,6 +75,7 @@ public sealed class LiveTrafficTests
         Assert.SkipUnless(made.Length == 0, $"This kernel has no VXLAN: {made}");
         lab.Run(Fixed.Replace("nonpersistent", "fixed", StringComparison.Ordinal) + lab.HostMap());
         lab.Host("ip addr add 10.9.9.1/24 dev vx0; ip link set vx0 up mtu 1300");
+        lab.Host("ethtool -K wire tx off");          // as above
         lab.AtServer($"""
             ip link add vx0 type vxlan id 5 local {RoutedLab.Server} dstport 4789
             ip addr add 10.9.9.2/24 dev vx0; ip link set vx0 up mtu 1300
