@@ -58,6 +58,7 @@ internal sealed partial class FramePump
     private readonly int _batchSize;
     private int _wanted = 1;
     private bool _hasLong;                           // frames in the last batch
+    private bool _readsTogether = true;              // until the kernel says that it cannot; of a TAP it can since 6.4
 
     /// <summary>Makes a pump.</summary>
     /// <param name="engine">The engine; the pump belongs to its thread.</param>
@@ -98,7 +99,7 @@ internal sealed partial class FramePump
     /// <returns>Whether the TAP had any frame.</returns>
     public bool Turn(out Timestamp now)
     {
-        int read = _wanted > FewFrames && !_hasLong && _device.HasRing ? ReadTogether(out int count) : ReadOneByOne(out count);
+        int read = _wanted > FewFrames && !_hasLong && _readsTogether && _device.HasRing ? ReadTogether(out int count) : ReadOneByOne(out count);
         now = _clock.Now;
         if (count > 0)
         {
@@ -174,6 +175,12 @@ internal sealed partial class FramePump
     {
         Span<int> results = _results.AsSpan(0, _wanted);
         _device.Read(_buffer, SlotSize, results);
+        if (results[0] == -Errno.Eopnotsupp)
+        {
+            _readsTogether = false;
+            return ReadOneByOne(out count);
+        }
+
         Counters.RingBatches++;
         int read = 0;
         int error = 0;

@@ -306,6 +306,25 @@ public sealed class FramePumpTests : IDisposable
         Assert.Equal((100, 100), (_rig.Counters.FramesRead, _rig.Counters.FramesWritten));
     }
 
+    // Before Linux 6.4 a TAP cannot be read through a ring without waiting for frames.
+    [Fact]
+    public void Where_the_kernel_cannot_read_many_frames_together_as_many_are_read_one_by_one()
+    {
+        using var rig = new HostRig(tap: new MemoryTap { HasRing = true, RingResult = -Errno.Eopnotsupp });
+        for (ushort port = 1; port <= 200; port++)
+        {
+            rig.Tap.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, port, 53, new byte[20]));
+        }
+
+        rig.Settle();
+
+        Assert.Equal(
+            Enumerable.Range(1, 200),
+            rig.Tap.Written.Select(frame => (int)BinaryPrimitives.ReadUInt16BigEndian(frame.AsSpan(10 + 14 + 40))));
+        Assert.InRange(rig.Counters.Batches, 4, 20);
+        Assert.Equal((0, 0), (rig.Counters.ReadErrors, rig.Counters.RingBatches));
+    }
+
     private static byte[] Question() => TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]);
 
     private IpAddress TypedAddress()

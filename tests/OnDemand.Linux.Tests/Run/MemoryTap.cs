@@ -20,6 +20,9 @@ internal sealed class MemoryTap : IFrameDevice
 
     public int ReadResult { get; set; } = -Errno.Eagain;
 
+    /// <summary>What each read of many frames gives instead of a frame; 0 for frames.</summary>
+    public int RingResult { get; init; }
+
     public int Writes { get; private set; }
 
     /// <summary>How many frames are taken before nothing is taken any more.</summary>
@@ -78,7 +81,7 @@ internal sealed class MemoryTap : IFrameDevice
     {
         for (int i = 0; i < results.Length; i++)
         {
-            results[i] = Read(buffer.Slice(i * stride, stride));
+            results[i] = RingResult < 0 ? RingResult : Read(buffer.Slice(i * stride, stride));
         }
     }
 

@@ -101,6 +101,21 @@ public sealed unsafe class FrameRingTests : IDisposable
         Assert.Equal([Frame(0, 0), Frame(0, 2)], [Take(), Take()]);
     }
 
+    [Fact]
+    public void A_file_that_cannot_be_read_without_waiting_says_so_and_nothing_is_read()
+    {
+        using FileDescriptor file = Libc.Open("/proc/self/status", Libc.NonBlocking | Libc.CloseOnExec, 0);
+        using FrameRing ring = FrameRing.TryOpen(file.Number, Entries, out _)!;
+        int[] results = new int[2];
+        ring.QueueRead(Part(0, Slot).Start, Slot);
+        ring.QueueRead(Part(Slot, Slot).Start, Slot);
+
+        ring.Submit(results);
+
+        Assert.Equal([-Errno.Eopnotsupp, -Errno.Eopnotsupp], results);
+        Assert.False(ring.IsBroken);
+    }
+
     private static Socket Make(UnixDomainSocketEndPoint name)
     {
         var socket = new Socket(AddressFamily.Unix, SocketType.Dgram, ProtocolType.Unspecified);
