@@ -27,6 +27,7 @@ internal sealed class ControlCommand<T>(Func<ControlContext, T> work, Cancellati
     private readonly TaskCompletionSource<T> _source = new(TaskCreationOptions.RunContinuationsAsynchronously);
     private T? _result;
     private Exception? _problem;
+    private bool _isGivenUp;
 
     /// <summary>Its result, when it is there.</summary>
     public Task<T> Task => _source.Task.WaitAsync(cancellationToken);
@@ -36,6 +37,7 @@ internal sealed class ControlCommand<T>(Func<ControlContext, T> work, Cancellati
     {
         if (cancellationToken.IsCancellationRequested)
         {
+            _isGivenUp = true;
             return;                                  // nobody waits any more
         }
 
@@ -52,7 +54,11 @@ internal sealed class ControlCommand<T>(Func<ControlContext, T> work, Cancellati
     /// <inheritdoc/>
     public override void Answer()
     {
-        if (_problem is not null)
+        if (_isGivenUp)
+        {
+            _source.SetCanceled(cancellationToken);  // whoever waits may not have been told yet
+        }
+        else if (_problem is not null)
         {
             _source.SetException(_problem);
         }

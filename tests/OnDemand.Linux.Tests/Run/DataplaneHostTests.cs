@@ -126,6 +126,25 @@ public sealed class DataplaneHostTests
     }
 
     [Fact]
+    public async Task A_command_that_is_given_up_just_before_its_turn_is_not_answered_as_if_it_were_done()
+    {
+        using var over = new CancellationTokenSource();
+        var command = new ControlCommand<string>(_ => "done", over.Token);
+        Task<string> task = command.Task;
+
+        // What is registered last is told first: the engine's thread comes before whoever waits knows.
+        await using CancellationTokenRegistration turn = over.Token.Register(() =>
+        {
+            command.Execute(default);
+            command.Answer();
+            ((IAsyncResult)task).AsyncWaitHandle.WaitOne();
+        });
+        await over.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => task);
+    }
+
+    [Fact]
     public async Task A_stopped_run_finishes_what_came_takes_everything_back_and_takes_no_more_commands()
     {
         using var rig = new HostRig();
