@@ -200,6 +200,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _waitsOn[2].Descriptor = _network.Descriptor;
         try
         {
+            _device.RefreshHardwareAddress();        // of changes from now on the network's descriptor tells
             if (_settings.UseRing)
             {
                 _device.OpenRing();

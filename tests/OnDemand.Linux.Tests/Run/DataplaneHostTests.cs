@@ -6,6 +6,7 @@ using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.Tap;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Run;
@@ -156,6 +157,20 @@ public sealed class DataplaneHostTests
         Assert.Single(rig.Tap.Written);
         Assert.Equal(["add 2001:db8:a1::/64", "apply", "take back"], rig.Network.Told);
         await Assert.ThrowsAsync<InvalidOperationException>(() => rig.Host.RunAsync(_ => 0, Cancellation));
+    }
+
+    // The kernel tells of it only those who listen already, and udev changes the address of a TAP that it has just seen.
+    [Fact]
+    public async Task A_hardware_address_that_changed_before_the_run_began_is_noticed()
+    {
+        using var rig = new HostRig();
+        rig.Tap.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+        rig.Host.Stop();
+
+        await Task.Run(rig.Host.Run, Cancellation);
+
+        Assert.NotEqual(MemoryTap.Address, rig.Tap.HardwareAddress);
+        Assert.Equal(rig.Tap.HardwareAddress, MacAddress.Read(rig.Last));
     }
 
     [Fact]
