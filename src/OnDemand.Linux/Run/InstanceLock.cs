@@ -20,12 +20,12 @@ internal sealed class InstanceLock : IDisposable
     /// <summary>The lock's file.</summary>
     /// <param name="socketPath">The control socket.</param>
     /// <returns>The path.</returns>
-    public static string PathFor(string socketPath) => Path.ChangeExtension(socketPath, ".lock");
+    public static string PathFor(string socketPath) => socketPath + ".lock";
 
     /// <summary>The file where the host's network notes how it was before.</summary>
     /// <param name="socketPath">The control socket.</param>
     /// <returns>The path.</returns>
-    public static string NotesFor(string socketPath) => Path.ChangeExtension(socketPath, ".notes");
+    public static string NotesFor(string socketPath) => socketPath + ".notes";
 
     /// <summary>Takes the lock; makes the directory if it is not there.</summary>
     /// <param name="socketPath">The control socket.</param>

@@ -27,4 +27,18 @@ public sealed class InstanceLockTests
             Directory.Delete(directory, recursive: true);
         }
     }
+
+    [Theory]
+    [InlineData("od.1", "od.2")]
+    [InlineData("od.sock", "od")]
+    [InlineData("od.lock", "od.sock")]
+    public void Control_sockets_whose_names_differ_somehow_are_locked_and_noted_apart(string one, string other)
+    {
+        string[] files =
+        [
+            one, other, InstanceLock.PathFor(one), InstanceLock.PathFor(other), InstanceLock.NotesFor(one), InstanceLock.NotesFor(other),
+        ];
+
+        Assert.Equal(files, files.Distinct());
+    }
 }
