@@ -138,6 +138,42 @@ public sealed class MadeCaptureTests
         }
     }
 
+    [Theory]
+    [InlineData("10s")]
+    [InlineData("infinite")]
+    public async Task What_waits_for_the_network_goes_out_when_it_has_answered_however_long_it_may_take(string longest)
+    {
+        byte[] ask = Udp(Host, 5000, Remote, 53);
+
+        ReplayOf replay = await ReplayOf.RunAsync(
+            MadeCaptures.Pcap([ask, ask, ask, Udp(Host, 5001, Remote, 53), ask, Udp(Remote, 53, Host, 5000)], gap: 1),
+            $$"""
+            internal: ["fd00::1"]
+            network: [{at: 0s, attach: ar1}]
+            on-demand: {session-lasting: {answer: grant, prefix: "2001:db8:51::/64", delay: 3500ms} }
+            policy: {default: session-lasting}
+            timers: {answer: {{longest}}}
+            """);
+
+        Assert.Equal(6, (await ReplayOf.PacketsAsync(replay.Output)).Count);
+        Assert.Equal((4, 6), (replay.Report.Totals.Held, replay.Report.Totals.Rewritten));
+    }
+
+    [Theory]
+    [InlineData("5s")]
+    [InlineData("infinite")]
+    public async Task Fragments_wait_for_their_first_one_however_long_they_may(string longest)
+    {
+        IReadOnlyList<byte[]> outward = Fragments(Host, 5001, Remote, 53, 7, 3);
+
+        ReplayOf replay = await ReplayOf.RunAsync(
+            MadeCaptures.Pcap([outward[1], outward[2], Udp(Host, 5000, Remote, 53), outward[0]], gap: 1),
+            MadeCaptures.Scenario + $"\ntimers: {{fragment: {longest}}}\n");
+
+        Assert.Equal([17, 17, 17, 17], (await ReplayOf.PacketsAsync(replay.Output)).Select(packet => packet.Data[6] == 44 ? packet.Data[40] : packet.Data[6]));
+        Assert.Equal(4, replay.Report.Totals.Rewritten);
+    }
+
     [Fact]
     public async Task A_place_is_not_kept_for_ever_and_its_packet_comes_later_then()
     {
