@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Wire;
 using Xunit;
@@ -172,6 +173,28 @@ public sealed class MadeCaptureTests
 
         Assert.Equal([17, 17, 17, 17], (await ReplayOf.PacketsAsync(replay.Output)).Select(packet => packet.Data[6] == 44 ? packet.Data[40] : packet.Data[6]));
         Assert.Equal(4, replay.Report.Totals.Rewritten);
+    }
+
+    // A machine without a clock of its own begins in 1970, until somebody tells it the time.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1_700_000_000 - (10 * 365 * 86_400))]
+    [InlineData(1_700_000_000 - 1_000)]
+    public async Task Flows_fall_idle_however_far_the_clock_has_jumped(int first)
+    {
+        Files.CaptureBytes file = new Files.CaptureBytes(false).PcapHeader(network: 101);
+        foreach (int second in (int[])[first, 1_700_000_000, 1_700_000_200, 1_700_000_600])
+        {
+            file.PcapRecord((uint)second, 0, Udp(Host, 5000, Remote, 53)).PcapRecord((uint)second, 1, Udp(Host, 5001, Remote, 53));
+        }
+
+        ReplayOf replay = await ReplayOf.RunAsync(file.ToArray(), MadeCaptures.Scenario);
+
+        Assert.Equal(6, replay.Report.Totals.Flows);     // each falls idle after 300 seconds
+        Assert.Equal(
+            [first + 300, 1_700_000_500],
+            replay.Report.Flows.Where(flow => flow.LocalPort == 5000).SelectMany(flow => flow.Events).Where(happened => happened.What == FlowEventKind.Expired)
+                .Select(happened => (int)((happened.Time.Nanoseconds + 500_000_000) / 1_000_000_000)));
     }
 
     [Fact]
