@@ -93,7 +93,7 @@ internal static class ReplayCommand
         }
     }
 
-    // No two of them may be the same file: the second would overwrite the first, or the input while it is being read.
+    // No two of them may be the same file, under whatever name: the second would overwrite the first, or the input while it is being read.
     private static ReplayOptions WithFreeOutput(ReplayOptions options)
     {
         (string Name, string? Path)[] files =
@@ -102,6 +102,7 @@ internal static class ReplayCommand
             ("--translations", options.Translations), ("--report", options.Report), ("--timeline", options.Timeline),
         ];
         Dictionary<string, string> users = new(StringComparer.Ordinal);
+        string? user = null;         // of standard output
         foreach ((string name, string? path) in files)
         {
             if (string.IsNullOrEmpty(path))
@@ -110,15 +111,16 @@ internal static class ReplayCommand
             }
 
             bool isInput = name is "IN" or "--scenario";
-            string key = path != ReplayOptions.StandardStream ? Path.GetFullPath(path) : isInput ? "standard input" : "standard output";
-            if (!users.TryAdd(key, name))
+            if (!users.TryAdd(FileIdentity.Of(path, isInput), name))
             {
-                throw new UsageException(
-                    $"{users[key]} and {name} are both {(path == ReplayOptions.StandardStream ? key : $"'{path}'")}; give each its own.");
+                string file = path != ReplayOptions.StandardStream ? $"'{path}'" : isInput ? "standard input" : "standard output";
+                throw new UsageException($"{users[FileIdentity.Of(path, isInput)]} and {name} are both {file}; give each its own.");
             }
+
+            user = path == ReplayOptions.StandardStream && !isInput ? name : user;
         }
 
-        bool outputTaken = users.TryGetValue("standard output", out string? user);
+        bool outputTaken = user is not null;
         return outputTaken && options.Json
             ? throw new UsageException($"{user} and --json both write to standard output; give {user} a file name.")
             : outputTaken ? options with { Quiet = true } : options;

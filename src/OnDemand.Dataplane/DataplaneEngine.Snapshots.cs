@@ -149,8 +149,8 @@ public sealed partial class DataplaneEngine
             State = entry.State,
             Packets = entry.Packets,
             Octets = entry.Bytes,
-            LastSeen = Ticks.Time(entry.LastSeen, _origin),
-            IdleAt = Ticks.Time(entry.LastSeen + _idle[((int)entry.State + entry.IdleShift) & 15], _origin),
+            LastSeen = Ticks.Time(entry.LastSeen, _origin, _wheelDue),     // not far from now, as long as there are flows
+            IdleAt = Ticks.Time(entry.LastSeen + _idle[((int)entry.State + entry.IdleShift) & 15], _origin, _wheelDue),
             IsInbound = (entry.Marks & FlowMarks.Inbound) != 0,
             IsNative = (entry.Marks & FlowMarks.Native) != 0,
             Socket = _sockets?.CookieOf(id) ?? 0,

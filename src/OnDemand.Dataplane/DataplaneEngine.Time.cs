@@ -101,7 +101,7 @@ public sealed partial class DataplaneEngine
             // It ended when its idle time did, not when it was found.
             _flows.Cold(id).WheelNext = -1;
             _flows.Cold(id).WheelPrevious = -1;
-            RemoveFlow(id, Ticks.Time(deadline, _origin));
+            RemoveFlow(id, Ticks.Time(deadline, _origin, now));
         }
 
         return true;

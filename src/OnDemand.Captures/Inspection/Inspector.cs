@@ -53,7 +53,7 @@ public sealed class Inspector
             if (record.Kind == CaptureRecordKind.Packet)
             {
                 _tally.Add(
-                    record.LinkType, record.Data, record.OriginalLength, record.HasTimestamp ? new Timestamp(record.Timestamp) : null);
+                    record.LinkType, record.Data, record.OriginalLength, record.HasTimestamp ? new Timestamp(Math.Max(0, record.Timestamp)) : null);
             }
         }
     }

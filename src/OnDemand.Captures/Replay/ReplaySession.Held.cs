@@ -18,7 +18,7 @@ internal sealed partial class ReplaySession
     private readonly Queue<long> _heldWithout = new();
 
     private Duration LongestHold =>
-        new(Math.Max(_sizes.NetworkAnswerTimeout.Nanoseconds, _sizes.FragmentTimeout.Nanoseconds) + _sizes.FragmentTimeout.Nanoseconds + Timestamp.NanosecondsPerSecond);
+        Sum(_sizes.NetworkAnswerTimeout > _sizes.FragmentTimeout ? _sizes.NetworkAnswerTimeout : _sizes.FragmentTimeout, _sizes.FragmentTimeout);
 
     private void KeepForLater(in CaptureRecord record, long tag, Places places, bool outbound, ReadOnlySpan<byte> asRemote = default)
     {
@@ -138,9 +138,12 @@ internal sealed partial class ReplaySession
 
     private void ForgetHeld()
     {
-        Forget(_heldWithPlace, new Duration((2 * _sizes.FragmentTimeout.Nanoseconds) + Timestamp.NanosecondsPerSecond));
+        Forget(_heldWithPlace, Sum(_sizes.FragmentTimeout, _sizes.FragmentTimeout));
         Forget(_heldWithout, LongestHold);
     }
+
+    // And a second more; what is infinite stays so.
+    private static Duration Sum(Duration one, Duration other) => new(new Timestamp(one.Nanoseconds).Add(other).Add(Duration.FromSeconds(1)).Nanoseconds);
 
     private void Forget(Queue<long> tags, Duration longest)
     {

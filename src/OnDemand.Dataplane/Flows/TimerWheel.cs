@@ -23,7 +23,8 @@ internal sealed class TimerWheel
     /// <summary>Puts a flow where it will be looked at not before its deadline.</summary>
     public void Schedule(int id, uint deadline)
     {
-        long slot = Math.Clamp((deadline >> SlotShift) + 1L, _cursor + 1, _cursor + Slots - 1);
+        int ahead = (int)(deadline - ((uint)_cursor << SlotShift));
+        long slot = _cursor + Math.Clamp((ahead >> SlotShift) + 1L, 1, Slots - 1);
         ref FlowColdEntry cold = ref _flows.Cold(id);
         int at = (int)(slot % Slots);
         int head = _heads[at];
@@ -59,7 +60,8 @@ internal sealed class TimerWheel
     /// <returns>The flow, or -1 if every slot up to now is empty.</returns>
     public int Take(uint now)
     {
-        long last = now >> SlotShift;
+        // Ticks begin anew after 32 bits, slots do not. The slot before the cursor's is the earliest that now can lie in.
+        long last = _cursor - 1 + ((now - ((uint)(_cursor - 1) << SlotShift)) >> SlotShift);
         if (last - _cursor > Slots)
         {
             _cursor = last - Slots;          // After a long silence each slot is visited once, not once a second.

@@ -1,7 +1,9 @@
 using System.Text;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Captures.Tests.Files;
 using OnDemand.Captures.Tests.Inspection;
+using OnDemand.Captures.Tests.Replay;
 using OnDemand.Cli;
 using Xunit;
 
@@ -156,6 +158,38 @@ public sealed class CommandLineTests : IDisposable
         Assert.Equal(ExitStatus.Usage, outcome.Status);
         Assert.False(File.Exists(scenario));
         AssertOneSentence(outcome);
+    }
+
+    [Theory]
+    [InlineData("in.pcap")]
+    [InlineData("link.yaml")]
+    public async Task Inspect_does_not_overwrite_the_capture_with_the_scenario(string name)
+    {
+        byte[] capture = new MadeCapture().Packet("fd00::1", "2001:db8:1::1", 17, [0x30, 0, 0, 53, 0, 8, 0, 0], 64).ToArray();
+        string input = Save("in.pcap", capture);
+        File.CreateSymbolicLink(Path.Combine(_folder.FullName, "link.yaml"), input);
+        string scenario = Path.Combine(_folder.FullName, name);
+
+        Outcome outcome = await Run("inspect", input, "--write-scenario", scenario);
+
+        Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: IN and --write-scenario are both '{scenario}'; give each its own.\n"), outcome);
+        Assert.Equal(capture, await File.ReadAllBytesAsync(input, TestContext.Current.CancellationToken));
+    }
+
+    [Fact]
+    public async Task Inspect_takes_the_times_of_a_broken_clock_for_those_that_can_be_told()
+    {
+        byte[] packet = MadePackets.Udp("fd00::1", 5000, "2001:db8:1::1", 53);
+        CaptureBytes file = new CaptureBytes(false).Section();
+        file.Interface(101, 0, [.. file.OffsetOption(long.MinValue), .. file.End]).Interface(101, 0, [.. file.OffsetOption(long.MaxValue), .. file.End])
+            .Enhanced(0, 0, packet).Enhanced(1, ulong.MaxValue, packet);
+        string scenario = Path.Combine(_folder.FullName, "s.yaml");
+
+        Outcome outcome = await Run("inspect", Save("in.pcapng", file.ToArray()), "--write-scenario", scenario);
+
+        Assert.Equal((ExitStatus.Done, string.Empty), (outcome.Status, outcome.Error));
+        Assert.Contains("from 0.000000000 to 9223372036.854775807", outcome.Output, StringComparison.Ordinal);
+        Assert.Single(ScenarioReader.Load(scenario).Network);
     }
 
     [Fact]

@@ -44,6 +44,33 @@ public class ProcessTests
         Assert.Single(error.TrimEnd().Split('\n'));
     }
 
+    [Fact]
+    public void A_file_on_standard_input_is_not_overwritten_while_it_is_read()
+    {
+        string folder = Path.Combine(Repository.Root, "captures", "web-download");
+        byte[] capture = File.ReadAllBytes(Path.Combine(folder, "input.pcap"));
+        string path = Path.GetTempFileName();
+        try
+        {
+            File.WriteAllBytes(path, capture);
+            const string Command = "dotnet \"$0\" replay - --scenario \"$1\" --output \"$2\" < \"$2\"";
+            using Process process = Process.Start(
+                new ProcessStartInfo("sh", ["-c", Command, typeof(CommandLine).Assembly.Location, Path.Combine(folder, "graceful.yaml"), path])
+                {
+                    RedirectStandardError = true,
+                })!;
+            string error = process.StandardError.ReadToEnd();
+            process.WaitForExit();
+
+            Assert.Equal((ExitStatus.Usage, $"ondemand: IN and --output are both '{path}'; give each its own.\n"), (process.ExitCode, error));
+            Assert.Equal(capture, File.ReadAllBytes(path));
+        }
+        finally
+        {
+            File.Delete(path);
+        }
+    }
+
     private static (int Status, byte[] Output, string Error) Run(byte[] input, params string[] arguments)
     {
         var start = new ProcessStartInfo("dotnet")

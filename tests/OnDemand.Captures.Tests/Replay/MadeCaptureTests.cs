@@ -1,5 +1,6 @@
 using System.Text;
 using System.Text.Json;
+using OnDemand.Captures.Reports;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane.Wire;
 using Xunit;
@@ -136,6 +137,64 @@ public sealed class MadeCaptureTests
             Assert.Equal(1, Assert.Single(await ReplayOf.PacketsAsync(replay.Output)).Data[41]);
             Assert.Equal(2, (await ReplayOf.PacketsAsync(replay.Host)).Count);
         }
+    }
+
+    [Theory]
+    [InlineData("10s")]
+    [InlineData("infinite")]
+    public async Task What_waits_for_the_network_goes_out_when_it_has_answered_however_long_it_may_take(string longest)
+    {
+        byte[] ask = Udp(Host, 5000, Remote, 53);
+
+        ReplayOf replay = await ReplayOf.RunAsync(
+            MadeCaptures.Pcap([ask, ask, ask, Udp(Host, 5001, Remote, 53), ask, Udp(Remote, 53, Host, 5000)], gap: 1),
+            $$"""
+            internal: ["fd00::1"]
+            network: [{at: 0s, attach: ar1}]
+            on-demand: {session-lasting: {answer: grant, prefix: "2001:db8:51::/64", delay: 3500ms} }
+            policy: {default: session-lasting}
+            timers: {answer: {{longest}}}
+            """);
+
+        Assert.Equal(6, (await ReplayOf.PacketsAsync(replay.Output)).Count);
+        Assert.Equal((4, 6), (replay.Report.Totals.Held, replay.Report.Totals.Rewritten));
+    }
+
+    [Theory]
+    [InlineData("5s")]
+    [InlineData("infinite")]
+    public async Task Fragments_wait_for_their_first_one_however_long_they_may(string longest)
+    {
+        IReadOnlyList<byte[]> outward = Fragments(Host, 5001, Remote, 53, 7, 3);
+
+        ReplayOf replay = await ReplayOf.RunAsync(
+            MadeCaptures.Pcap([outward[1], outward[2], Udp(Host, 5000, Remote, 53), outward[0]], gap: 1),
+            MadeCaptures.Scenario + $"\ntimers: {{fragment: {longest}}}\n");
+
+        Assert.Equal([17, 17, 17, 17], (await ReplayOf.PacketsAsync(replay.Output)).Select(packet => packet.Data[6] == 44 ? packet.Data[40] : packet.Data[6]));
+        Assert.Equal(4, replay.Report.Totals.Rewritten);
+    }
+
+    // A machine without a clock of its own begins in 1970, until somebody tells it the time.
+    [Theory]
+    [InlineData(0)]
+    [InlineData(1_700_000_000 - (10 * 365 * 86_400))]
+    [InlineData(1_700_000_000 - 1_000)]
+    public async Task Flows_fall_idle_however_far_the_clock_has_jumped(int first)
+    {
+        Files.CaptureBytes file = new Files.CaptureBytes(false).PcapHeader(network: 101);
+        foreach (int second in (int[])[first, 1_700_000_000, 1_700_000_200, 1_700_000_600])
+        {
+            file.PcapRecord((uint)second, 0, Udp(Host, 5000, Remote, 53)).PcapRecord((uint)second, 1, Udp(Host, 5001, Remote, 53));
+        }
+
+        ReplayOf replay = await ReplayOf.RunAsync(file.ToArray(), MadeCaptures.Scenario);
+
+        Assert.Equal(6, replay.Report.Totals.Flows);     // each falls idle after 300 seconds
+        Assert.Equal(
+            [first + 300, 1_700_000_500],
+            replay.Report.Flows.Where(flow => flow.LocalPort == 5000).SelectMany(flow => flow.Events).Where(happened => happened.What == FlowEventKind.Expired)
+                .Select(happened => (int)((happened.Time.Nanoseconds + 500_000_000) / 1_000_000_000)));
     }
 
     [Fact]

@@ -89,6 +89,47 @@ public sealed class ReplayCommandTests : IDisposable
         Assert.Equal("precious too", await File.ReadAllTextAsync(other, Stop));
     }
 
+    [Theory]
+    [InlineData("symbolic link")]
+    [InlineData("hard link")]
+    [InlineData("folder")]
+    public async Task The_input_is_not_overwritten_by_another_of_its_names(string kind)
+    {
+        string input = PathOf("in.pcap");
+        File.Copy(Web.InputPath, input);
+        string output = PathOf("out.pcap");
+        switch (kind)
+        {
+            case "symbolic link":
+                File.CreateSymbolicLink(output, input);
+                break;
+            case "hard link":
+                Assert.SkipWhen(await Tool.RunAsync("ln", input, output) is null, "There is no ln(1).");
+                break;
+            default:
+                Directory.CreateSymbolicLink(PathOf("here"), _folder.FullName);
+                output = PathOf("here/in.pcap");
+                break;
+        }
+
+        Outcome outcome = await RunAsync([], input, "--scenario", Web.Path, "--output", output);
+
+        Assert.Equal((ExitStatus.Usage, $"ondemand: IN and --output are both '{output}'; give each its own.\n"), (outcome.Status, outcome.Error));
+        Assert.Equal(await File.ReadAllBytesAsync(Web.InputPath, Stop), await File.ReadAllBytesAsync(input, Stop));
+    }
+
+    [Fact]
+    public async Task Two_outputs_are_not_the_same_new_file_under_two_names()
+    {
+        Directory.CreateSymbolicLink(PathOf("here"), _folder.FullName);
+
+        Outcome outcome = await RunAsync(
+            [], Web.InputPath, "--scenario", Web.Path, "--output", PathOf("new.pcap"), "--host-output", PathOf("here/new.pcap"));
+
+        Assert.Equal(ExitStatus.Usage, outcome.Status);
+        Assert.False(File.Exists(PathOf("new.pcap")));
+    }
+
     [Fact]
     public async Task Tshark_shows_why_each_packet_became_what_it_is()
     {

@@ -47,6 +47,37 @@ public sealed class TimerWheelTests
         }
     }
 
+    [Fact]
+    public void Deadlines_are_kept_where_ticks_begin_anew()
+    {
+        var random = new Random(1);
+        (TimerWheel wheel, FlowTable flows) = Make(4000);
+        var deadlines = new Dictionary<int, long>();
+        long now = uint.MaxValue - 3_000L;
+        Assert.Equal(-1, wheel.Take((uint)now));
+        for (int step = 0; step < 6_000; step++)
+        {
+            if (deadlines.Count < 4000)
+            {
+                int id = Add(flows, step);
+                deadlines[id] = now + random.Next(0, 5000);
+                wheel.Schedule(id, (uint)deadlines[id]);
+            }
+
+            now += random.Next(0, 6);
+            for (int id = wheel.Take((uint)now); id >= 0; id = wheel.Take((uint)now))
+            {
+                Assert.True(deadlines.Remove(id, out long deadline));
+                Assert.True(deadline <= now, "too early");
+                flows.Remove(id);
+            }
+
+            Assert.DoesNotContain(deadlines.Values, deadline => deadline + (2 * Slot) < now);
+        }
+
+        Assert.True(now > uint.MaxValue + 5_000L);
+    }
+
     [Theory]
     [InlineData(3u)]
     [InlineData(17u)]
