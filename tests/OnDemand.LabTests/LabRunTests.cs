@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OnDemand.Cli;
 using OnDemand.Linux.Lab;
 
 namespace OnDemand.LabTests;
@@ -122,6 +123,21 @@ public sealed partial class LabRunTests
         string[] wrong = LabProgram.Self.Line([.. move, "--prefix", "2001:db8::/48"]);
         CommandResult refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
         Assert.Contains("which the lab's network is made of", refused.Error, StringComparison.Ordinal);
+    }
+
+    // Who compares a typed host with an ordinary one must not be handed the same one twice.
+    [Fact]
+    public async Task A_lab_with_a_dataplane_does_not_become_a_plain_one()
+    {
+        await using LabRig rig = await LabRig.UpAsync();
+        string scenario = Place(rig, "s.yaml");
+        await File.WriteAllTextAsync(scenario, Scenario, Cancellation);
+        string[] wrong = LabProgram.Self.Line(["lab", "run", "--name", rig.Name, "--plain", scenario]);
+        CommandResult refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
+
+        Assert.Equal(ExitStatus.Usage, refused.Status);
+        Assert.Contains($"The lab '{rig.Name}' is there and has a dataplane", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(rig.Lab.State.Dataplane, Lab.Open(rig.Name).State.Dataplane);
     }
 
     // Each with the flows that went over and those that were stranded.
