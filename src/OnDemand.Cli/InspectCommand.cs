@@ -37,6 +37,7 @@ internal static class InspectCommand
             throw new UsageException("Standard output can take the scenario or the JSON, not both; give --write-scenario a file name.");
         }
 
+        NamedFiles.Check([("IN", path, false), ("--write-scenario", scenarioPath, true)]);
         Stream input = streams.OpenInput(path);
         Inspector inspector;
         await using (input.ConfigureAwait(false))

@@ -53,8 +53,7 @@ internal static class ReplayCommand
             var options = new ReplayOptions
             {
                 Input = path,
-                Scenario = parsed.GetValue(scenario) ?? (RecordingRun.IsRecording(path) ? string.Empty : throw new UsageException(
-                    $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from.")),
+                Scenario = parsed.GetValue(scenario) ?? (RecordingRun.IsRecording(path) ? string.Empty : throw WithoutScenario(path)),
                 Output = parsed.GetValue(output) ?? throw new UsageException(
                     "A replay needs --output, the capture to write; - is standard output."),
                 HostOutput = parsed.GetValue(hostOutput),
@@ -77,6 +76,11 @@ internal static class ReplayCommand
     private static Option<string?> File(string name, string helpName, string description) =>
         new(name) { HelpName = helpName, Description = description };
 
+    // What is not there may be a recording whose name was mistyped.
+    private static UsageException WithoutScenario(string path) => path != ReplayOptions.StandardStream && !Path.Exists(path)
+        ? new UsageException($"There is no file '{Path.GetFullPath(path)}'.")
+        : new UsageException($"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from.");
+
     // A recording has both sides in it and its own configuration; it is made anew as it is or not at all.
     private static void CheckRecording(ReplayOptions options)
     {
@@ -93,34 +97,18 @@ internal static class ReplayCommand
         }
     }
 
-    // No two of them may be the same file: the second would overwrite the first, or the input while it is being read.
     private static ReplayOptions WithFreeOutput(ReplayOptions options)
     {
-        (string Name, string? Path)[] files =
+        (string Name, string? Path, bool IsWritten)[] files =
         [
-            ("IN", options.Input), ("--scenario", options.Scenario), ("--output", options.Output), ("--host-output", options.HostOutput),
-            ("--translations", options.Translations), ("--report", options.Report), ("--timeline", options.Timeline),
+            ("IN", options.Input, false), ("--scenario", options.Scenario, false), ("--output", options.Output, true),
+            ("--host-output", options.HostOutput, true), ("--translations", options.Translations, true), ("--report", options.Report, true),
+            ("--timeline", options.Timeline, true),
         ];
-        Dictionary<string, string> users = new(StringComparer.Ordinal);
-        foreach ((string name, string? path) in files)
-        {
-            if (string.IsNullOrEmpty(path))
-            {
-                continue;
-            }
-
-            bool isInput = name is "IN" or "--scenario";
-            string key = path != ReplayOptions.StandardStream ? Path.GetFullPath(path) : isInput ? "standard input" : "standard output";
-            if (!users.TryAdd(key, name))
-            {
-                throw new UsageException(
-                    $"{users[key]} and {name} are both {(path == ReplayOptions.StandardStream ? key : $"'{path}'")}; give each its own.");
-            }
-        }
-
-        bool outputTaken = users.TryGetValue("standard output", out string? user);
-        return outputTaken && options.Json
+        NamedFiles.Check(files);
+        string? user = files.FirstOrDefault(file => file is { IsWritten: true, Path: ReplayOptions.StandardStream }).Name;
+        return user is not null && options.Json
             ? throw new UsageException($"{user} and --json both write to standard output; give {user} a file name.")
-            : outputTaken ? options with { Quiet = true } : options;
+            : user is not null ? options with { Quiet = true } : options;
     }
 }
