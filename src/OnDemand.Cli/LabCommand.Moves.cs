@@ -39,7 +39,10 @@ internal static partial class LabCommand
             Lab lab = Lab.Open(called);
             string target = parsed.GetRequiredValue(point);
             string[] given = parsed.GetValue(prefix) ?? [];
-            IReadOnlyList<PrefixAdvertisement>? prefixes = given.Length > 0 ? AttachCommand.Read(target, given, null).Move.Prefixes : null;
+
+            // With all that the dataplane could refuse: it is told when the network has moved already.
+            IReadOnlyList<PrefixAdvertisement>? prefixes =
+                given.Length > 0 ? AttachCommand.Read(target, given, null, lab.Scenario.Scenario).Move.Prefixes : null;
             long began = Stopwatch.GetTimestamp();
             if (target == "nowhere")
             {
