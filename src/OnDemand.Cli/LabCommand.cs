@@ -45,6 +45,7 @@ internal static partial class LabCommand
 
     private static void CheckRecord(LabOptions options)
     {
+        NamedFiles.Check([("the scenario", options.ScenarioFile, false), ("--record", options.Record, true)]);
         if (options is { Plain: true, Record: not null })
         {
             throw new UsageException("A lab that is --plain has no dataplane that could --record; leave one of them out.");

@@ -123,6 +123,20 @@ public sealed class CommandLineTests : IDisposable
     }
 
     [Theory]
+    [InlineData("--config", "run", "--config")]
+    [InlineData("the scenario", "lab", "up", "--scenario")]
+    [InlineData("the scenario", "lab", "run")]
+    public async Task A_recording_is_never_written_over_what_it_is_a_recording_of(string name, params string[] command)
+    {
+        string path = Save("s.yaml", "internal: [fd00::1]\n"u8.ToArray());
+
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: {name} and --record are both '{path}'; give each its own.\n"),
+            await Run([.. command, path, "--record", path]));
+        Assert.Equal(20, new FileInfo(path).Length);
+    }
+
+    [Theory]
     [InlineData("--output")]
     [InlineData("--host-output")]
     [InlineData("--translations")]
