@@ -145,7 +145,7 @@ engine() {
     done
 
     for ((i = 1; i <= REP; i++)); do
-        step "engine: new flows, a move, memory, run $i of $REP"
+        step "engine: new flows, a move, engines side by side, memory, run $i of $REP"
         if $FIRST dotnet "$RUN" newflows --json >"$D/json" 2>"$D/log"; then
             note newflows ondemand ns "$(field nanoseconds <"$D/json")"
             note newflows ondemand flows/s "$(field flowsPerSecond <"$D/json")"
@@ -165,6 +165,13 @@ engine() {
         else
             cat "$D/log" >&2; failed "a move"
         fi
+        if $FIRST dotnet "$RUN" side-by-side --json >"$D/json" 2>"$D/log"; then
+            while read -r line; do
+                note side-by-side ondemand "packets/s $(field engines <<<"$line")" "$(field packetsPerSecond <<<"$line")"
+            done <"$D/json"
+        else
+            cat "$D/log" >&2; failed "engines side by side"
+        fi
         for kind in shared own asked; do
             for times in 1 4; do
                 if dotnet "$RUN" memory $kind $((FLOWS * times)) >"$D/text" 2>"$D/log"; then
@@ -178,7 +185,7 @@ engine() {
         done
     done
     note memory flows count "$(printf "%'d" $FLOWS)"
-    keep "flow scale newflows move memory" engine
+    keep "flow scale newflows move side-by-side memory" engine
 }
 
 # The final table of bench/onpath.sh: a header "median of runs", variants, and ratios that begin with "times" or hold a stroke.

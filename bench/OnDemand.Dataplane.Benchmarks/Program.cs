@@ -9,6 +9,7 @@ return args switch
     ["newflows", ..] => ControlRunner.RunNewFlows(args.AsSpan(1)),
     ["move", ..] => ControlRunner.RunMove(args.AsSpan(1)),
     ["memory", ..] => MemoryRunner.Run(args.AsSpan(1)),
+    ["side-by-side", ..] => SideBySideRunner.Run(args.AsSpan(1)),
     ["gate", ..] => GateRunner.Run(args.AsSpan(1)),
     ["draw", ..] => DrawRunner.Run(args.AsSpan(1)),
     ["sockets", ..] => SocketLookupRunner.Run(args.AsSpan(1)),

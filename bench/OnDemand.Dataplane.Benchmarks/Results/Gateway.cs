@@ -36,6 +36,13 @@ internal static class Gateway
             $"Bulk TCP in superpackets: {Cores(m, "tap", "up")} out, {Cores(m, "tap", "down")} in, of the process alone. Where the wire gives single frames: {Cores(m, "wire", "up")} and {Cores(m, "wire", "down")}.");
         Row("small packets",
             $"{F(kpps, "F0")} thousand a second over the TAP. That is the kernel's time: the engine alone would do {F(1e3 / m.Median("scale", "outbound", "batch 1000000"), "F0")} million.");
+        if (m.Series("side-by-side", "ondemand", "packets/s ") is [(_, double alone), .., (double engines, double together)])
+        {
+            Row("several cores",
+                $"{engines.ToString("F0", CultureInfo.InvariantCulture)} engines, a thread each, the million flows divided between them: " +
+                $"{F(together / 1e6, "F0")} million packets a second, {F(together / alone, "F2")} times one engine with all of them.");
+        }
+
         return text.ToString();
 
         void Row(string question, string answer) => text.Append(CultureInfo.InvariantCulture, $"| {question} | {answer} |\n");

@@ -19,9 +19,12 @@ internal sealed record LinePanel(Scale X, Scale Y, string XLabel, string YLabel)
     /// <summary>Other ticks than round values at the left, with their labels.</summary>
     public IReadOnlyList<(double Value, string Label)>? YTicks { get; init; }
 
+    /// <summary>Other ticks than round values below.</summary>
+    public IReadOnlyList<double>? XTicks { get; init; }
+
     public void Draw(SvgPage page, IReadOnlyList<Curve> curves)
     {
-        foreach (double tick in X.Ticks())
+        foreach (double tick in XTicks ?? X.Ticks())
         {
             page.Stroke(X.At(tick), Y.Start, X.At(tick), Y.End, "grid");
             page.Text(X.At(tick), Y.Start + 18, Scale.Label(tick), "muted", "middle");

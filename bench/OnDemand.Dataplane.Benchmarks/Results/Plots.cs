@@ -52,9 +52,32 @@ internal static class Plots
             new("outbound, one by one", m.Series("scale", "outbound", "single "), 0, "6 4", Hollow: true),
             new("inbound, one by one", m.Series("scale", "inbound", "single "), 2, "6 4", Hollow: true),
         ];
-        var page = new SvgPage(470, "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
+        IReadOnlyList<(double X, double Y)> side = m.Series("side-by-side", "ondemand", "packets/s ");
+        bool several = side.Count > 1;
+        var page = new SvgPage(
+            several ? 800 : 470, "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
         Draw(page, curves, 115, 410, 1e2, 1e7);
+        if (several)
+        {
+            SideBySide(page, side, 540, 740);
+        }
+
         return page;
+    }
+
+    private static void SideBySide(SvgPage page, IReadOnlyList<(double X, double Y)> side, double top, double bottom)
+    {
+        Curve[] curves =
+        [
+            new("engines side by side, a million flows divided between them", side, 0),
+            new("as many times one engine", [.. side.Select(point => (point.X, point.X * side[0].Y))], 1, "6 4", Marks: false),
+        ];
+        LinePanel.Legend(page, curves, Left, top - 38);
+        new LinePanel(
+            new Scale(1, side[^1].X, Left, Right, false), new Scale(0, side[^1].X * side[0].Y * 1.1, bottom, top, false), "engines, a thread each", "packets a second")
+        {
+            XTicks = [.. side.Select(point => point.X)],
+        }.Draw(page, curves);
     }
 
     private static void Draw(SvgPage page, IReadOnlyList<Curve> curves, double top, double bottom, double from, double to)
