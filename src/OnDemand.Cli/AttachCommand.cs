@@ -79,13 +79,15 @@ internal static class AttachCommand
     /// <param name="name">The point of attachment.</param>
     /// <param name="prefixes">What <see cref="PrefixOption"/> says.</param>
     /// <param name="window">How long prefixes that are replaced gracefully stay; null for what the configuration says.</param>
+    /// <param name="scenario">The dataplane's scenario, if it is known: its internal addresses and its room are checked against too.</param>
     /// <returns>The move as it is asked for, and as it was understood.</returns>
     /// <exception cref="UsageException">It is wrong.</exception>
-    public static (AttachBody Body, AttachEvent Move) Read(string name, string[] prefixes, string? window)
+    public static (AttachBody Body, AttachEvent Move) Read(string name, string[] prefixes, string? window, Scenario? scenario = null)
     {
+        int most = scenario?.BuildOptions().MaximumPrefixes ?? MostPrefixes;
         var body = new AttachBody(name, [.. prefixes.Select(ReadPrefix)], window);
         byte[] octets = JsonSerializer.SerializeToUtf8Bytes(body, ControlJson.Default.AttachBody);
-        return (body, ControlAccess.Check(octets, (reader, node) => reader.ReadAttach(node, MostPrefixes)));
+        return (body, ControlAccess.Check(octets, (reader, node) => reader.ReadAttach(node, most), scenario?.Internal));
     }
 
     private static AttachBody FromArguments(string? name, string[] prefixes, string? window) => Read(

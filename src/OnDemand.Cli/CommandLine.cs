@@ -1,5 +1,6 @@
 using System.CommandLine;
 using System.CommandLine.Help;
+using System.CommandLine.Parsing;
 using System.Diagnostics.CodeAnalysis;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
@@ -107,14 +108,42 @@ internal static class CommandLine
 
         HelpOption help = root.Options.OfType<HelpOption>().Single();
         help.Action = new HelpWithExitStatus((HelpAction)help.Action!);
+        RefuseEmpty(root);
         return root;
+    }
+
+    // An empty name is a script's variable that nothing was put into. What a command is run with may be empty: that is a list.
+    private static void RefuseEmpty(Command command)
+    {
+        foreach (Option option in command.Options.Where(option => option.ValueType == typeof(string)))
+        {
+            option.Validators.Add(result => Refuse(result, result.Tokens, option.Name));
+        }
+
+        foreach (Argument argument in command.Arguments.Where(argument => argument.ValueType == typeof(string)))
+        {
+            argument.Validators.Add(result => Refuse(result, result.Tokens, argument.Name));
+        }
+
+        foreach (Command below in command.Subcommands)
+        {
+            RefuseEmpty(below);
+        }
+
+        static void Refuse(SymbolResult result, IReadOnlyList<Token> tokens, string name)
+        {
+            if (tokens.Any(token => token.Value.Length == 0))
+            {
+                result.AddError($"What is given for {name} is empty");
+            }
+        }
     }
 
     // A word that nothing is called comes before everything else that is missing because of it.
     private static string Explain(ParseResult parsed)
     {
         Command command = parsed.CommandResult.Command;
-        string name = command is RootCommand ? "ondemand" : $"ondemand {command.Name}";
+        string name = NameOf(parsed.CommandResult);
         string more = $"'{name} --help' tells more.";
         if (parsed.UnmatchedTokens is [{ } unknown, ..])
         {
@@ -124,8 +153,15 @@ internal static class CommandLine
             return $"There is no '{unknown}' in '{name}'; {hint}{more}";
         }
 
-        return $"{OneSentence(parsed.Errors[0].Message).TrimEnd('.')}; {more}";
+        string wrong = OneSentence(parsed.Errors[0].Message).TrimEnd('.')
+            .Replace($"expected type '{typeof(int)}'", "a whole number", StringComparison.Ordinal)
+            .Replace($"expected type '{typeof(bool)}'", "true or false", StringComparison.Ordinal);
+        return $"{wrong}; {more}";
     }
+
+    // As it is called: 'ondemand lab exec' is another command than 'ondemand exec'.
+    private static string NameOf(CommandResult result) => result.Parent is CommandResult above
+        ? $"{NameOf(above)} {result.Command.Name}" : "ondemand";
 
     // Every exception is explained: an unknown one is this program's mistake, and even then a stack trace helps no user.
     private static bool TryExplain(Exception problem, [NotNullWhen(true)] out string? sentence, out int status)

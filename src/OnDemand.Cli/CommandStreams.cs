@@ -18,8 +18,9 @@ internal sealed record CommandStreams(Stream Input, Stream Output, TextWriter Er
     /// <summary>Opens a file to read, or standard input.</summary>
     /// <param name="path">The path; <c>-</c> for standard input.</param>
     /// <returns>The stream, to be disposed.</returns>
-    public Stream OpenInput(string path) => path == ReplayOptions.StandardStream
-        ? Input
+    /// <exception cref="UsageException">It is a directory.</exception>
+    public Stream OpenInput(string path) => path == ReplayOptions.StandardStream ? Input
+        : Directory.Exists(path) ? throw new UsageException($"'{path}' is a directory, expected a file.")
         : new FileStream(path, FileMode.Open, FileAccess.Read, FileShare.ReadWrite, bufferSize: 0, FileOptions.SequentialScan);
 
     /// <summary>Creates a file, or opens standard output.</summary>

@@ -2,6 +2,7 @@ using System.CommandLine;
 using System.Text.Json;
 using System.Text.Json.Serialization.Metadata;
 using OnDemand.Captures.Scenarios;
+using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 
@@ -129,14 +130,15 @@ internal static class ControlAccess
     /// <typeparam name="T">What is read.</typeparam>
     /// <param name="json">The request.</param>
     /// <param name="read">Reads it.</param>
+    /// <param name="inside">The internal addresses; null where they are not known.</param>
     /// <returns>What was read.</returns>
     /// <exception cref="UsageException">It is wrong.</exception>
-    public static T Check<T>(byte[] json, Func<MoveReader, ScenarioNode, T> read)
+    public static T Check<T>(byte[] json, Func<MoveReader, ScenarioNode, T> read, IReadOnlyList<IpPrefix>? inside = null)
     {
         const string name = "arguments";
         try
         {
-            return read(new MoveReader(name, []), JsonNodes.Read(name, json));
+            return read(new MoveReader(name, inside ?? []), JsonNodes.Read(name, json));
         }
         catch (ScenarioException wrong)
         {

@@ -37,11 +37,7 @@ internal static class InspectCommand
             throw new UsageException("Standard output can take the scenario or the JSON, not both; give --write-scenario a file name.");
         }
 
-        if (scenarioPath is not null && FileIdentity.Of(scenarioPath, isInput: false) == FileIdentity.Of(path, isInput: true))
-        {
-            throw new UsageException($"IN and --write-scenario are both '{scenarioPath}'; give each its own.");
-        }
-
+        NamedFiles.Check([("IN", path, false), ("--write-scenario", scenarioPath, true)]);
         Stream input = streams.OpenInput(path);
         Inspector inspector;
         await using (input.ConfigureAwait(false))

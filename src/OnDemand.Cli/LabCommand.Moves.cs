@@ -12,6 +12,8 @@ namespace OnDemand.Cli;
 /// <content>What moves the host: <c>lab move</c> and <c>lab run</c>.</content>
 internal static partial class LabCommand
 {
+    private static readonly Duration LongestGap = Duration.FromSeconds(3600);
+
     private static Command Move(CommandStreams streams)
     {
         Option<string> name = Name();
@@ -19,8 +21,11 @@ internal static partial class LabCommand
         {
             Description = "Where to: ar1, ar2, a point of attachment of the lab's scenario, or nowhere.",
         };
-        Option<Duration?> window = Span("--window", "How long gracefully replaced prefixes stay; as the scenario says, or 10s.");
-        Option<Duration?> gap = Span("--gap", "Cut the old link this long before the new one is there; else the new one is there first.");
+        Option<Duration?> window = Span(
+            "--window", "How long gracefully replaced prefixes stay; as the scenario says, or 10s.", span => span > Duration.Zero && span < Duration.Infinite);
+        Option<Duration?> gap = Span(
+            "--gap", "Cut the old link this long before the new one is there, at most 1h; else the new one is there first.",
+            span => span <= LongestGap);
         Option<string[]> prefix = AttachCommand.PrefixOption();
         prefix.Description += " Left out: what the scenario says.";
         var command = new Command("move", "Move the host: its link, the network's routes and the dataplane.")
@@ -34,7 +39,10 @@ internal static partial class LabCommand
             Lab lab = Lab.Open(called);
             string target = parsed.GetRequiredValue(point);
             string[] given = parsed.GetValue(prefix) ?? [];
-            IReadOnlyList<PrefixAdvertisement>? prefixes = given.Length > 0 ? AttachCommand.Read(target, given, null).Move.Prefixes : null;
+
+            // With all that the dataplane could refuse: it is told when the network has moved already.
+            IReadOnlyList<PrefixAdvertisement>? prefixes =
+                given.Length > 0 ? AttachCommand.Read(target, given, null, lab.Scenario.Scenario).Move.Prefixes : null;
             long began = Stopwatch.GetTimestamp();
             if (target == "nowhere")
             {
@@ -96,12 +104,14 @@ internal static partial class LabCommand
     private static async Task<int> RunAsync(
         LabOptions options, string[] program, bool keep, CommandStreams streams, CancellationToken cancellationToken)
     {
+        CheckRecord(options);
         LabScript.Check(ScenarioReader.Load(options.ScenarioFile!));
         await LabPrivileges.EnterAsync(options.Name, create: true, cancellationToken).ConfigureAwait(false);
         bool built = new LabDirectory(options.Name).Load() is null;
         Lab lab = built ? await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false) : Lab.Open(options.Name);
         if (!built)
         {
+            CheckKind(lab.State, options);
             await lab.RestartAsync(options.ScenarioFile, options.Record, cancellationToken).ConfigureAwait(false);
         }
 
@@ -126,6 +136,18 @@ internal static partial class LabCommand
         }
     }
 
+    // A lab is built with a dataplane or without, and stays so.
+    private static void CheckKind(LabState there, LabOptions options)
+    {
+        if (options.Plain && !there.Plain)
+        {
+            throw new UsageException(
+                $"The lab '{there.Name}' is there and has a dataplane: leave --plain out, remove the lab, or give another --name.");
+        }
+
+        CheckRecord(options with { Plain = there.Plain });
+    }
+
     // It shares our standard streams. When the run stops early, removing the lab ends it with everything else in the namespaces.
     private static Process Start(Lab lab, string[] program)
     {
@@ -142,14 +164,14 @@ internal static partial class LabCommand
         return Process.Start(start) ?? throw new HostException($"'{program[0]}' could not be started.");
     }
 
-    private static Option<Duration?> Span(string option, string description) => new(option)
+    private static Option<Duration?> Span(string option, string description, Func<Duration, bool> fits) => new(option)
     {
         Description = description,
         HelpName = "TIME",
         CustomParser = result =>
         {
             string text = result.Tokens is [{ } token] ? token.Value : string.Empty;
-            if (ScenarioText.TryDuration(text, out Duration span))
+            if (ScenarioText.TryDuration(text, out Duration span) && fits(span))
             {
                 return span;
             }

@@ -1,4 +1,5 @@
 using System.CommandLine;
+using System.CommandLine.Parsing;
 using System.Globalization;
 using System.Text.Json;
 using OnDemand.Linux.Lab;
@@ -33,12 +34,22 @@ internal static partial class LabCommand
                 Plain = parsed.GetValue(plain),
                 Record = parsed.GetValue(record),
             };
+            CheckRecord(options);
             await LabPrivileges.EnterAsync(options.Name, create: true, cancellationToken).ConfigureAwait(false);
             Lab lab = await Lab.UpAsync(options, cancellationToken).ConfigureAwait(false);
             WriteLab(streams, lab, json: false);
             return ExitStatus.Done;
         });
         return command;
+    }
+
+    private static void CheckRecord(LabOptions options)
+    {
+        NamedFiles.Check([("the scenario", options.ScenarioFile, false), ("--record", options.Record, true)]);
+        if (options is { Plain: true, Record: not null })
+        {
+            throw new UsageException("A lab that is --plain has no dataplane that could --record; leave one of them out.");
+        }
     }
 
     private static Command Down(CommandStreams streams)
@@ -99,7 +110,6 @@ internal static partial class LabCommand
     private static async Task<int> BecomeAsync(string name, string node, string[] program, CancellationToken cancellationToken)
     {
         await LabPrivileges.EnterAsync(name, create: false, cancellationToken).ConfigureAwait(false);
-        LabNodes.CheckNode(node);
         Lab lab = Lab.Open(name);
         LabPrivileges.Become(
             [CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program],
@@ -127,12 +137,26 @@ internal static partial class LabCommand
         LabDrawing.Write(text, lab.State, dataplane, DateTimeOffset.UtcNow);
     }
 
-    private static Option<string> Name() => new("--name")
+    private static Option<string> Name()
     {
-        Description = "The lab's name: several labs can be there at once.",
-        HelpName = "LAB",
-        DefaultValueFactory = _ => LabOptions.UsualName,
-    };
+        var name = new Option<string>("--name")
+        {
+            Description = "The lab's name: several labs can be there at once.",
+            HelpName = "LAB",
+            DefaultValueFactory = _ => LabOptions.UsualName,
+        };
+        name.Validators.Add(result => Refuse(result, result.Tokens, LabNodes.WhyNoName));
+        return name;
+    }
+
+    // What nobody could have meant is wrong usage, and nothing of this host.
+    private static void Refuse(SymbolResult result, IReadOnlyList<Token> tokens, Func<string, string?> why)
+    {
+        if (tokens is [.., { } token] && why(token.Value) is { } reason)
+        {
+            result.AddError(reason);
+        }
+    }
 
     private static Option<string?> Scenario() => new("--scenario")
     {
@@ -155,6 +179,7 @@ internal static partial class LabCommand
     {
         var node = new Argument<string>("NODE") { Description = $"One of {string.Join(", ", LabNodes.All)}." };
         node.CompletionSources.Add([.. LabNodes.All]);
+        node.Validators.Add(result => Refuse(result, result.Tokens, LabNodes.WhyNoNode));
         return node;
     }
 }

@@ -53,8 +53,7 @@ internal static class ReplayCommand
             var options = new ReplayOptions
             {
                 Input = path,
-                Scenario = parsed.GetValue(scenario) ?? (RecordingRun.IsRecording(path) ? string.Empty : throw new UsageException(
-                    $"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from.")),
+                Scenario = parsed.GetValue(scenario) ?? (RecordingRun.IsRecording(path) ? string.Empty : throw WithoutScenario(path)),
                 Output = parsed.GetValue(output) ?? throw new UsageException(
                     "A replay needs --output, the capture to write; - is standard output."),
                 HostOutput = parsed.GetValue(hostOutput),
@@ -77,6 +76,11 @@ internal static class ReplayCommand
     private static Option<string?> File(string name, string helpName, string description) =>
         new(name) { HelpName = helpName, Description = description };
 
+    // What is not there may be a recording whose name was mistyped.
+    private static UsageException WithoutScenario(string path) => path != ReplayOptions.StandardStream && !Path.Exists(path)
+        ? new UsageException($"There is no file '{Path.GetFullPath(path)}'.")
+        : new UsageException($"A replay needs --scenario; 'ondemand inspect {path} --write-scenario S.yaml' writes one to start from.");
+
     // A recording has both sides in it and its own configuration; it is made anew as it is or not at all.
     private static void CheckRecording(ReplayOptions options)
     {
@@ -93,36 +97,18 @@ internal static class ReplayCommand
         }
     }
 
-    // No two of them may be the same file, under whatever name: the second would overwrite the first, or the input while it is being read.
     private static ReplayOptions WithFreeOutput(ReplayOptions options)
     {
-        (string Name, string? Path)[] files =
+        (string Name, string? Path, bool IsWritten)[] files =
         [
-            ("IN", options.Input), ("--scenario", options.Scenario), ("--output", options.Output), ("--host-output", options.HostOutput),
-            ("--translations", options.Translations), ("--report", options.Report), ("--timeline", options.Timeline),
+            ("IN", options.Input, false), ("--scenario", options.Scenario, false), ("--output", options.Output, true),
+            ("--host-output", options.HostOutput, true), ("--translations", options.Translations, true), ("--report", options.Report, true),
+            ("--timeline", options.Timeline, true),
         ];
-        Dictionary<string, string> users = new(StringComparer.Ordinal);
-        string? user = null;         // of standard output
-        foreach ((string name, string? path) in files)
-        {
-            if (string.IsNullOrEmpty(path))
-            {
-                continue;
-            }
-
-            bool isInput = name is "IN" or "--scenario";
-            if (!users.TryAdd(FileIdentity.Of(path, isInput), name))
-            {
-                string file = path != ReplayOptions.StandardStream ? $"'{path}'" : isInput ? "standard input" : "standard output";
-                throw new UsageException($"{users[FileIdentity.Of(path, isInput)]} and {name} are both {file}; give each its own.");
-            }
-
-            user = path == ReplayOptions.StandardStream && !isInput ? name : user;
-        }
-
-        bool outputTaken = user is not null;
-        return outputTaken && options.Json
+        NamedFiles.Check(files);
+        string? user = files.FirstOrDefault(file => file is { IsWritten: true, Path: ReplayOptions.StandardStream }).Name;
+        return user is not null && options.Json
             ? throw new UsageException($"{user} and --json both write to standard output; give {user} a file name.")
-            : outputTaken ? options with { Quiet = true } : options;
+            : user is not null ? options with { Quiet = true } : options;
     }
 }

@@ -41,6 +41,7 @@ internal static class RunCommand
         var command = new Command("run", "Run the dataplane on this host. SIGHUP makes it read policy and rights in its configuration again.") { config, dryRun, record, limit };
         command.SetAction((parsed, cancellationToken) =>
         {
+            NamedFiles.Check([("--config", parsed.GetRequiredValue(config), false), ("--record", parsed.GetValue(record), true)]);
             HostConfig host = HostConfigReader.Load(parsed.GetRequiredValue(config));
             return parsed.GetValue(dryRun) ? DryRunAsync(host, streams)
                 : RunAsync(host, RecordingOptions.Read(parsed.GetValue(record), parsed.GetValue(limit)), streams, cancellationToken);

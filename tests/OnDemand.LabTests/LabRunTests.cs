@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Text.Json;
 using System.Text.RegularExpressions;
+using OnDemand.Cli;
 using OnDemand.Linux.Lab;
 
 namespace OnDemand.LabTests;
@@ -122,6 +123,31 @@ public sealed partial class LabRunTests
         string[] wrong = LabProgram.Self.Line([.. move, "--prefix", "2001:db8::/48"]);
         CommandResult refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
         Assert.Contains("which the lab's network is made of", refused.Error, StringComparison.Ordinal);
+
+        // What the dataplane would refuse does not move the network alone.
+        LabState before = Lab.Open(rig.Name).State;
+        wrong = LabProgram.Self.Line([.. move[..^1], LabNodes.FirstRouter, "--prefix", "fd00:db8::1/128,type=fixed"]);
+        refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
+        Assert.Equal(
+            (ExitStatus.Usage, "ondemand: Found the internal address fd00:db8::1 as a prefix from the network, expected an address that is not internal.\n"),
+            (refused.Status, refused.Error));
+        LabState after = Lab.Open(rig.Name).State;
+        Assert.Equal((before.Serving, before.Moves), (after.Serving, after.Moves));
+    }
+
+    // Who compares a typed host with an ordinary one must not be handed the same one twice.
+    [Fact]
+    public async Task A_lab_with_a_dataplane_does_not_become_a_plain_one()
+    {
+        await using LabRig rig = await LabRig.UpAsync();
+        string scenario = Place(rig, "s.yaml");
+        await File.WriteAllTextAsync(scenario, Scenario, Cancellation);
+        string[] wrong = LabProgram.Self.Line(["lab", "run", "--name", rig.Name, "--plain", scenario]);
+        CommandResult refused = await CommandRunner.RunAsync(wrong[0], wrong[1..], null, Cancellation);
+
+        Assert.Equal(ExitStatus.Usage, refused.Status);
+        Assert.Contains($"The lab '{rig.Name}' is there and has a dataplane", refused.Error, StringComparison.Ordinal);
+        Assert.Equal(rig.Lab.State.Dataplane, Lab.Open(rig.Name).State.Dataplane);
     }
 
     // Each with the flows that went over and those that were stranded.

@@ -38,7 +38,7 @@ public sealed class ScenarioReader
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static Scenario Load(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = ScenarioTree.Open(path);
         return Load(path, stream);
     }
 

@@ -25,6 +25,14 @@ internal sealed class ScenarioTree
         _events = new Parser(new StringReader(text));
     }
 
+    /// <summary>Opens a file that is to be read.</summary>
+    /// <param name="path">Its path.</param>
+    /// <returns>The file, to be disposed.</returns>
+    /// <exception cref="ScenarioException">It is a directory, of which the runtime would say that access is denied.</exception>
+    /// <exception cref="IOException">It cannot be opened.</exception>
+    public static FileStream Open(string path) => Directory.Exists(path)
+        ? throw new ScenarioException(path, 1, 1, "found a directory, expected a file") : File.OpenRead(path);
+
     /// <summary>Reads the one document of a file.</summary>
     /// <param name="file">The file's name, for errors.</param>
     /// <param name="octets">Its content.</param>

@@ -40,7 +40,7 @@ internal sealed class HostConfigReader
     /// <exception cref="UnauthorizedAccessException">The file may not be read.</exception>
     public static HostConfig Load(string path)
     {
-        using FileStream stream = File.OpenRead(path);
+        using FileStream stream = ScenarioTree.Open(path);
         byte[] octets = new byte[ScenarioTree.LargestFile + 1];   // one more than allowed, so that too long is seen
         int length = stream.ReadAtLeast(octets, octets.Length, throwOnEndOfStream: false);
         return Parse(path, octets.AsSpan(0, length));

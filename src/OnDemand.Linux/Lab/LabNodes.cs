@@ -38,27 +38,30 @@ internal static class LabNodes
     /// <returns>For example <c>od-lab-host</c>.</returns>
     public static string Namespace(string lab, string node) => $"od-{lab}-{node}";
 
-    /// <summary>Checks a lab's name, which becomes part of the names of namespaces and directories.</summary>
+    /// <summary>Why a word cannot be a lab's name, which becomes part of the names of namespaces and directories.</summary>
+    /// <param name="lab">The word.</param>
+    /// <returns>One sentence; null if it can.</returns>
+    public static string? WhyNoName(string lab)
+    {
+        bool fits = lab.Length is > 0 and <= LongestName && lab[0] != '-'
+            && lab.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-');
+        return fits ? null : $"'{lab}' cannot be a lab's name; take up to {LongestName} of a-z, 0-9 and '-'.";
+    }
+
+    /// <summary>Why a word cannot be a node's name.</summary>
+    /// <param name="node">The word.</param>
+    /// <returns>One sentence; null if it can.</returns>
+    public static string? WhyNoNode(string node) =>
+        All.Contains(node) ? null : $"There is no node '{node}' in a lab; the nodes are {string.Join(", ", All)}.";
+
+    /// <summary>Checks a lab's name.</summary>
     /// <param name="lab">The name.</param>
     /// <exception cref="HostException">It is not one.</exception>
     public static void CheckName(string lab)
     {
-        bool fits = lab.Length is > 0 and <= LongestName && lab[0] != '-'
-            && lab.All(letter => char.IsAsciiLetterLower(letter) || char.IsAsciiDigit(letter) || letter == '-');
-        if (!fits)
+        if (WhyNoName(lab) is { } why)
         {
-            throw new HostException($"'{lab}' cannot be a lab's name; take up to {LongestName} of a-z, 0-9 and '-'.");
-        }
-    }
-
-    /// <summary>Checks a node's name.</summary>
-    /// <param name="node">The name.</param>
-    /// <exception cref="HostException">There is no such node.</exception>
-    public static void CheckNode(string node)
-    {
-        if (!All.Contains(node))
-        {
-            throw new HostException($"There is no node '{node}' in a lab; the nodes are {string.Join(", ", All)}.");
+            throw new HostException(why);
         }
     }
 }

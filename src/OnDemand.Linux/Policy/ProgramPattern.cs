@@ -1,5 +1,4 @@
 using System.Globalization;
-using System.Runtime.InteropServices;
 using System.Text.RegularExpressions;
 using OnDemand.Linux.Interop;
 
@@ -38,14 +37,7 @@ internal sealed class ProgramPattern
     /// <returns>Whether it does; false also if either cannot be looked at.</returns>
     public static bool Runs(int process, string path)
     {
-        Span<byte> running = stackalloc byte[Libc.StatusLength];
-        Span<byte> here = stackalloc byte[Libc.StatusLength];
         string link = string.Create(CultureInfo.InvariantCulture, $"/proc/{process}/exe");
-        return Libc.GetStatus(Libc.WorkingDirectory, link, 0, Libc.StatusInode, running) == 0
-            && Libc.GetStatus(Libc.WorkingDirectory, path, 0, Libc.StatusInode, here) == 0
-            && FileOf(running) == FileOf(here);
+        return FileIdentity.TryGet(link, out FileIdentity running) && FileIdentity.TryGet(path, out FileIdentity here) && running == here;
     }
-
-    private static (ulong Device, ulong Inode) FileOf(ReadOnlySpan<byte> status) =>
-        (MemoryMarshal.Read<ulong>(status[Libc.StatusDeviceOffset..]), MemoryMarshal.Read<ulong>(status[Libc.StatusInodeOffset..]));
 }

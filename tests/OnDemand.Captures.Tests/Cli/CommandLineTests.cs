@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Text;
 using OnDemand.Captures.Replay;
 using OnDemand.Captures.Scenarios;
@@ -55,15 +56,115 @@ public sealed class CommandLineTests : IDisposable
     [InlineData("Required argument missing for command: 'inspect'; 'ondemand inspect --help' tells more.", "inspect")]
     [InlineData("Required command was not provided; 'ondemand --help' tells more.")]
     [InlineData("Found --taken 'upside', expected inside or outside; 'ondemand replay --help' tells more.", "replay", "x", "--taken", "upside")]
-    [InlineData("A replay needs --scenario; 'ondemand inspect x --write-scenario S.yaml' writes one to start from.", "replay", "x")]
+    [InlineData("A replay needs --scenario; 'ondemand inspect - --write-scenario S.yaml' writes one to start from.", "replay", "-")]
     [InlineData("A replay needs --output, the capture to write; - is standard output.", "replay", "x", "--scenario", "s")]
     [InlineData("IN and --output are both 'x'; give each its own.", "replay", "x", "--scenario", "s", "--output", "x")]
     [InlineData("--report and --timeline are both 'r'; give each its own.", "replay", "x", "--scenario", "s", "--output", "o", "--report", "r", "--timeline", "r")]
     [InlineData("IN and --scenario are both standard input; give each its own.", "replay", "-", "--scenario", "-", "--output", "o")]
     [InlineData("--output and --json both write to standard output; give --output a file name.", "replay", "x", "--scenario", "s", "--output", "-", "--json")]
     [InlineData("Standard output can take the scenario or the JSON, not both; give --write-scenario a file name.", "inspect", "x", "--json", "--write-scenario", "-")]
+    [InlineData("Required argument missing for command: 'exec'; 'ondemand lab exec --help' tells more.", "lab", "exec", "host")]
+    [InlineData("There is no 'x' in 'ondemand lab up'; 'ondemand lab up --help' tells more.", "lab", "up", "x")]
+    [InlineData("There is no node 'hots' in a lab; the nodes are host, ar1, ar2, anchor, peer; 'ondemand lab exec --help' tells more.", "lab", "exec", "hots", "true")]
+    [InlineData("'../x' cannot be a lab's name; take up to 24 of a-z, 0-9 and '-'; 'ondemand lab down --help' tells more.", "lab", "down", "--name", "../x")]
+    [InlineData("Found --gap 'infinite', expected a time such as 500ms, 10s or 2m; 'ondemand lab move --help' tells more.", "lab", "move", "ar2", "--gap", "infinite")]
+    [InlineData("Found --gap '61m', expected a time such as 500ms, 10s or 2m; 'ondemand lab move --help' tells more.", "lab", "move", "ar2", "--gap", "61m")]
+    [InlineData("Found --window 'infinite', expected a time such as 500ms, 10s or 2m; 'ondemand lab move --help' tells more.", "lab", "move", "ar2", "--window", "infinite")]
+    [InlineData("Found --window '0s', expected a time such as 500ms, 10s or 2m; 'ondemand lab move --help' tells more.", "lab", "move", "ar2", "--window", "0s")]
+    [InlineData("A lab that is --plain has no dataplane that could --record; leave one of them out.", "lab", "up", "--plain", "--record", "r.pcapng")]
+    [InlineData("A lab that is --plain has no dataplane that could --record; leave one of them out.", "lab", "run", "s", "--plain", "--record", "r.pcapng")]
+    [InlineData("Cannot parse argument 'many' for option '--limit' as a whole number; 'ondemand flows --help' tells more.", "flows", "--limit", "many")]
     public async Task Wrong_usage_is_one_sentence_and_status_2(string sentence, params string[] arguments) =>
         Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: {sentence}\n"), await Run(arguments));
+
+    // What a script hands on when a variable of its is not set.
+    [Theory]
+    [InlineData("IN", "inspect", "")]
+    [InlineData("--write-scenario", "inspect", "x", "--write-scenario", "")]
+    [InlineData("IN", "replay", "", "--scenario", "s", "--output", "o")]
+    [InlineData("--scenario", "replay", "x", "--scenario", "", "--output", "o")]
+    [InlineData("--output", "replay", "x", "--scenario", "s", "--output", "")]
+    [InlineData("--report", "replay", "x", "--scenario", "s", "--output", "o", "--report", "")]
+    [InlineData("--output", "demo", "--output", "")]
+    [InlineData("--config", "run", "--config", "")]
+    [InlineData("--record", "run", "--config", "x", "--record", "")]
+    [InlineData("--scenario", "lab", "up", "--scenario", "")]
+    [InlineData("SCENARIO", "lab", "run", "")]
+    [InlineData("--control", "status", "--control", "")]
+    public async Task An_empty_name_is_no_file(string name, params string[] arguments)
+    {
+        Outcome outcome = await Run(arguments);
+
+        Assert.Equal((ExitStatus.Usage, string.Empty), (outcome.Status, outcome.Output));
+        Assert.StartsWith($"ondemand: What is given for {name} is empty; 'ondemand ", outcome.Error, StringComparison.Ordinal);
+        AssertOneSentence(outcome);
+    }
+
+    [Theory]
+    [InlineData("in.pcap")]
+    [InlineData("soft.pcap")]
+    [InlineData("hard.pcap")]
+    public async Task The_input_is_never_overwritten_whatever_it_is_called(string output)
+    {
+        string path = Save("in.pcap", _capture);
+        File.CreateSymbolicLink(Path.Combine(_folder.FullName, "soft.pcap"), path);
+        using (var link = Process.Start("ln", [path, Path.Combine(_folder.FullName, "hard.pcap")]))
+        {
+            await link.WaitForExitAsync(TestContext.Current.CancellationToken);
+        }
+
+        output = Path.Combine(_folder.FullName, output);
+
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: IN and --write-scenario are both '{output}'; give each its own.\n"),
+            await Run("inspect", path, "--write-scenario", output));
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: IN and --output are both '{output}'; give each its own.\n"),
+            await Run("replay", path, "--scenario", "s", "--output", output));
+        Assert.Equal(_capture, await File.ReadAllBytesAsync(path, TestContext.Current.CancellationToken));
+    }
+
+    [Theory]
+    [InlineData("--config", "run", "--config")]
+    [InlineData("the scenario", "lab", "up", "--scenario")]
+    [InlineData("the scenario", "lab", "run")]
+    public async Task A_recording_is_never_written_over_what_it_is_a_recording_of(string name, params string[] command)
+    {
+        string path = Save("s.yaml", "internal: [fd00::1]\n"u8.ToArray());
+
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: {name} and --record are both '{path}'; give each its own.\n"),
+            await Run([.. command, path, "--record", path]));
+        Assert.Equal(20, new FileInfo(path).Length);
+    }
+
+    [Theory]
+    [InlineData("--output")]
+    [InlineData("--host-output")]
+    [InlineData("--translations")]
+    [InlineData("--report")]
+    [InlineData("--timeline")]
+    public async Task Where_an_output_cannot_be_nothing_is_done(string option)
+    {
+        string folder = Path.Combine(_folder.FullName, "no");
+        string path = Path.Combine(folder, "file");
+        string[] replay = ["replay", Save("in.pcap", _capture), "--scenario", "s", .. option == "--output" ? (string[])[] : ["--output", "o"]];
+
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: There is no directory '{folder}' for the {option} '{path}'.\n"),
+            await Run([.. replay, option, path]));
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: The {option} '{_folder.FullName}' is a directory, expected a file.\n"),
+            await Run([.. replay, option, _folder.FullName]));
+    }
+
+    [Fact]
+    public async Task A_recording_that_is_not_there_needs_no_scenario()
+    {
+        string path = Path.Combine(_folder.FullName, "nothing.pcapng");
+
+        Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: There is no file '{path}'.\n"), await Run("replay", path, "--output", "o"));
+    }
 
     [Fact]
     public async Task A_file_that_is_not_there_is_named()
@@ -88,11 +189,12 @@ public sealed class CommandLineTests : IDisposable
     [Fact]
     public async Task A_folder_is_no_capture()
     {
-        Outcome outcome = await Run("inspect", _folder.FullName);
-
-        Assert.Equal(ExitStatus.Usage, outcome.Status);
-        Assert.Contains(_folder.FullName, outcome.Error, StringComparison.Ordinal);
-        AssertOneSentence(outcome);
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: '{_folder.FullName}' is a directory, expected a file.\n"),
+            await Run("inspect", _folder.FullName));
+        Assert.Equal(
+            (ExitStatus.Usage, string.Empty, $"ondemand: {_folder.FullName}:1:1: found a directory, expected a file.\n"),
+            await Run("run", "--config", _folder.FullName));
     }
 
     [Fact]
