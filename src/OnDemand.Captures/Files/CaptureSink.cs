@@ -14,6 +14,9 @@ internal abstract class CaptureSink(OutputBatch batch)
     /// <summary>Why nothing more can be written; null while all is well.</summary>
     public string? Failure { get; protected set; }
 
+    /// <summary>Whether the last piece of a large block is still to come, so that no packet can be added.</summary>
+    public virtual bool IsInsideBlock => false;
+
     /// <summary>Where the octets go.</summary>
     protected OutputBatch Batch { get; } = batch;
 

@@ -44,6 +44,9 @@ public sealed class CaptureWriter : IAsyncDisposable
     /// <summary>Whether the batch reached the length at which it is to be flushed.</summary>
     public bool ShouldFlush => _batch.UnflushedLength >= _options.FlushThreshold;
 
+    /// <summary>Whether the last piece of a large block is still to be appended.</summary>
+    internal bool IsInsideBlock => _sink?.IsInsideBlock ?? false;
+
     /// <summary>Writes a capture to a pipe, which the writer owns from now on.</summary>
     /// <param name="output">Where the file goes.</param>
     /// <param name="options">How to write; null for the input's format and the default sizes.</param>

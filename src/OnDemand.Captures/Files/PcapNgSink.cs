@@ -18,6 +18,8 @@ internal sealed class PcapNgSink(OutputBatch batch, bool changesLengths) : Captu
 
     public override CaptureFormat Format => CaptureFormat.PcapNg;
 
+    public override bool IsInsideBlock => _insideBlock;
+
     public override void Begin(ushort linkType, ByteOrder order)
     {
         _order = order;

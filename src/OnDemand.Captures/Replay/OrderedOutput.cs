@@ -63,7 +63,7 @@ internal sealed class OrderedOutput(CaptureWriter writer)
     {
         if (_waiting.Count == 0)
         {
-            Packets += writer.AppendPacket(interfaceIndex, time, (uint)data.Length, data, comment) == CaptureWriter.NoPacket ? 0 : 1;
+            InjectNow(interfaceIndex, time, data, comment);
             return;
         }
 
@@ -145,8 +145,17 @@ internal sealed class OrderedOutput(CaptureWriter writer)
             }
             else if (entry.Injected is { } data)
             {
-                Packets += writer.AppendPacket(entry.Interface, entry.Time ?? 0, (uint)data.Length, data, entry.Comment) == CaptureWriter.NoPacket ? 0 : 1;
+                InjectNow(entry.Interface, entry.Time ?? 0, data, entry.Comment);
             }
+        }
+    }
+
+    // Where the input ends within a block, nothing that comes behind could be read.
+    private void InjectNow(int interfaceIndex, long time, ReadOnlySpan<byte> data, string? comment)
+    {
+        if (!writer.IsInsideBlock && writer.AppendPacket(interfaceIndex, time, (uint)data.Length, data, comment) != CaptureWriter.NoPacket)
+        {
+            Packets++;
         }
     }
 

@@ -198,6 +198,25 @@ public sealed class MadeCaptureTests
     }
 
     [Fact]
+    public async Task A_capture_that_ends_within_a_large_block_is_damaged_and_nothing_is_added_there()
+    {
+        byte[] whole = new Files.CaptureBytes(false).Section().Interface(101).Enhanced(0, 1_700_000_000_000_000, Udp(Host, 5000, Remote, 53))
+            .Block(0x0BAD, new byte[3 << 20]).ToArray();
+
+        ReplayOf replay = await ReplayOf.RunAsync(
+            whole[..^100],
+            """
+            internal: ["fd00::1"]
+            network: [{at: 0s, attach: ar1}]
+            on-demand: {session-lasting: {answer: refuse, delay: 500ms} }
+            policy: {default: session-lasting}
+            """);
+
+        Assert.NotNull(replay.Result.Damage);
+        Assert.Equal((1, 1), (replay.Report.Totals.Replies, replay.Report.Totals.PacketsToHost));
+    }
+
+    [Fact]
     public async Task A_place_is_not_kept_for_ever_and_its_packet_comes_later_then()
     {
         const int Large = 65_000;
