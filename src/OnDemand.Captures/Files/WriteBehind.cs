@@ -26,6 +26,7 @@ internal sealed class WriteBehind : PipeWriter
     private int _gatheredLength;
     private bool _completed;
     private bool _ended;
+    private bool _isGivenUp;
 
     /// <summary>Begins to write a stream.</summary>
     /// <param name="output">The stream, which the pipe owns from now on.</param>
@@ -95,17 +96,17 @@ internal sealed class WriteBehind : PipeWriter
     /// <inheritdoc/>
     public override ValueTask<FlushResult> FlushAsync(CancellationToken cancellationToken = default)
     {
-        cancellationToken.ThrowIfCancellationRequested();
         lock (_queue)
         {
+            ThrowIfGivenUp(cancellationToken);
             if (_parts.Count > 0 && !_ended)
             {
                 _queue.Enqueue([.. _parts]);
                 _parts.Clear();
                 Monitor.PulseAll(_queue);
-                for (int most = MostUnderWay; _queue.Count > most && !_ended; most = FewUnderWay)
+                if (_queue.Count > MostUnderWay && !_isGivenUp)
                 {
-                    Monitor.Wait(_queue);
+                    WaitForFew(cancellationToken);
                 }
             }
 
@@ -127,6 +128,39 @@ internal sealed class WriteBehind : PipeWriter
             _completed = true;
             Monitor.PulseAll(_queue);
         }
+    }
+
+    // Whoever reads the output may never go on; who gives up is not to wait for him.
+    private void WaitForFew(CancellationToken cancellationToken)
+    {
+        CancellationTokenRegistration givesUp = cancellationToken.UnsafeRegister(
+            static queue =>
+            {
+                lock (queue!)
+                {
+                    Monitor.PulseAll(queue);
+                }
+            },
+            _queue);
+        try
+        {
+            while (_queue.Count > FewUnderWay && !_ended)
+            {
+                ThrowIfGivenUp(cancellationToken);
+                Monitor.Wait(_queue);
+            }
+        }
+        finally
+        {
+            _ = givesUp.Unregister();   // not disposed of: that would wait for who waits for the lock
+        }
+    }
+
+    // What is still handed over after that, which is little, is not waited for either.
+    private void ThrowIfGivenUp(CancellationToken cancellationToken)
+    {
+        _isGivenUp |= cancellationToken.IsCancellationRequested;
+        cancellationToken.ThrowIfCancellationRequested();
     }
 
     private void WriteAll()

@@ -38,7 +38,7 @@ internal sealed class WakeUp : IDisposable
     {
         Span<byte> count = stackalloc byte[sizeof(ulong)];
         _ = Libc.Read(Descriptor, count, count.Length);
-        Volatile.Write(ref _pending, 0);
+        Interlocked.Exchange(ref _pending, 0);       // before anything is looked at: who rings later than that look wakes it again
     }
 
     /// <inheritdoc/>

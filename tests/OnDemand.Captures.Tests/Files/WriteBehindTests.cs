@@ -73,4 +73,59 @@ public sealed class WriteBehindTests
         Assert.True(completed);
         await Assert.ThrowsAsync<NotSupportedException>(() => pipe.Written);
     }
+
+    [Fact]
+    public async Task Who_gives_up_does_not_wait_for_a_stream_that_takes_nothing()
+    {
+        using var output = new StalledStream();
+        using var gaveUp = new CancellationTokenSource();
+        var pipe = new WriteBehind(output, blockLength: 1 << 12);
+        var flushes = Task.Run(
+            async () =>
+            {
+                while (true)
+                {
+                    pipe.GetSpan(1_000)[..1_000].Clear();
+                    pipe.Advance(1_000);
+                    _ = await pipe.FlushAsync(gaveUp.Token);
+                }
+            },
+            TestContext.Current.CancellationToken);
+        await Task.WhenAny(flushes, Task.Delay(100, TestContext.Current.CancellationToken));
+        Assert.False(flushes.IsCompleted);
+
+        await gaveUp.CancelAsync();
+
+        await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flushes.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
+        pipe.GetSpan(1_000)[..1_000].Clear();
+        pipe.Advance(1_000);
+        _ = await pipe.FlushAsync(TestContext.Current.CancellationToken);   // as when everything is closed
+        Assert.False(pipe.Written.IsCompleted);
+        output.GoOn();
+        await pipe.CompleteAsync();
+        await pipe.Written;
+        Assert.Equal(7_000 + 1_000, output.Taken);   // what was handed over, the last time included
+    }
+
+    private sealed class StalledStream : MemoryStream
+    {
+        private readonly ManualResetEventSlim _goesOn = new();
+
+        public long Taken { get; private set; }
+
+        public void GoOn() => _goesOn.Set();
+
+        public override void Write(ReadOnlySpan<byte> buffer)
+        {
+            _goesOn.Wait(TestContext.Current.CancellationToken);
+            base.Write(buffer);
+            Taken += buffer.Length;
+        }
+
+        protected override void Dispose(bool disposing)
+        {
+            _goesOn.Dispose();
+            base.Dispose(disposing);
+        }
+    }
 }
