@@ -6,7 +6,7 @@ namespace OnDemand.Linux.Host;
 /// <summary>
 /// Says for each socket that asks whether the kernel would keep from it what comes in for a typed address of its own. The settings' files,
 /// those of the network namespace in which this is made, stay open: a program waits for the answer, and opening them takes longer than
-/// all the rest.
+/// reading them.
 /// </summary>
 internal sealed class NativeSocketCheck : IDisposable
 {

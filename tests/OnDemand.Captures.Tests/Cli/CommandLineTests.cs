@@ -262,22 +262,6 @@ public sealed class CommandLineTests : IDisposable
         AssertOneSentence(outcome);
     }
 
-    [Theory]
-    [InlineData("in.pcap")]
-    [InlineData("link.yaml")]
-    public async Task Inspect_does_not_overwrite_the_capture_with_the_scenario(string name)
-    {
-        byte[] capture = new MadeCapture().Packet("fd00::1", "2001:db8:1::1", 17, [0x30, 0, 0, 53, 0, 8, 0, 0], 64).ToArray();
-        string input = Save("in.pcap", capture);
-        File.CreateSymbolicLink(Path.Combine(_folder.FullName, "link.yaml"), input);
-        string scenario = Path.Combine(_folder.FullName, name);
-
-        Outcome outcome = await Run("inspect", input, "--write-scenario", scenario);
-
-        Assert.Equal((ExitStatus.Usage, string.Empty, $"ondemand: IN and --write-scenario are both '{scenario}'; give each its own.\n"), outcome);
-        Assert.Equal(capture, await File.ReadAllBytesAsync(input, TestContext.Current.CancellationToken));
-    }
-
     [Fact]
     public async Task Inspect_takes_the_times_of_a_broken_clock_for_those_that_can_be_told()
     {

@@ -99,7 +99,8 @@ public sealed class WriteBehindTests
         await Assert.ThrowsAnyAsync<OperationCanceledException>(() => flushes.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken));
         pipe.GetSpan(1_000)[..1_000].Clear();
         pipe.Advance(1_000);
-        _ = await pipe.FlushAsync(TestContext.Current.CancellationToken);   // as when everything is closed
+        var last = Task.Run(async () => await pipe.FlushAsync(CancellationToken.None), TestContext.Current.CancellationToken);   // as when it is closed
+        _ = await last.WaitAsync(TimeSpan.FromSeconds(30), TestContext.Current.CancellationToken);
         Assert.False(pipe.Written.IsCompleted);
         output.GoOn();
         await pipe.CompleteAsync();

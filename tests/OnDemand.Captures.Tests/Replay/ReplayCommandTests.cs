@@ -89,28 +89,13 @@ public sealed class ReplayCommandTests : IDisposable
         Assert.Equal("precious too", await File.ReadAllTextAsync(other, Stop));
     }
 
-    [Theory]
-    [InlineData("symbolic link")]
-    [InlineData("hard link")]
-    [InlineData("folder")]
-    public async Task The_input_is_not_overwritten_by_another_of_its_names(string kind)
+    [Fact]
+    public async Task The_input_is_not_overwritten_in_another_folder_that_is_the_same()
     {
         string input = PathOf("in.pcap");
         File.Copy(Web.InputPath, input);
-        string output = PathOf("out.pcap");
-        switch (kind)
-        {
-            case "symbolic link":
-                File.CreateSymbolicLink(output, input);
-                break;
-            case "hard link":
-                Assert.SkipWhen(await Tool.RunAsync("ln", input, output) is null, "There is no ln(1).");
-                break;
-            default:
-                Directory.CreateSymbolicLink(PathOf("here"), _folder.FullName);
-                output = PathOf("here/in.pcap");
-                break;
-        }
+        Directory.CreateSymbolicLink(PathOf("here"), _folder.FullName);
+        string output = PathOf("here/in.pcap");
 
         Outcome outcome = await RunAsync([], input, "--scenario", Web.Path, "--output", output);
 
