@@ -80,7 +80,7 @@ machine_time() { awk '/^cpu / { print ($2 + $3 + $4 + $7 + $8) / 100 }' /proc/st
 bulk() { # variant, row, iperf3 flags
     local t0 m0 t1 m1 rate
     t0=$(translator_time) m0=$(machine_time)
-    rate=$(ip netns exec $APP timeout 30 iperf3 -6 -c $TARGET -p 5201 -t "$EACH" $3 -J | gigabits)
+    rate=$(ip netns exec $APP timeout 30 iperf3 -6 -c $TARGET -p 5201 -P "${STREAMS:-1}" -t "$EACH" $3 -J | gigabits)
     t1=$(translator_time) m1=$(machine_time)
     note "$1" "tcp $2 Gbit/s" "$rate"
     awk -v r="$rate" -v s="$EACH" -v t="$t0 $t1" -v m="$m0 $m1" 'BEGIN { split(t, a); split(m, b); g = r * s / 8

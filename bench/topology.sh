@@ -57,6 +57,8 @@ translate() {
         ondemand-plain) levers=", ring: off, coalesce: off" ;;
         ondemand-ring) levers=", coalesce: off" ;;
         ondemand-join) levers=", ring: off" ;;
+        ondemand-2q) levers=", queues: 2" ;;
+        ondemand-2qany) levers=", queues: 2, cpu: any" ;;
         before) program=$BEFORE ;;
         esac
         cat >"$D/host.yaml" <<YAML

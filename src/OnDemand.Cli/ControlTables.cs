@@ -164,6 +164,12 @@ internal static class ControlTables
         AddReasons(table, tap.Ignored);
         table.Add(Number(tap.FramesWritten), $"written, {ReportText.Size(tap.OctetsWritten)}");
         table.Add(Number(tap.FramesJoined), $"  in {ReportText.Count(tap.SuperpacketsMade, "superpacket", "superpackets")} made here");
+        for (int queue = 0; queue < tap.Queues.Count && tap.Queues.Count > 1; queue++)
+        {
+            (long read, long written) = (tap.Queues[queue].FramesRead, tap.Queues[queue].FramesWritten);
+            table.Add(Number(read + written), $"queue {queue}: {Number(read)} read, {Number(written)} written");
+        }
+
         table.Add(Number(tap.Lost.Values.Sum()), "lost");
         AddReasons(table, tap.Lost);
         table.Write(output);

@@ -137,9 +137,14 @@ internal static class RunCommand
         EnginePlace.Check(settings.Processor);
         var judge = SocketJudge.ForThisHost(config);
         using var only = InstanceLock.Take(settings.Control, settings.Tap);
-        using var tap = TapDevice.Open(settings.Tap);
+        using var tap = TapDevice.Open(settings.Tap, queues: settings.Queues);
         using var network = new TapNetwork(TapNetwork.PlanFor(config.Scenario, settings), InstanceLock.NotesFor(settings.Control));
         using LiveRecorder? recorder = record is null ? null : new LiveRecorder(record, config.Scenario, settings.Tap, tap.HardwareAddress, Say);
+        if (tap.SteeringProblem is { } why)
+        {
+            Say($"The kernel spreads packets over the queues of {settings.Tap} in its own way: {why}.");
+        }
+
         if (ForwardingSettings.IsOn())               // else the start fails, and says why
         {
             TellForwarding(config, streams);
@@ -164,7 +169,7 @@ internal static class RunCommand
         _ = Rehearsal.Run();
         using var host = new DataplaneHost(
             config, options, tap, network, Say, recorder, keeper: keeper, saved: saved, broker: broker, services: services,
-            provider: provider);
+            provider: provider, otherQueues: tap.Others);
         services.Start(host);
         using AuditLog? audit = settings.Audit is null ? null : new AuditLog(settings.Audit, Say);
         using KernelSockets? sockets = broker is null ? null : new KernelSockets();

@@ -11,15 +11,17 @@ public sealed class RecordingTests
 {
     private static CancellationToken Cancellation => TestContext.Current.CancellationToken;
 
-    [Fact]
-    public async Task A_live_recording_replays_offline_byte_for_byte()
+    [Theory]
+    [InlineData(1)]
+    [InlineData(2)]
+    public async Task A_live_recording_replays_offline_byte_for_byte(int queues)
     {
         LabRig.Need("ping");
         string place = Directory.CreateTempSubdirectory("ondemand-recording-").FullName;
         try
         {
             string live = Path.Combine(place, "live.pcapng");
-            await RecordAsync(live);
+            await RecordAsync(live, queues);
             Assert.True(RecordingRun.IsRecording(live));
 
             string again = Path.Combine(place, "again.pcapng");
@@ -38,9 +40,9 @@ public sealed class RecordingTests
     }
 
     // A connection that lasts, one that is reset by the first move, questions and pings, there and back again.
-    private static async Task RecordAsync(string file)
+    private static async Task RecordAsync(string file, int queues)
     {
-        await using LabRig rig = await LabRig.UpAsync(record: file);
+        await using LabRig rig = await LabRig.UpAsync(record: file, host: queues == 1 ? null : $"{{queues: {queues}}}");
         using Socket lasting = rig.Server(LabNodes.Peer, SocketType.Stream, 7002);
         using Socket passing = rig.Server(LabNodes.Peer, SocketType.Stream, 7003);
         using Socket datagrams = rig.Server(LabNodes.Peer, SocketType.Dgram, 9004);

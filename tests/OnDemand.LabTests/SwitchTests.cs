@@ -6,7 +6,7 @@ using OnDemand.Linux.Lab;
 namespace OnDemand.LabTests;
 
 /// <summary>
-/// With and without io_uring, joining of segments and the TAP's offloads, in every combination: connections and messages pass whole, also
+/// With and without io_uring, joining of segments and the TAP's offloads, in every combination, and with two queues: connections and messages pass whole, also
 /// across a move, and what is switched off is not used. ONDEMAND_TEST_HOST runs all other tests with such a switch.
 /// </summary>
 public sealed class SwitchTests
@@ -19,6 +19,8 @@ public sealed class SwitchTests
 
     [Theory]
     [InlineData(true, true, true)]
+    [InlineData(true, true, true, 2)]
+    [InlineData(false, false, false, 2)]
     [InlineData(true, true, false)]
     [InlineData(true, false, true)]
     [InlineData(true, false, false)]
@@ -26,10 +28,10 @@ public sealed class SwitchTests
     [InlineData(false, true, false)]
     [InlineData(false, false, true)]
     [InlineData(false, false, false)]
-    public async Task Everything_arrives_whole_across_a_move(bool ring, bool coalesce, bool offloads)
+    public async Task Everything_arrives_whole_across_a_move(bool ring, bool coalesce, bool offloads, int queues = 1)
     {
         LabRig.Need("tcpdump");
-        await using LabRig rig = await LabRig.UpAsync(host: $"{{ring: {Word(ring)}, coalesce: {Word(coalesce)}}}");
+        await using LabRig rig = await LabRig.UpAsync(host: $"{{ring: {Word(ring)}, coalesce: {Word(coalesce)}, queues: {queues}}}");
         if (!offloads)
         {
             await rig.RunAsync(LabNodes.Host, [CommandRunner.Find("ethtool"), "-K", LabHostFile.Tap, .. Offloads.SelectMany(name => new[] { name, "off" })]);

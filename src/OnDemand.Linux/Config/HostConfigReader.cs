@@ -85,9 +85,10 @@ internal sealed class HostConfigReader
     {
         ScenarioMap map = _fields.Map(
             node, "a host", "tap", "mtu", "neighbors", "table", "rule-preference", "control", "programs", "rights", "audit", "state",
-            "forwarding", "uplinks", "sockets", "preferences", "provider", "ring", "coalesce", "cpu");
+            "forwarding", "uplinks", "sockets", "preferences", "provider", "ring", "coalesce", "cpu", "queues");
         string tap = map.Get("tap", ReadInterface, HostSettings.DefaultTap);
         string control = map.Get("control", ReadSocketPath, HostSettings.DefaultControl(tap));
+        ProcessorChoice processor = map.Get("cpu", ReadProcessor, default);
         return new HostSettings
         {
             Tap = tap,
@@ -107,7 +108,8 @@ internal sealed class HostConfigReader
             ReadPreferences = map.Get("preferences", word => _fields.Word(word, "treatment of preferences", "read", "off"), 0) == 0,
             UseRing = map.Get("ring", word => _fields.Word(word, "use of io_uring", "on", "off"), 0) == 0,
             Coalesce = map.Get("coalesce", word => _fields.Word(word, "treatment of segments", "on", "off"), 0) == 0,
-            Processor = map.Get("cpu", ReadProcessor, default),
+            Processor = processor,
+            Queues = (int)map.Get("queues", queues => ReadQueues(queues, processor), 1UL),
             Uplinks = ReadUplinks(map.Find("uplinks"), tap),
             Provider = map.Get("provider", ReadProvider, null),
         };
@@ -149,6 +151,10 @@ internal sealed class HostConfigReader
         _ => new ProcessorChoice(ProcessorRule.Named, (int)_fields.Number(
             node, 0, ProcessorSet.HighestNumber, $"stay, any, or the number of a processor from 0 to {ProcessorSet.HighestNumber}")),
     };
+
+    private ulong ReadQueues(ScenarioNode node, ProcessorChoice processor) =>
+        Number(node, 1, HostSettings.MostQueues) is var queues && queues > 1 && processor.Rule == ProcessorRule.Named
+            ? throw _fields.Wrong(node, $"{queues} queues on the one processor that 'cpu' names", "one queue, or 'cpu: stay' or 'cpu: any'") : queues;
 
     private ulong Number(ScenarioNode node, ulong least, ulong most) =>
         _fields.Number(node, least, most, $"a whole number from {least} to {most}");

@@ -79,6 +79,12 @@ internal sealed record HostSettings
     /// <summary>On which processor the thread of the packet path runs.</summary>
     public ProcessorChoice Processor { get; init; }
 
+    /// <summary>The most queues that the TAP can have.</summary>
+    public const int MostQueues = 16;
+
+    /// <summary>Queues of the TAP, each with a thread of its own that reads and writes; 1 to <see cref="MostQueues"/>.</summary>
+    public int Queues { get; init; } = 1;
+
     /// <summary>The interfaces that lead to the network; empty if nobody wants to know whether they are up.</summary>
     public IReadOnlyList<string> Uplinks { get; init; } = [];
 

@@ -132,6 +132,7 @@ internal static class ResourceMaker
         NeighborAnswers = shell.NeighborAnswers,
         ReadErrors = shell.ReadErrors,
         Commands = shell.Commands,
+        Queues = [.. shell.Queues.Select(queue => new QueueResource(queue.Read, queue.Written))],
         Ignored = Some(shell.Ignored),
         Lost = Some(shell.Lost),
     };

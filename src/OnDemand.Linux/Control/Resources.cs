@@ -225,12 +225,18 @@ internal sealed record TapResource
     /// <summary>Control commands carried out.</summary>
     public required long Commands { get; init; }
 
+    /// <summary>Each queue of the TAP.</summary>
+    public required IReadOnlyList<QueueResource> Queues { get; init; }
+
     /// <summary>Frames that could be meant for nobody, by reason; reasons without any are left out.</summary>
     public required IReadOnlyDictionary<string, long> Ignored { get; init; }
 
     /// <summary>Frames lost outside the engine, by reason; reasons without any are left out.</summary>
     public required IReadOnlyDictionary<string, long> Lost { get; init; }
 }
+
+/// <summary>What passed through one queue of the TAP.</summary>
+internal sealed record QueueResource(long FramesRead, long FramesWritten);
 
 /// <summary>What one type has carried; see <see cref="TypeCounters"/>.</summary>
 internal sealed record TypeResource(

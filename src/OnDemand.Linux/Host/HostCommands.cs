@@ -21,7 +21,7 @@ internal static class HostCommands
         List<string> commands = [];
         if (createTap)
         {
-            commands.Add($"ip tuntap add dev {plan.Tap} mode tap vnet_hdr");
+            commands.Add($"ip tuntap add dev {plan.Tap} mode tap vnet_hdr{(plan.SeveralQueues ? " multi_queue" : string.Empty)}");
         }
 
         if (plan.Forwarding == ForwardingMode.Set)

@@ -46,6 +46,9 @@ internal sealed record HostPlan
     /// <summary>The TAP's name.</summary>
     public required string Tap { get; init; }
 
+    /// <summary>Whether the TAP has several queues.</summary>
+    public bool SeveralQueues { get; init; }
+
     /// <summary>The TAP's longest packet, 1280 to 65521 octets.</summary>
     public int Mtu { get; init; } = 1500;
 

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Text.Json;
 using OnDemand.Captures.Scenarios;
 
@@ -31,6 +32,7 @@ internal static class LabHostFile
         file.WriteLine($"  uplinks: [{string.Join(", ", LabNodes.Routers)}]");
         file.WriteLine($"  ring: {(scenario.UseRing ? "on" : "off")}");
         file.WriteLine($"  coalesce: {(scenario.Coalesce ? "on" : "off")}");
+        file.WriteLine(string.Create(CultureInfo.InvariantCulture, $"  queues: {scenario.Queues}"));
         if (scenario.Provider is { } provider)
         {
             // JSON is YAML, and quotes whatever a command may hold.

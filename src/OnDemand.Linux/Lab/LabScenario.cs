@@ -97,6 +97,9 @@ internal sealed class LabScenario
     /// <summary>Whether the host's dataplane puts segments together.</summary>
     public bool Coalesce { get; init; } = true;
 
+    /// <summary>Queues of the TAP of the host's dataplane.</summary>
+    public int Queues { get; init; } = 1;
+
     /// <summary>The lab's usual scenario.</summary>
     public static LabScenario Usual { get; } = new(ScenarioReader.Parse("the lab's usual scenario", Encoding.UTF8.GetBytes(UsualText)));
 
@@ -124,7 +127,7 @@ internal sealed class LabScenario
         // The whole file is read as for a replay first: it must have a network. Of the host's own map only these have a meaning here.
         Scenario scenario = ScenarioReader.Load(path);
         HostSettings host = HostConfigReader.Load(path).Host;
-        return new LabScenario(scenario) { Provider = host.Provider, UseRing = host.UseRing, Coalesce = host.Coalesce };
+        return new LabScenario(scenario) { Provider = host.Provider, UseRing = host.UseRing, Coalesce = host.Coalesce, Queues = host.Queues };
     }
 
     /// <summary>The router that a point of attachment stands for.</summary>

@@ -86,11 +86,13 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     /// <param name="broker">Knows whose flows are; null for nobody, then sockets are known by their ports.</param>
     /// <param name="services">Takes requests of sockets; null for nobody.</param>
     /// <param name="provider">Speaks to the network; the caller ends it. Null for the configuration's own table.</param>
+    /// <param name="otherQueues">The TAP's other queues; null if it has one.</param>
     /// <exception cref="ScenarioException">The configuration's events are not in time order.</exception>
     public DataplaneHost(
         HostConfig config, DataplaneOptions options, IFrameDevice device, IHostNetwork network, Action<string> say,
         IDataplaneObserver? observer = null, StateKeeper? keeper = null, SavedState? saved = null, TimeProvider? time = null,
-        SocketBroker? broker = null, SocketServices? services = null, IPrefixProvider? provider = null)
+        SocketBroker? broker = null, SocketServices? services = null, IPrefixProvider? provider = null,
+        IReadOnlyList<IFrameDevice>? otherQueues = null)
     {
         options = options with { AskSockets = broker is not null, AskEchoSockets = broker is { KnowsEchoes: true } };
         _clock = new HostClock(time ?? TimeProvider.System);
@@ -116,7 +118,10 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         _timetable = new HostTimetable(ahead, _drive, _attachments, Start, observer);
         _provider = provider ?? new StaticProvider(config.Scenario, options.AddressSeed);
         _answerTimeout = options.NetworkAnswerTimeout;
-        _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings, observer);
+        _otherQueues = [.. otherQueues ?? []];
+        _pump = new FramePump(_engine, _drive, device, _routed, _clock, _settings, observer, _otherQueues.Length > 0 ? this : null);
+        _current = _pump;
+        _workers = MakeWorkers(observer);
         _waitsOn[0] = new PollEntry { Descriptor = device.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[1] = new PollEntry { Descriptor = _wakeUp.Descriptor, Wanted = Libc.PollIn };
         _waitsOn[2] = new PollEntry { Descriptor = -1, Wanted = Libc.PollIn };
@@ -138,7 +143,8 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     public bool IsStopping => _stopping;
 
     /// <summary>What the loop counts; to be read in a command.</summary>
-    public ShellCounters Counters => _pump.Counters;
+    public ShellCounters Counters =>
+        _workers.Length == 0 ? _pump.Counters : ShellCounters.Sum([.. Pumps.Select(pump => pump.Counters)]);
 
     /// <inheritdoc/>
     public Task<T> RunAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken = default)
@@ -210,21 +216,25 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
             Drain(Start);
             Adopt(Start);
             PerformDue(Start);
+            StartWorkers();
             _say($"Running on {_settings.Tap}; stop with SIGTERM or Ctrl-C.");
             while (!_stopping && !_tapGone)
             {
                 bool worked = Turn();
-                if (!worked || ++_turnsSinceLook >= TurnsBetweenLooks)
+                if (!_tapGone && (!worked || ++_turnsSinceLook >= TurnsBetweenLooks))
                 {
                     Wait(worked);
                 }
             }
 
+            StopWorkers();
+            LookAfterWorkers();
             Finish();
         }
         finally
         {
             _commands.Close();
+            StopWorkers();
             _observer?.OnStop(_clock.Now);
             _network.TakeBack();
         }
@@ -236,14 +246,42 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _wakeUp.Dispose();
+    public void Dispose()
+    {
+        foreach (QueueWorker worker in _workers)
+        {
+            worker.Dispose();
+        }
+
+        _wakeUp.Dispose();
+    }
 
     /// <summary>One turn of the loop, without waiting.</summary>
     /// <returns>Whether there was anything to do.</returns>
     internal bool Turn()
     {
         bool worked = _pump.Turn(out Timestamp now);
-        _now = now;
+        if (_workers.Length == 0)
+        {
+            _now = now;
+            return Turn(worked, now);
+        }
+
+        LookAfterWorkers();
+        now = BeginTurn(_pump);
+        _sleepsUntil = default;
+        try
+        {
+            return Turn(worked, now);
+        }
+        finally
+        {
+            EndTurn();
+        }
+    }
+
+    private bool Turn(bool worked, Timestamp now)
+    {
         Drain(now);
         if (!_commands.IsEmpty)
         {
@@ -286,13 +324,13 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         {
             command.Execute(new ControlContext(_engine, _attachments, Counters, now) { Sockets = this });
             Drain(now);
-            Counters.Commands++;
+            _pump.Counters.Commands++;
             command.Answer();
         }
     }
 
     /// <inheritdoc/>
-    bool IEngineShell.TakeOutput(Timestamp now) => _pump.TurnOutput(now);
+    bool IEngineShell.TakeOutput(Timestamp now) => _current.TurnOutput(now);
 
     /// <inheritdoc/>
     void IEngineShell.Ask(in PrefixRequest question, Timestamp now) => _provider.Ask(question, now.Add(_answerTimeout), now);
@@ -385,6 +423,11 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private void FollowHost(Timestamp now)
     {
         _device.RefreshHardwareAddress();
+        foreach (IFrameDevice queue in _otherQueues)
+        {
+            queue.RefreshHardwareAddress();
+        }
+
         while (_network.TryTakeEvent(out HostEvent happened))
         {
             switch (happened.Kind)
@@ -448,10 +491,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private unsafe void Wait(bool onlyLook)
     {
         _turnsSinceLook = 0;
-        Timestamp engine = _engine.NextDeadline;
-        Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
-        next = _provider.Next < next ? _provider.Next : next;
-        next = _repairAt < next ? _repairAt : next;
+        Timestamp next = onlyLook ? Timestamp.Never : _workers.Length == 0 ? NextDue() : FallAsleep();
         TimeSpec timeout = default;
         if (next != Timestamp.Never && !onlyLook)
         {
@@ -474,17 +514,40 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
 
         if (_waitsOn[2].Found != 0)
         {
-            FollowHost(_clock.Now);
+            Timestamp time = BeginTurn(_pump);
+            try
+            {
+                FollowHost(time);
+            }
+            finally
+            {
+                EndTurn();
+            }
         }
+    }
+
+    private Timestamp NextDue()
+    {
+        Timestamp engine = _engine.NextDeadline;
+        Timestamp next = engine < _timetable.Next ? engine : _timetable.Next;
+        next = _provider.Next < next ? _provider.Next : next;
+        return _repairAt < next ? _repairAt : next;
     }
 
     // Frames that are in the TAP still go where they were sent to, and what the engine has to say is said.
     private void Finish()
     {
-        for (int i = 0; i < LastBatches && !_tapGone && _pump.Turn(out Timestamp now); i++)
+        FramePump[] pumps = Pumps;
+        bool worked = true;
+        for (int i = 0; i < LastBatches && !_tapGone && worked; i++)
         {
-            Drain(now);
-            _tapGone |= _pump.IsDeviceGone;
+            worked = false;
+            foreach (FramePump pump in pumps)
+            {
+                worked |= pump.Turn(out Timestamp now);
+                Drain(now);
+                _tapGone |= pump.IsDeviceGone;
+            }
         }
     }
 }

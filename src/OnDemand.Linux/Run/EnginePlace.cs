@@ -21,6 +21,28 @@ internal static class EnginePlace
         }
     }
 
+    /// <summary>Keeps the calling thread, of a further queue, on a processor of its own as long as there are enough.</summary>
+    /// <param name="choice">What is chosen.</param>
+    /// <param name="first">The processor of the first queue's thread.</param>
+    /// <param name="number">Which further queue it is, from 1.</param>
+    public static void TakeBeside(ProcessorChoice choice, int first, int number)
+    {
+        if (choice.Rule != ProcessorRule.Stay)
+        {
+            return;
+        }
+
+        ProcessorSet allowed = ProcessorSet.OfThread();
+        int here = first;
+        for (int left = number % Math.Max(1, allowed.Count); left > 0;)
+        {
+            here = here >= ProcessorSet.HighestNumber ? 0 : here + 1;
+            left -= allowed.Contains(here) ? 1 : 0;
+        }
+
+        _ = ProcessorSet.Of(here).TryKeepThread();   // where that is forbidden the thread moves about, and works as well
+    }
+
     /// <summary>Keeps the calling thread where it shall be.</summary>
     /// <param name="choice">What is chosen.</param>
     /// <exception cref="HostException">A processor that was named cannot be had any more.</exception>

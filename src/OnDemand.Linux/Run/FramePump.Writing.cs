@@ -20,23 +20,68 @@ internal sealed partial class FramePump
         }
 
         _drive.HandleBatch(_buffer, slots, now);
-        if (count == 1)
-        {
-            _fates[0] = Decide(slots[0]);
-            if (_fates[0] == FrameFate.Sent)
-            {
-                _fates[0] = Write(WholeOf(slots[0]));
-            }
-        }
-        else
-        {
-            HandOn(slots);
-        }
-
+        DecideAll(slots);
+        WriteAll(slots);
         for (int place = 0; _observer is not null && place < slots.Length; place++)
         {
             ref readonly FrameSlot slot = ref slots[place];
             _observer.OnVerdict(place, _buffer.AsSpan(slot.Offset, slot.Length), slot.Verdict, _fates[place], now);
+        }
+    }
+
+    // Several queues: what needs the engine is done while no other has it, and then the next may have it while this one writes. A recording
+    // has one order, so with an observer the turn ends when everything is written.
+    [MethodImpl(MethodImplOptions.AggressiveOptimization)]
+    private void HandleInTurn(IEngineTurns turns, int count)
+    {
+        Span<FrameSlot> slots = _slots.AsSpan(0, count);
+        Timestamp now = turns.Begin(this);
+        try
+        {
+            foreach (ref FrameSlot slot in slots)
+            {
+                slot.Inbound = IsInbound(_buffer.AsSpan(slot.Offset, slot.Length), slot.Info.NetworkOffset);
+            }
+
+            if (_observer is not null)
+            {
+                Handle(count, now);
+                turns.Settle(now);
+                return;
+            }
+
+            Counters.Batches++;
+            _drive.HandleBatch(_buffer, slots, now);
+            DecideAll(slots);
+            turns.Settle(now);
+        }
+        finally
+        {
+            turns.End();
+        }
+
+        WriteAll(slots);
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void DecideAll(ReadOnlySpan<FrameSlot> slots)
+    {
+        for (int place = 0; place < slots.Length; place++)
+        {
+            _fates[place] = Decide(slots[place]);
+        }
+    }
+
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void WriteAll(ReadOnlySpan<FrameSlot> slots)
+    {
+        if (slots.Length > 1)
+        {
+            HandOn(slots);
+        }
+        else if (_fates[0] == FrameFate.Sent)
+        {
+            _fates[0] = Write(WholeOf(slots[0]));
         }
     }
 
@@ -48,9 +93,7 @@ internal sealed partial class FramePump
         for (int place = 0; place < slots.Length; place++)
         {
             ref readonly FrameSlot slot = ref slots[place];
-            FrameFate fate = Decide(slot);
-            _fates[place] = fate;
-            if (fate == FrameFate.Sent)
+            if (_fates[place] == FrameFate.Sent)
             {
                 Address(_buffer.AsSpan(slot.Offset, slot.Length), host);
                 _joiner.Add(place);

@@ -48,6 +48,7 @@ internal sealed partial class FramePump
     private readonly RoutedPrefixes _routed;
     private readonly HostClock _clock;
     private readonly IDataplaneObserver? _observer;
+    private readonly IEngineTurns? _turns;
     private readonly bool _answersNeighbors;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BatchSize * SlotSize, pinned: true);
     private readonly byte[] _output;
@@ -61,16 +62,17 @@ internal sealed partial class FramePump
     private bool _readsTogether = true;              // until the kernel says that it cannot; of a TAP it can since 6.4
 
     /// <summary>Makes a pump.</summary>
-    /// <param name="engine">The engine; the pump belongs to its thread.</param>
+    /// <param name="engine">The engine; the pump belongs to its thread, unless there are <paramref name="turns"/>.</param>
     /// <param name="drive">The way to the engine.</param>
     /// <param name="device">The TAP.</param>
     /// <param name="routed">What the kernel routes into the TAP.</param>
     /// <param name="clock">The clock.</param>
     /// <param name="settings">Whether solicitations are answered, and frames put together.</param>
     /// <param name="observer">Watches; null for nobody.</param>
+    /// <param name="turns">Where queues wait for the engine that they share; null if there is one queue.</param>
     public FramePump(
         DataplaneEngine engine, EngineDrive drive, IFrameDevice device, RoutedPrefixes routed, HostClock clock, HostSettings settings,
-        IDataplaneObserver? observer)
+        IDataplaneObserver? observer, IEngineTurns? turns = null)
     {
         _engine = engine;
         _drive = drive;
@@ -79,6 +81,7 @@ internal sealed partial class FramePump
         _clock = clock;
         _answersNeighbors = settings.Neighbors == NeighborMode.Answer;
         _observer = observer;
+        _turns = turns;
         _batchSize = observer is null ? BatchSize : RecordingFormat.LargestBatch;
         _joiner = new SegmentJoiner(_buffer, _slots)
         {
@@ -94,7 +97,10 @@ internal sealed partial class FramePump
     /// <summary>Whether the TAP is gone.</summary>
     public bool IsDeviceGone { get; private set; }
 
-    /// <summary>Reads, handles and writes one batch. The engine's outputs are to be taken after it, with the same time.</summary>
+    /// <summary>
+    /// Reads, handles and writes one batch. The engine's outputs are to be taken after it, with the same time; where queues share the engine
+    /// that is done already.
+    /// </summary>
     /// <param name="now">The batch's time.</param>
     /// <returns>Whether the TAP had any frame.</returns>
     public bool Turn(out Timestamp now)
@@ -103,7 +109,14 @@ internal sealed partial class FramePump
         now = _clock.Now;
         if (count > 0)
         {
-            Handle(count, now);
+            if (_turns is null)
+            {
+                Handle(count, now);
+            }
+            else
+            {
+                HandleInTurn(_turns, count);
+            }
         }
 
         return read > 0;
@@ -254,7 +267,7 @@ internal sealed partial class FramePump
         {
             Offset = offset,
             Length = frame.Length,
-            Inbound = IsInbound(frame, network),
+            Inbound = _turns is null && IsInbound(frame, network),
             Info = new FrameInfo(network, HasPartialChecksum(header, frame, network), header.ToTag()),
         };
         return true;

@@ -79,7 +79,48 @@ internal sealed class ShellCounters
         ("tap-down", WritesWhileDown), ("refused-by-kernel", WritesRefused),
     ];
 
+    /// <summary>Frames by queue of the TAP.</summary>
+    public IReadOnlyList<(long Read, long Written)> Queues
+    {
+        get => field ?? [(FramesRead, FramesWritten)];
+        private init;
+    }
+
     /// <summary>What is counted now, for other threads.</summary>
     /// <returns>The copy, which nobody changes any more.</returns>
     public ShellCounters Copy() => (ShellCounters)MemberwiseClone();
+
+    /// <summary>What several queues have counted together.</summary>
+    /// <param name="queues">Each queue's counters, which their threads may be counting in.</param>
+    /// <returns>The sums, which nobody changes any more.</returns>
+    public static ShellCounters Sum(IReadOnlyCollection<ShellCounters> queues)
+    {
+        var all = new ShellCounters { Queues = [.. queues.Select(queue => (queue.FramesRead, queue.FramesWritten))] };
+        foreach (ShellCounters queue in queues)
+        {
+            all.FramesRead += queue.FramesRead;
+            all.OctetsRead += queue.OctetsRead;
+            all.FramesWritten += queue.FramesWritten;
+            all.OctetsWritten += queue.OctetsWritten;
+            all.Superpackets += queue.Superpackets;
+            all.SuperpacketsMade += queue.SuperpacketsMade;
+            all.FramesJoined += queue.FramesJoined;
+            all.SuperpacketsRefused += queue.SuperpacketsRefused;
+            all.Batches += queue.Batches;
+            all.RingBatches += queue.RingBatches;
+            all.ShortFrames += queue.ShortFrames;
+            all.TruncatedFrames += queue.TruncatedFrames;
+            all.NotIpv6 += queue.NotIpv6;
+            all.NeighborAnswers += queue.NeighborAnswers;
+            all.LinkScope += queue.LinkScope;
+            all.Loops += queue.Loops;
+            all.ReadErrors += queue.ReadErrors;
+            all.WritesWithoutRoom += queue.WritesWithoutRoom;
+            all.WritesWhileDown += queue.WritesWhileDown;
+            all.WritesRefused += queue.WritesRefused;
+            all.Commands += queue.Commands;
+        }
+
+        return all;
+    }
 }

@@ -27,6 +27,7 @@ internal sealed class TapNetwork(HostPlan plan, string? notesPath) : IHostNetwor
     public static HostPlan PlanFor(Scenario scenario, HostSettings host) => new()
     {
         Tap = host.Tap,
+        SeveralQueues = host.Queues > 1,
         Mtu = host.Mtu,
         NeighborDiscovery = host.Neighbors == NeighborMode.Answer,
         Internal = scenario.Internal,

@@ -20,6 +20,9 @@ internal interface IFrameDevice
     /// <summary>Tries to have many frames read and written with one system call from now on, by the calling thread alone.</summary>
     void OpenRing();
 
+    /// <summary>Each frame takes a system call of its own again, of any thread. Only by the thread that opened the ring.</summary>
+    void CloseRing();
+
     /// <summary>Takes one frame.</summary>
     /// <param name="buffer">Room for the header and the frame.</param>
     /// <returns>Octets, the header's included; or the negative errno, <c>-EAGAIN</c> if there is none.</returns>

@@ -5,7 +5,7 @@ using OnDemand.Linux.Interop;
 namespace OnDemand.Linux.Tap;
 
 /// <summary>
-/// A TAP interface with one queue (Documentation/networking/tuntap.rst of the kernel). Unsegmented superpackets and partial checksums
+/// A TAP interface, or one of its queues (Documentation/networking/tuntap.rst of the kernel). Unsegmented superpackets and partial checksums
 /// cross it as they are, as far as the kernel lets them.
 /// </summary>
 internal sealed class TapDevice : IFrameDevice, IDisposable
@@ -17,16 +17,19 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     private const nuint SetPersist = 0x4004_54cb;            // TUNSETPERSIST
     private const nuint SetOffload = 0x4004_54d0;            // TUNSETOFFLOAD
     private const nuint SetHeaderLength = 0x4004_54d8;       // TUNSETVNETHDRSZ
+    private const nuint SetSteering = 0x8004_54e0;           // TUNSETSTEERINGEBPF, 4.16
     private const nuint GetHardwareAddress = 0x8927;         // SIOCGIFHWADDR
     private const ushort Tap = 0x0002;                       // IFF_TAP
     private const ushort NoPacketInformation = 0x1000;       // IFF_NO_PI
     private const ushort WithHeader = 0x4000;                // IFF_VNET_HDR
+    private const ushort SeveralQueues = 0x0100;             // IFF_MULTI_QUEUE
 
     private const uint RingEntries = 64;
     private const int FewFrames = 3;                         // for as many, plain calls cost less
 
     private readonly FileDescriptor _file;
     private readonly int[] _results = new int[RingEntries];
+    private readonly List<TapDevice> _others = [];
     private FrameRing? _ring;
 
     private TapDevice(FileDescriptor file, string name, TapOffloads offloads, bool isNew)
@@ -53,8 +56,15 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <summary>Why there is no ring: the errno of the last attempt; 0 if there was none.</summary>
     public int RingError { get; private set; }
 
+    /// <summary>Why the kernel spreads frames over the queues in its own way and not in that of <see cref="QueueSteering"/>; null if it does not,
+    /// or if there is one queue.</summary>
+    public string? SteeringProblem { get; private set; }
+
     /// <summary>Whether this made the interface; it is gone then when this is closed, unless it was made persistent.</summary>
     public bool IsNew { get; }
+
+    /// <summary>The other queues of this TAP; they end with it.</summary>
+    public IReadOnlyList<TapDevice> Others => _others;
 
     /// <inheritdoc/>
     public int Descriptor { get; }
@@ -65,9 +75,10 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <summary>Opens a TAP, and makes it if it is not there.</summary>
     /// <param name="name">Its name.</param>
     /// <param name="wanted">What may be left to us; what the kernel does not know is left out.</param>
-    /// <returns>The TAP.</returns>
+    /// <param name="queues">How many queues it has.</param>
+    /// <returns>The TAP: its first queue, which knows the others.</returns>
     /// <exception cref="HostException">It cannot be had; the message says why and what to do.</exception>
-    public static TapDevice Open(string name, TapOffloads wanted = TapOffloads.All)
+    public static TapDevice Open(string name, TapOffloads wanted = TapOffloads.All, int queues = 1)
     {
         if (!InterfaceRequest.IsValidName(name))
         {
@@ -75,23 +86,27 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
                 $"'{name}' cannot be the name of an interface: at most {InterfaceRequest.LongestName} octets without blanks, / and :.");
         }
 
-        FileDescriptor file = Libc.Open(CloneDevice, Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec, 0);
+        bool isNew = Libc.InterfaceIndex(name) == 0;
+        TapDevice first = OpenQueue(name, wanted, queues > 1, isNew);
         try
         {
-            if (file.IsInvalid)
+            while (first._others.Count + 1 < queues)
             {
-                throw NoCloneDevice(Libc.LastError);
+                first._others.Add(OpenQueue(name, wanted, several: true, isNew: false));
             }
 
-            bool isNew = Libc.InterfaceIndex(name) == 0;
-            Attach(file, name);
-            var device = new TapDevice(file, name, Offload(file, name, wanted), isNew);
-            device.RefreshHardwareAddress();
-            return device;
+            if (queues > 1)
+            {
+                using FileDescriptor? steering = QueueSteering.TryLoad(out int error);
+                first.SteeringProblem = steering is null ? new LinuxException("bpf", error).Message
+                    : first.Steer(steering.Number) is not 0 and int refusal ? new LinuxException("ioctl TUNSETSTEERINGEBPF", refusal).Message : null;
+            }
+
+            return first;
         }
         catch
         {
-            file.Dispose();
+            first.Dispose();
             throw;
         }
     }
@@ -120,6 +135,13 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
             _ring = FrameRing.TryOpen(Descriptor, RingEntries, out int error);
             RingError = HasRing ? 0 : error;
         }
+    }
+
+    /// <inheritdoc/>
+    public void CloseRing()
+    {
+        _ring?.Dispose();
+        _ring = null;
     }
 
     /// <inheritdoc/>
@@ -180,8 +202,47 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        _ring?.Dispose();
+        if (_others.Count > 0)
+        {
+            _ = Steer(-1);                           // the interface may outlive this
+        }
+
+        foreach (TapDevice other in _others)
+        {
+            other.Dispose();
+        }
+
+        CloseRing();
         _file.Dispose();
+    }
+
+    private int Steer(int program)
+    {
+        Span<byte> number = stackalloc byte[sizeof(int)];
+        MemoryMarshal.Write(number, program);
+        return Libc.Control(Descriptor, SetSteering, number) < 0 ? Libc.LastError : 0;
+    }
+
+    private static TapDevice OpenQueue(string name, TapOffloads wanted, bool several, bool isNew)
+    {
+        FileDescriptor file = Libc.Open(CloneDevice, Libc.ReadWrite | Libc.NonBlocking | Libc.CloseOnExec, 0);
+        try
+        {
+            if (file.IsInvalid)
+            {
+                throw NoCloneDevice(Libc.LastError);
+            }
+
+            Attach(file, name, several);
+            var device = new TapDevice(file, name, Offload(file, name, wanted), isNew);
+            device.RefreshHardwareAddress();
+            return device;
+        }
+        catch
+        {
+            file.Dispose();
+            throw;
+        }
     }
 
     private void Submit(Span<int> results)
@@ -190,19 +251,18 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
         if (_ring.IsBroken)
         {
             RingError = Libc.LastError;
-            _ring.Dispose();
-            _ring = null;
+            CloseRing();
         }
     }
 
-    private static void Attach(FileDescriptor file, string name)
+    private static void Attach(FileDescriptor file, string name, bool several)
     {
         Span<byte> request = stackalloc byte[InterfaceRequest.Length];
         InterfaceRequest.Name(request, name);
-        MemoryMarshal.Write(request[InterfaceRequest.Union..], (ushort)(Tap | NoPacketInformation | WithHeader));
+        MemoryMarshal.Write(request[InterfaceRequest.Union..], (ushort)(Tap | NoPacketInformation | WithHeader | (several ? SeveralQueues : 0)));
         if (Libc.Control(file.Number, SetInterface, request) < 0)
         {
-            throw NotAttached(name, Libc.LastError);
+            throw NotAttached(name, several, Libc.LastError);
         }
 
         // The length is ten since 2.6.32 unless an earlier user of a persistent TAP has set another.
@@ -244,13 +304,13 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
         _ => new HostException(new LinuxException($"open {CloneDevice}", error).Message + "."),
     };
 
-    private static HostException NotAttached(string name, int error) => error switch
+    private static HostException NotAttached(string name, bool several, int error) => error switch
     {
         Errno.Ebusy => new HostException(
             $"The TAP {name} is in use by another program: stop that one, or choose another name under 'host: tap'."),
         Errno.Eperm => new HostException($"The TAP {name} may not be opened: start ondemand as root or with CAP_NET_ADMIN."),
         Errno.Einval => new HostException(
-            $"The interface {name} is there and is no TAP with one queue: remove it, or choose another name under 'host: tap'."),
+            $"The interface {name} is there and is no TAP with {(several ? "several queues" : "one queue")}: remove it, or choose another name under 'host: tap'."),
         _ => new HostException(new LinuxException($"ioctl TUNSETIFF {name}", error).Message + "."),
     };
 }

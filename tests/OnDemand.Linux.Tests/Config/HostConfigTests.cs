@@ -54,6 +54,7 @@ public sealed class HostConfigTests
         Assert.Equal((false, true), (host.ReadPreferences, new HostSettings().ReadPreferences));
         Assert.Equal((false, false), (host.UseRing, host.Coalesce));
         Assert.Equal((new ProcessorChoice(ProcessorRule.Named, 3), new ProcessorChoice(ProcessorRule.Stay, 0)), (host.Processor, new HostSettings().Processor));
+        Assert.Equal((1, 1, 16), (host.Queues, Parse(Least + "host: {queues: 1, cpu: 3}").Host.Queues, Parse(Least + "host: {queues: 16, cpu: any}").Host.Queues));
         Assert.Equal(ProcessorRule.Any, Parse(Least + "host: {cpu: any}").Host.Processor.Rule);
         Assert.Equal(ProcessorRule.Stay, Parse(Least + "host: {cpu: stay}").Host.Processor.Rule);
     }
@@ -161,6 +162,9 @@ public sealed class HostConfigTests
     [InlineData("host: {ring: of}", "found the unknown use of io_uring 'of'")]
     [InlineData("host: {coalesce: no}", "found the unknown treatment of segments 'no'")]
     [InlineData("host: {cpu: sta}", "expected stay, any, or the number of a processor from 0 to 8191")]
+    [InlineData("host: {queues: 0}", "expected a whole number from 1 to 16")]
+    [InlineData("host: {queues: 17}", "expected a whole number from 1 to 16")]
+    [InlineData("host: {queues: 2, cpu: 1}", "found 2 queues on the one processor that 'cpu' names, expected one queue, or 'cpu: stay' or 'cpu: any'")]
     [InlineData("host: {cpu: 8192}", "expected stay, any, or the number of a processor from 0 to 8191")]
     [InlineData("host: {table: 254}", "found table 254, which is the kernel's own")]
     [InlineData("host: {rule-preference: 32766}", "expected a whole number from 3 to 32764")]

@@ -27,18 +27,21 @@ internal sealed class HostRig : IDisposable
         """;
 
     public HostRig(string yaml = Nonpersistent, IDataplaneObserver? observer = null, bool refusesRoutes = false, SavedState? saved = null,
-        SocketServices? services = null, MemoryTap? tap = null, IPrefixProvider? provider = null)
+        SocketServices? services = null, MemoryTap? tap = null, IPrefixProvider? provider = null, int queues = 1)
     {
-        Tap = tap ?? new MemoryTap();
+        Taps = [tap ?? new MemoryTap(), .. Enumerable.Range(1, queues - 1).Select(_ => new MemoryTap())];
+
         Network.RefusesRoutes = refusesRoutes;
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
         Host = new DataplaneHost(config, EngineSeeds.BuildOptions(config), Tap, Network, Said.Add, observer, saved: saved, time: Time, services: services,
-            provider: provider);
+            provider: provider, otherQueues: Taps[1..]);
         services?.Start(Host);
         Settle();                                    // what the configuration does at the start
     }
 
-    public MemoryTap Tap { get; }
+    public MemoryTap[] Taps { get; }
+
+    public MemoryTap Tap => Taps[0];
 
     public QuietNetwork Network { get; } = new();
 
@@ -56,6 +59,18 @@ internal sealed class HostRig : IDisposable
         while (Host.Turn())
         {
             // The deadline of a sweep is always now, and each turn does a slice of it.
+        }
+
+        return this;
+    }
+
+    /// <summary>What another queue's thread would do.</summary>
+    public HostRig Put(int queue, byte[] frame)
+    {
+        Taps[queue].Put(frame);
+        while (Host.Pumps[queue].Turn(out _))
+        {
+            // Until there is nothing left in it.
         }
 
         return this;

@@ -77,6 +77,11 @@ internal sealed class MemoryTap : IFrameDevice
         // It is there, or not.
     }
 
+    public void CloseRing()
+    {
+        // As above.
+    }
+
     public void Read(Span<byte> buffer, int stride, Span<int> results)
     {
         for (int i = 0; i < results.Length; i++)

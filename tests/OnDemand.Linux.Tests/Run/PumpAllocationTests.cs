@@ -1,4 +1,5 @@
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Run;
 using OnDemand.Linux.Tap;
 using Xunit;
 
@@ -33,6 +34,37 @@ public sealed class PumpAllocationTests
 
         Assert.Equal(0, LeastAllocated(() => NewFlows(rig, question, segment, port, port += 1000)));
         Assert.Equal(8000, rig.Tap.Writes);
+    }
+
+    [Fact]
+    public void Queues_that_take_turns_allocate_nothing()
+    {
+        using var rig = new HostRig(queues: 2);
+        rig.Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+        IpAddress typed = TestFrames.SourceOf(rig.Last);
+        byte[] question = Whole(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+        byte[] answer = Whole(TestFrames.Udp(HostRig.Server, typed.ToString(), 53, 1000, new byte[20]));
+        FramePump[] pumps = rig.Host.Pumps;
+        foreach (MemoryTap tap in rig.Taps)
+        {
+            tap.Keeps = false;
+        }
+
+        Assert.Equal(0, LeastAllocated(() =>
+        {
+            for (int i = 0; i < 3000; i++)
+            {
+                rig.Tap.PutWhole(question);
+                rig.Taps[1].PutWhole(answer);
+                rig.Taps[1].PutWhole(question);
+                while (rig.Host.Turn() | pumps[1].Turn(out _))
+                {
+                    // Until both are empty.
+                }
+            }
+        }));
+        Assert.Equal((4 * 3000) + 1, rig.Tap.Writes);
+        Assert.Equal(4 * 2 * 3000, rig.Taps[1].Writes);
     }
 
     // After a first walk of the same path. What the runtime takes once, whenever it compiles a method anew, is in none or one of three.

@@ -1,0 +1,39 @@
+using System.Runtime.InteropServices;
+
+namespace OnDemand.Linux.Interop;
+
+/// <content>Small programs that the kernel runs: bpf(2), for which the C library has no function.</content>
+internal static partial class Libc
+{
+    private const nint LoadProgram = 5;              // BPF_PROG_LOAD
+    private const nint LoadProgramLength = 48;       // up to kern_version and prog_flags: what every kernel since 4.9 takes
+
+    // Older than the common table. These are the architectures on which .NET runs on Linux and that have a TAP of 64 bits.
+    private static nint ProgramNumber => RuntimeInformation.ProcessArchitecture switch
+    {
+        Architecture.X64 => 321,
+        Architecture.S390x => 351,
+        Architecture.Ppc64le => 361,
+        _ => 280,                                    // asm-generic: arm64, riscv64, loongarch64
+    };
+
+    /// <summary>bpf(2): has the kernel check a program and keep it.</summary>
+    /// <param name="request">The program.</param>
+    /// <returns>Its descriptor, or an invalid one with <see cref="LastError"/>.</returns>
+    public static unsafe FileDescriptor Load(PacketProgram* request) => SystemCall(ProgramNumber, LoadProgram, (nint)request, LoadProgramLength);
+}
+
+/// <summary>union bpf_attr of linux/bpf.h for BPF_PROG_LOAD, as far as it is needed.</summary>
+[StructLayout(LayoutKind.Sequential)]
+internal struct PacketProgram
+{
+    public uint Type;
+    public uint Count;
+    public nint Instructions;
+    public nint License;
+    public uint LogLevel;
+    public uint LogSize;
+    public nint Log;
+    public uint KernelVersion;
+    public uint Flags;
+}
