@@ -2,12 +2,13 @@
 # onpath.sh - `ondemand run` on a TAP beside other translators, in turns in one run, on one topology:
 #   app (fd00:a::2) -- mid (the translator) -- srv (2001:db8:5::2), veth pairs in network namespaces of this script's own
 # Variants: e  the C yardstick `refl -v` (a TAP loop with offloads)    u  the same with io_uring    c  tayga    nft  the kernel's source NAT
-#   ondemand, and to see what each lever does: ondemand-plain (neither io_uring nor joined segments), ondemand-ring, ondemand-join;
+#   ondemand, and to see what each lever does: ondemand-plain (neither io_uring nor joined segments), ondemand-ring, ondemand-join,
+#   ondemand-2q (two queues of the TAP, two threads: see STREAMS);
 #   before: the build that BEFORE=.../ondemand.dll names
 # Floors: TCP at least 0.95 times e, 10 times tayga and 0.7 times nft both ways; 64-byte UDP at least 1.3 times tayga and 0.8 times nft;
 # request/response at most 1.1 times e's; CPU per GB at most 1.15 times e's. With WIRE=2 TCP at least 2 times e.
 # usage (as root): bench/onpath.sh [REPEATS] [VARIANT...]
-# env: SECONDS_EACH (3); SUMS=1 finishes checksums in software on the way out; WIRE=1 the end hosts send single frames, and the receivers'
+# env: SECONDS_EACH (3); STREAMS (1) connections, or UDP sockets, at once; SUMS=1 finishes checksums in software on the way out; WIRE=1 the end hosts send single frames, and the receivers'
 #   links put them together; WIRE=2 they do not; MEASURES="bulk udp rr" some of them only; ONDEMAND=.../ondemand.dll another build than this tree's
 set -eu
 ROOT=$(cd "$(dirname "$0")/.." && pwd)
@@ -92,7 +93,7 @@ bulk() { # variant, row, iperf3 flags
 small() { # variant
     ip netns exec $SRV "$D/netload" urecv 5401 "$EACH" 0 >"$D/received" & local receiver=$!
     sleep 0.2
-    ip netns exec $APP timeout 30 "$D/netload" usend $TARGET 5401 "$((EACH + 1))" 64 1 >/dev/null
+    ip netns exec $APP timeout 30 "$D/netload" usend $TARGET 5401 "$((EACH + 1))" 64 1 "${STREAMS:-1}" >/dev/null
     wait "$receiver"
     note "$1" "udp 64 B kpps" "$(awk '{ printf "%.1f", $3 / 1000 }' "$D/received")"
 }

@@ -1,12 +1,13 @@
 #!/usr/bin/env bash
 # run.sh - the whole of the performance table: this tree and its yardsticks, in turns in one run, with ratios.
 #
-#   sudo bench/run.sh [engine|tap|replay|all] [REPEATS]     measures (all, 3 times), then draws; all takes about 25 minutes
+#   sudo bench/run.sh [engine|tap|replay|all] [REPEATS]     measures (all, 3 times), then draws; all takes about 30 minutes
 #   sudo bench/run.sh --quick [PART]                        once and briefly, to see that everything works, into artifacts/bench
 #   bench/run.sh draw                                       draws again from bench/results/results.tsv without measuring
 #
 #   engine   bench/flow.sh against C; 10^2 to 10^7 flows; new flows; a move; memory a flow
-#   tap      bench/onpath.sh and bench/latency.sh against a C loop, tayga and the kernel's NAT, also where the wire gives single frames
+#   tap      bench/onpath.sh and bench/latency.sh against a C loop, tayga and the kernel's NAT, also where the wire gives single frames;
+#            several connections through one queue of the TAP, and through two
 #   replay   bench/replay.sh against tcprewrite and cp; memory for two file sizes; start-up times
 #
 # Measurements go into bench/results/results.tsv (a part that is measured replaces what was there of it), the table into
@@ -223,6 +224,8 @@ tap() {
         variants="e $variants"
         onpath tap 0 $variants
         MEASURES=bulk onpath wire 2 e nft ondemand
+        STREAMS=4 MEASURES="bulk udp" onpath queues 0 e nft ondemand ondemand-2q
+        STREAMS=4 MEASURES=bulk onpath queues-wire 2 e nft ondemand ondemand-2q
     else
         say "throughput over a TAP is not measured: its load generator is one of the yardsticks."
     fi
@@ -233,7 +236,7 @@ tap() {
         cat "$D/log" >&2
         failed "bench/latency.sh"
     fi
-    keep "tap wire latency" tap
+    keep "tap wire queues queues-wire latency" tap
 }
 
 replay() {

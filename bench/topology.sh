@@ -58,7 +58,6 @@ translate() {
         ondemand-ring) levers=", coalesce: off" ;;
         ondemand-join) levers=", ring: off" ;;
         ondemand-2q) levers=", queues: 2" ;;
-        ondemand-2qany) levers=", queues: 2, cpu: any" ;;
         before) program=$BEFORE ;;
         esac
         cat >"$D/host.yaml" <<YAML
@@ -72,7 +71,7 @@ YAML
         ip netns exec $MID dotnet "$program" run --config "$D/host.yaml" 2>"$D/log" & TRANSLATOR=$!
         for _ in $(seq 200); do grep -q Running "$D/log" 2>/dev/null && break; sleep 0.05; done
         ;;
-    *) echo "${0##*/}: no variant '$1' (e, u, c, nft, ondemand, ondemand-plain, ondemand-ring, ondemand-join, before)." >&2; exit 2 ;;
+    *) echo "${0##*/}: no variant '$1' (e, u, c, nft, ondemand, ondemand-plain, ondemand-ring, ondemand-join, ondemand-2q, before)." >&2; exit 2 ;;
     esac
     sleep 0.3
     ip netns exec $APP ping -6 -c 3 -i 0.2 -W 1 $TARGET >/dev/null || { echo "${0##*/}: $1 does not answer:" >&2; cat "$D/log" >&2; exit 1; }

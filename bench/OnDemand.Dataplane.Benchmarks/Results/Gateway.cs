@@ -36,6 +36,14 @@ internal static class Gateway
             $"Bulk TCP in superpackets: {Cores(m, "tap", "up")} out, {Cores(m, "tap", "down")} in, of the process alone. Where the wire gives single frames: {Cores(m, "wire", "up")} and {Cores(m, "wire", "down")}.");
         Row("small packets",
             $"{F(kpps, "F0")} thousand a second over the TAP. That is the kernel's time: the engine alone would do {F(1e3 / m.Median("scale", "outbound", "batch 1000000"), "F0")} million.");
+        if (m.Ratio("queues", "ondemand-2q", "ondemand", "tcp up Gbit/s") is { } up && m.Ratio("queues", "ondemand-2q", "ondemand", "tcp down Gbit/s") is { } down)
+        {
+            Row("several queues",
+                $"`queues: 2` carries four connections {F(up, "F2")} times as fast out and {F(down, "F2")} times in, where the wire gives single frames " +
+                $"{F(m.Ratio("queues-wire", "ondemand-2q", "ondemand", "tcp up Gbit/s"), "F2")} and {F(m.Ratio("queues-wire", "ondemand-2q", "ondemand", "tcp down Gbit/s"), "F2")} times. " +
+                "Of a packet's time the engine, at which the queues take turns, has some hundredths: the rest is the kernel's, and goes on beside.");
+        }
+
         if (m.Series("side-by-side", "ondemand", "packets/s ") is [(_, double alone), .., (double engines, double together)])
         {
             Row("several cores",

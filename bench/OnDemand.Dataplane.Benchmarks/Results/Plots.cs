@@ -54,12 +54,19 @@ internal static class Plots
         ];
         IReadOnlyList<(double X, double Y)> side = m.Series("side-by-side", "ondemand", "packets/s ");
         bool several = side.Count > 1;
+        Curve[] queues = [.. Queues(m)];
+        double engines = several ? 330 : 0;
         var page = new SvgPage(
-            several ? 800 : 470, "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
+            470 + engines + (queues.Length > 0 ? 330 : 0), "Cost of a packet over a hundred to ten million flows", "The whole engine, one core, flows picked at random. " + machine);
         Draw(page, curves, 115, 410, 1e2, 1e7);
         if (several)
         {
             SideBySide(page, side, 540, 740);
+        }
+
+        if (queues.Length > 0)
+        {
+            DrawQueues(page, queues, 540 + engines, 740 + engines);
         }
 
         return page;
@@ -78,6 +85,31 @@ internal static class Plots
         {
             XTicks = [.. side.Select(point => point.X)],
         }.Draw(page, curves);
+    }
+
+    private static IEnumerable<Curve> Queues(Measurements m)
+    {
+        foreach ((string part, string what, string dashes, bool hollow) in new[] { ("queues", "superpackets", "", false), ("queues-wire", "single frames", "6 4", true) })
+        {
+            foreach ((string way, int color) in new[] { ("up", 0), ("down", 2) })
+            {
+                double? one = m.Median(part, "ondemand", $"tcp {way} Gbit/s");
+                double? two = m.Median(part, "ondemand-2q", $"tcp {way} Gbit/s");
+                if (one is { } a && two is { } b)
+                {
+                    yield return new Curve($"TCP {way}, {what}", [(1, a), (2, b)], color, dashes, Hollow: hollow);
+                }
+            }
+        }
+    }
+
+    private static void DrawQueues(SvgPage page, Curve[] curves, double top, double bottom)
+    {
+        LinePanel.Legend(page, curves, Left, top - 38);
+        double most = curves.Max(curve => curve.Points[^1].Y);
+        new LinePanel(
+            new Scale(1, 2, Left, Right, false), new Scale(0, most * 1.15, bottom, top, false), "queues of the TAP, a thread each; four connections", "Gbit/s") { XTicks = [1, 2] }
+            .Draw(page, curves);
     }
 
     private static void Draw(SvgPage page, IReadOnlyList<Curve> curves, double top, double bottom, double from, double to)

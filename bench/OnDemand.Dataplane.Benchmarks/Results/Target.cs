@@ -5,7 +5,7 @@ namespace OnDemand.Dataplane.Benchmarks.Results;
 /// <summary>One line of the table of what is to be reached: as many numbers as there are bounds.</summary>
 /// <param name="What">What is measured, and against whom.</param>
 /// <param name="Floors">What must be reached; empty if only a goal was set.</param>
-/// <param name="Goals">What should be reached.</param>
+/// <param name="Goals">What should be reached; empty if nothing was set.</param>
 /// <param name="LessIsBetter">Whether the bounds are the most, not the least.</param>
 /// <param name="Measured">The numbers, each null if it was not measured.</param>
 /// <param name="Unit">The unit of all of them; empty for ratios.</param>
@@ -15,7 +15,7 @@ internal sealed record Target(
 {
     public string FloorText => Floors.Length == 0 ? "–" : Bounds(Floors);
 
-    public string GoalText => Bounds(Goals);
+    public string GoalText => Goals.Length == 0 ? "–" : Bounds(Goals);
 
     public string MeasuredText
     {
@@ -29,6 +29,7 @@ internal sealed record Target(
     /// <summary>The goal if all of it is met, the floor if all of that is, and else no.</summary>
     public string Met =>
         Array.Exists(Measured, value => value is null) ? "not measured"
+        : Goals.Length == 0 ? "–"
         : Reaches(Goals) ? "goal"
         : Floors.Length > 0 && Reaches(Floors) ? "floor"
         : "**no**";

@@ -22,6 +22,9 @@ internal static class Targets
         Tap(m, "… vs tayga", [10], [12], "tap", "c"),
         Tap(m, "… vs kernel nft NAT", [0.7], [0.9], "tap", "nft"),
         Tap(m, "… vs C loop where the wire gives single frames", [], [2], "wire", "e"),
+        Queues(m, "TAP, four connections at once, up / down, two queues vs one", "queues", [Up, Down], [1.05], "Gbit/s"),
+        Queues(m, "… where the wire gives single frames", "queues-wire", [Up, Down], [1.05], "Gbit/s"),
+        Queues(m, "… 64-octet UDP of four sockets", "queues", [Small], [], "kpps"),
         new("TAP, 64-octet UDP, vs tayga / nft NAT", [1.3, 0.8], [2, 1.1], false,
             [m.Ratio("tap", "ondemand", "c", Small), m.Ratio("tap", "ondemand", "nft", Small)], "",
             List(m, "tap", Small, "kpps", ["ondemand", "c", "nft", "e"])),
@@ -43,6 +46,7 @@ internal static class Targets
     public static string Name(string who) => who switch
     {
         "ondemand" => "ondemand run",
+        "ondemand-2q" => "with two queues",
         "replay" => "ondemand replay",
         "e" => "C loop",
         "u" => "C loop, io_uring",
@@ -91,6 +95,11 @@ internal static class Targets
     private static Target Tap(Measurements m, string what, double[] floors, double[] goals, string part, string peer) => new(
         what, floors, goals, false, [m.Ratio(part, "ondemand", peer, Up), m.Ratio(part, "ondemand", peer, Down)], "",
         $"up {List(m, part, Up, "Gbit/s", ["ondemand", peer])}; down {List(m, part, Down, "Gbit/s", ["ondemand", peer])}");
+
+    // What measures less than a twentieth better is not worth a thread.
+    private static Target Queues(Measurements m, string what, string part, string[] measures, double[] goals, string unit) => new(
+        what, [], goals, false, [.. measures.Select(measure => m.Ratio(part, "ondemand-2q", "ondemand", measure))], "",
+        string.Join("; ", measures.Select(measure => List(m, part, measure, unit, ["ondemand", "ondemand-2q", "e", "nft"]))));
 
     private static string List(Measurements m, string part, string what, string unit, string[] whos) =>
         string.Join(", ", whos.Select(who => $"{Name(who)} {Value(m.Median(part, who, what), unit)}"));
