@@ -18,6 +18,9 @@ public sealed partial class DataplaneEngine
     /// <summary>Octets that <see cref="TryTakeOutput"/> needs at most.</summary>
     public int MaximumOutputLength => Math.Max(_options.MaximumHeldFrameLength, ReplyPackets.MaximumErrorLength);
 
+    /// <summary>Whether there are outputs to take.</summary>
+    public bool HasOutput => _replies.Count > 0 || !_released.IsEmpty;
+
     /// <summary>Takes the next output. Frames that had to wait go through the engine now; one that is dropped after all is only counted.</summary>
     /// <param name="destination">At least <see cref="MaximumOutputLength"/> octets.</param>
     /// <param name="now">The time.</param>

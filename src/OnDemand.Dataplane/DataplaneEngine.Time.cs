@@ -23,6 +23,14 @@ public sealed partial class DataplaneEngine
     public Timestamp NextDeadline =>
         (_sweepCursor >= 0 && !_replies.IsFull) || _sockets is { FirstEnded: >= 0 } ? default : _nextDeadline;
 
+    /// <summary>
+    /// Whether something has fallen due, which the next call does before anything else. What it gives out comes after that call's own frames,
+    /// unless <see cref="Advance"/> is called and drained first.
+    /// </summary>
+    /// <param name="now">The time.</param>
+    /// <returns>Whether it has.</returns>
+    public bool IsDue(Timestamp now) => now >= _nextDeadline;
+
     /// <summary>Does what has fallen due, and a slice of the sweep; call it again while <see cref="NextDeadline"/> is not later than now.</summary>
     /// <param name="now">The time.</param>
     public void Advance(Timestamp now)

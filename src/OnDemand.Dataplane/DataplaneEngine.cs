@@ -10,8 +10,8 @@ namespace OnDemand.Dataplane;
 
 /// <summary>
 /// The packet-path source address selector: frames, requests, moves and time in; verdicts, frames, questions and events out. It reads no
-/// clock, does no I/O, takes no lock and allocates nothing after its construction. One engine belongs to one thread. The same calls with
-/// the same options give the same results, octet for octet.
+/// clock, does no I/O, takes no lock and allocates nothing after its construction. One engine belongs to one thread at a time. The same
+/// calls with the same options give the same results, octet for octet.
 /// </summary>
 /// <remarks>
 /// After every call drain the outputs (<see cref="TryTakeOutput"/>), questions, replies and events; then wait until the next input or

@@ -3,8 +3,8 @@ using System.Runtime.InteropServices;
 namespace OnDemand.Linux;
 
 /// <summary>
-/// A queue of fixed size from one thread to one other; neither ever waits for the other, and nothing is allocated. What finds no room is
-/// refused.
+/// A queue of fixed size from one thread at a time to one other; neither ever waits for the other, and nothing is allocated. What finds no
+/// room is refused.
 /// </summary>
 /// <typeparam name="T">What is handed over.</typeparam>
 /// <param name="capacity">How much may be under way.</param>

@@ -1,6 +1,6 @@
 namespace OnDemand.Linux.Config;
 
-/// <summary>Where the thread of the packet path runs.</summary>
+/// <summary>Where the thread of the packet path runs; those of further queues take the processors behind it, as far as there are so many.</summary>
 internal enum ProcessorRule
 {
     /// <summary>It stays on the processor on which the kernel first puts it: others go out of its way, and its caches stay warm.</summary>

@@ -7,7 +7,7 @@ using OnDemand.Linux.Run;
 namespace OnDemand.Linux.Control;
 
 /// <summary>
-/// The way from other threads to the engine, which belongs to one thread: what is handed in is carried out between two batches of packets.
+/// The way from other threads to the engine, which belongs to one thread at a time: what is handed in is carried out between two batches of packets.
 /// </summary>
 internal interface IDataplaneControl
 {

@@ -8,13 +8,13 @@ internal static partial class Libc
     private const nint LoadProgram = 5;              // BPF_PROG_LOAD
     private const nint LoadProgramLength = 48;       // up to kern_version and prog_flags: what every kernel since 4.9 takes
 
-    // Older than the common table. These are the architectures on which .NET runs on Linux and that have a TAP of 64 bits.
+    // Older than the common table. What is not listed gets ENOSYS.
     private static nint ProgramNumber => RuntimeInformation.ProcessArchitecture switch
     {
         Architecture.X64 => 321,
         Architecture.S390x => 351,
-        Architecture.Ppc64le => 361,
-        _ => 280,                                    // asm-generic: arm64, riscv64, loongarch64
+        Architecture.Arm64 or Architecture.RiscV64 or Architecture.LoongArch64 => 280,
+        _ => -1,
     };
 
     /// <summary>bpf(2): has the kernel check a program and keep it.</summary>

@@ -30,10 +30,16 @@ internal struct ProcessorSet
 
     /// <summary>The processors on which the calling thread may run.</summary>
     /// <exception cref="LinuxException">The kernel does not say.</exception>
-    public static ProcessorSet OfThread()
+    public static ProcessorSet OfThread() =>
+        TryOfThread(out ProcessorSet set) ? set : throw new LinuxException("sched_getaffinity", Libc.LastError);
+
+    /// <summary>The processors on which the calling thread may run.</summary>
+    /// <param name="set">They.</param>
+    /// <returns>Whether the kernel said so; else <see cref="Libc.LastError"/> says why not.</returns>
+    public static bool TryOfThread(out ProcessorSet set)
     {
-        var set = default(ProcessorSet);
-        return Libc.GetProcessors(0, Words * sizeof(ulong), set._mask) < 0 ? throw new LinuxException("sched_getaffinity", Libc.LastError) : set;
+        set = default;
+        return Libc.GetProcessors(0, Words * sizeof(ulong), set._mask) >= 0;
     }
 
     /// <summary>One processor.</summary>

@@ -70,7 +70,7 @@ internal struct RingEntry
 }
 
 /// <summary>
-/// Entries on their way from the engine's thread to the recorder's: fixed memory, one writer, one reader, no lock. The writer never waits:
+/// Entries on their way from the engine's thread to the recorder's: fixed memory, one writer at a time, one reader, no lock. The writer never waits:
 /// what finds no room is refused.
 /// </summary>
 internal sealed class RecordRing

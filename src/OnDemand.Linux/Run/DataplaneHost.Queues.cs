@@ -11,11 +11,14 @@ namespace OnDemand.Linux.Run;
 /// </content>
 internal sealed partial class DataplaneHost : IEngineTurns
 {
+    // Before everything, also before a deadline that is always due.
+    private static readonly Timestamp Awake = new(long.MinValue);
+
     private readonly Lock _turn = new();
     private readonly IFrameDevice[] _otherQueues;
     private readonly QueueWorker[] _workers;
     private FramePump _current;                      // of the turn
-    private Timestamp _sleepsUntil;                  // of the first queue's thread; long past while it is awake
+    private Timestamp _sleepsUntil = Awake;          // of the first queue's thread
 
     /// <summary>The packet path of each queue, the first queue's first.</summary>
     internal FramePump[] Pumps => [_pump, .. _workers.Select(worker => worker.Pump)];
@@ -42,7 +45,7 @@ internal sealed partial class DataplaneHost : IEngineTurns
         // The first queue's thread does what falls due. It may have gone to sleep for longer than is right now.
         if (NextDue() < _sleepsUntil)
         {
-            _sleepsUntil = default;
+            _sleepsUntil = Awake;
             _wakeUp.Ring();
         }
 
@@ -69,6 +72,7 @@ internal sealed partial class DataplaneHost : IEngineTurns
     {
         for (int i = 0; i < _workers.Length; i++)
         {
+            _otherQueues[i].RefreshHardwareAddress();
             _workers[i].Start(i + 1, Libc.GetProcessor());
         }
     }

@@ -17,7 +17,8 @@ using OnDemand.Linux.Tap;
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// One dataplane: one TAP, one engine, one thread. <see cref="Run"/> is the thread's loop; everything else may be called from any thread.
+/// One dataplane: one TAP, one engine, one thread, and one more for each further queue (<see cref="QueueWorker"/>). <see cref="Run"/> is the
+/// first thread's loop; everything else may be called from any thread.
 /// </summary>
 /// <remarks>
 /// A turn of the loop:
@@ -269,7 +270,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
 
         LookAfterWorkers();
         now = BeginTurn(_pump);
-        _sleepsUntil = default;
+        _sleepsUntil = Awake;
         try
         {
             return Turn(worked, now);

@@ -32,7 +32,11 @@ internal static class EnginePlace
             return;
         }
 
-        ProcessorSet allowed = ProcessorSet.OfThread();
+        if (!ProcessorSet.TryOfThread(out ProcessorSet allowed))
+        {
+            return;
+        }
+
         int here = first;
         for (int left = number % Math.Max(1, allowed.Count); left > 0;)
         {

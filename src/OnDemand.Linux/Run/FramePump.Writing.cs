@@ -14,6 +14,7 @@ internal sealed partial class FramePump
     {
         Counters.Batches++;
         Span<FrameSlot> slots = _slots.AsSpan(0, count);
+        DoWhatIsDue(now);
         if (_observer is not null)
         {
             ShowArrivals(slots, now);
@@ -29,10 +30,23 @@ internal sealed partial class FramePump
         }
     }
 
-    // Several queues: what needs the engine is done while no other has it, and then the next may have it while this one writes. A recording
-    // has one order, so with an observer the turn ends when everything is written.
+    // What waited for something that is over goes before the frames that find that out.
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    private void DoWhatIsDue(Timestamp now)
+    {
+        if (_engine.IsDue(now))
+        {
+            _observer?.OnAdvance(now);
+            _drive.Advance(now);
+            _drive.Settle();
+        }
+    }
+
+    // Several queues: what needs the engine is done while no other has it, and then the next may have it while this one writes. Where the
+    // engine has something to say of these frames they are written before, as with one queue; and a recording has one order, so with an
+    // observer everything is written in the turn.
     [MethodImpl(MethodImplOptions.AggressiveOptimization)]
-    private void HandleInTurn(IEngineTurns turns, int count)
+    private Timestamp HandleInTurn(IEngineTurns turns, int count)
     {
         Span<FrameSlot> slots = _slots.AsSpan(0, count);
         Timestamp now = turns.Begin(this);
@@ -47,12 +61,19 @@ internal sealed partial class FramePump
             {
                 Handle(count, now);
                 turns.Settle(now);
-                return;
+                return now;
             }
 
             Counters.Batches++;
+            DoWhatIsDue(now);
             _drive.HandleBatch(_buffer, slots, now);
             DecideAll(slots);
+            if (_engine.HasOutput || HasHeld(slots))
+            {
+                WriteAll(slots);
+                slots = default;
+            }
+
             turns.Settle(now);
         }
         finally
@@ -60,7 +81,26 @@ internal sealed partial class FramePump
             turns.End();
         }
 
-        WriteAll(slots);
+        if (!slots.IsEmpty)
+        {
+            WriteAll(slots);
+        }
+
+        return now;
+    }
+
+    // What is held may be let go while the turn is settled, by an answer that comes at once.
+    private static bool HasHeld(ReadOnlySpan<FrameSlot> slots)
+    {
+        foreach (ref readonly FrameSlot slot in slots)
+        {
+            if (slot.Verdict.Kind == VerdictKind.Hold)
+            {
+                return true;
+            }
+        }
+
+        return false;
     }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -115,7 +115,7 @@ internal sealed partial class FramePump
             }
             else
             {
-                HandleInTurn(_turns, count);
+                now = HandleInTurn(_turns, count);
             }
         }
 

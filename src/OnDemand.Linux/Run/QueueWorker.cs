@@ -6,8 +6,8 @@ using OnDemand.Linux.Tap;
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// A further queue of the TAP, with a thread of its own. It does nothing but carry frames; commands, deadlines and the host's network are
-/// the business of the first queue's thread.
+/// A further queue of the TAP, with a thread of its own. It carries frames, and in its turn at the engine carries out what they led to;
+/// commands, deadlines and changes of the host's network are the business of the first queue's thread.
 /// </summary>
 internal sealed class QueueWorker : IDisposable
 {
@@ -78,7 +78,6 @@ internal sealed class QueueWorker : IDisposable
         try
         {
             EnginePlace.TakeBeside(_settings.Processor, first, number);
-            _device.RefreshHardwareAddress();
             if (_settings.UseRing)
             {
                 _device.OpenRing();

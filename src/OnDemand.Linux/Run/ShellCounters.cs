@@ -2,7 +2,7 @@ namespace OnDemand.Linux.Run;
 
 /// <summary>
 /// What the shell around the engine counts: frames that never reached the engine, and verdicts that could not be carried out. Written by
-/// the engine's thread; read there too, in a control command, which may take a copy elsewhere.
+/// the thread of the queue; read in a control command, which may take a copy elsewhere.
 /// </summary>
 internal sealed class ShellCounters
 {

@@ -5,6 +5,8 @@ namespace OnDemand.Linux.Run;
 /// <summary>Wakes the engine's thread out of its wait from any other thread: an eventfd(2).</summary>
 internal sealed class WakeUp : IDisposable
 {
+    private static readonly byte[] One = BitConverter.GetBytes(1UL);
+
     private readonly FileDescriptor _counter;
     private int _pending;
 
@@ -29,7 +31,7 @@ internal sealed class WakeUp : IDisposable
     {
         if (Interlocked.Exchange(ref _pending, 1) == 0)
         {
-            _ = Libc.Write(Descriptor, BitConverter.GetBytes(1UL), sizeof(ulong));
+            _ = Libc.Write(Descriptor, One, sizeof(ulong));
         }
     }
 

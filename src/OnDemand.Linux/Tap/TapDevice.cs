@@ -24,6 +24,8 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     private const ushort WithHeader = 0x4000;                // IFF_VNET_HDR
     private const ushort SeveralQueues = 0x0100;             // IFF_MULTI_QUEUE
 
+    private const string Attributes = "/sys/class/net";      // Documentation/ABI/testing/sysfs-class-net-queues
+
     private const uint RingEntries = 64;
     private const int FewFrames = 3;                         // for as many, plain calls cost less
 
@@ -31,6 +33,7 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     private readonly int[] _results = new int[RingEntries];
     private readonly List<TapDevice> _others = [];
     private FrameRing? _ring;
+    private bool _steers;
 
     private TapDevice(FileDescriptor file, string name, TapOffloads offloads, bool isNew)
     {
@@ -97,9 +100,11 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
 
             if (queues > 1)
             {
+                CheckNobodyElse(name, queues);
                 using FileDescriptor? steering = QueueSteering.TryLoad(out int error);
                 first.SteeringProblem = steering is null ? new LinuxException("bpf", error).Message
                     : first.Steer(steering.Number) is not 0 and int refusal ? new LinuxException("ioctl TUNSETSTEERINGEBPF", refusal).Message : null;
+                first._steers = first.SteeringProblem is null;
             }
 
             return first;
@@ -202,7 +207,7 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
     /// <inheritdoc/>
     public void Dispose()
     {
-        if (_others.Count > 0)
+        if (_steers && !_file.IsClosed)
         {
             _ = Steer(-1);                           // the interface may outlive this
         }
@@ -214,6 +219,16 @@ internal sealed class TapDevice : IFrameDevice, IDisposable
 
         CloseRing();
         _file.Dispose();
+    }
+
+    // A TAP with one queue can be had by one program only. One with several takes any number of programs, and shares its frames out among them.
+    private static void CheckNobodyElse(string name, int queues)
+    {
+        string directory = $"{Attributes}/{name}/queues";
+        if (Directory.Exists(directory) && Directory.GetDirectories(directory, "rx-*").Length > queues)
+        {
+            throw NotAttached(name, several: true, Errno.Ebusy);
+        }
     }
 
     private int Steer(int program)

@@ -102,6 +102,25 @@ public sealed class LiveQueueTests
     }
 
     [Fact]
+    public void A_second_dataplane_on_the_same_TAP_is_refused_and_the_first_goes_on_as_before()
+    {
+        using var lab = new RoutedLab();
+        LabProgram run = lab.Run(LiveHostTests.Config + lab.HostMap(Two));
+        lab.Start(lab.ServerName, "python3", "-c", Answers).WaitFor("ready");
+        string before = lab.State();
+
+        LabProgram second = lab.StartRun(LiveHostTests.Config + lab.HostMap(Two)
+            .Replace("od0.sock", "other.sock", StringComparison.Ordinal).Replace($"state: {lab.Directory}", $"state: {lab.Directory}/other", StringComparison.Ordinal));
+
+        Assert.Equal(4, second.Wait());
+        Assert.Equal("ondemand: The TAP od0 is in use by another program: stop that one, or choose another name under 'host: tap'.", second.Said);
+        Assert.Equal(before, lab.State());
+        lab.Host($"python3 -c '{Questions}' {RoutedLab.Server} 32");
+        Assert.All(Read(lab), read => Assert.True(read > 1000, $"A queue carried {read} frames."));
+        Assert.Equal(0, run.End());
+    }
+
+    [Fact]
     public void A_kernel_that_does_not_take_the_steering_program_steers_in_its_own_way_and_says_why()
     {
         using var lab = new RoutedLab();
