@@ -52,8 +52,11 @@ internal sealed partial class DataplaneHost : IEngineTurns
         _turn.Exit();
     }
 
-    // Until when the first queue's thread may sleep, unless somebody rings.
-    private Timestamp FallAsleep()
+    /// <summary>What wakes the first queue's thread.</summary>
+    internal int WakeUpDescriptor => _wakeUp.Descriptor;
+
+    /// <summary>Until when the first queue's thread may sleep, unless somebody rings.</summary>
+    internal Timestamp FallAsleep()
     {
         _ = BeginTurn(_pump);
         Timestamp next = NextDue();

@@ -166,6 +166,38 @@ public sealed class QueueTests
     }
 
     [Fact]
+    public void The_first_queues_thread_is_woken_for_what_falls_due_earlier_than_it_sleeps_and_for_nothing_else()
+    {
+        using var rig = new HostRig(Asking, queues: 2);
+        Assert.Equal(Timestamp.Never, rig.Host.FallAsleep());
+
+        rig.Put(1, Question(1000));                  // the network is asked, and answers in 200 ms
+
+        Assert.True(IsRung(rig.Host));
+        Assert.Equal(rig.Host.Now.Add(Duration.FromMilliseconds(200)), rig.Host.FallAsleep());
+        Assert.Empty(rig.Tap.Written);
+        rig.Time.Pass(TimeSpan.FromMilliseconds(200));
+        rig.Settle();
+        Assert.Single(rig.Tap.Written);
+
+        using var quiet = new HostRig(SessionLasting, queues: 2);
+        quiet.Put(0, Question(1000));
+        Assert.NotEqual(Timestamp.Never, quiet.Host.FallAsleep());
+        quiet.Put(1, Question(1000));
+        Assert.False(IsRung(quiet.Host));
+    }
+
+    private static bool IsRung(DataplaneHost host)
+    {
+        PollEntry[] waits = [new PollEntry { Descriptor = host.WakeUpDescriptor, Wanted = Libc.PollIn }];
+        TimeSpec now = default;
+        unsafe
+        {
+            return Libc.Poll(waits, 1, &now, 0) > 0;
+        }
+    }
+
+    [Fact]
     public async Task At_the_end_what_is_in_every_queue_goes_where_it_was_sent_to()
     {
         using var first = new BellTap();
