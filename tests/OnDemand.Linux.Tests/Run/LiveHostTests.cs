@@ -1,3 +1,4 @@
+using System.Text.RegularExpressions;
 using Xunit;
 
 namespace OnDemand.Linux.Tests.Run;
@@ -144,18 +145,21 @@ public sealed class LiveHostTests
         Assert.Equal("ondemand: The TAP od0 may not be opened: start ondemand as root or with CAP_NET_ADMIN.", run.Said);
     }
 
-    [Fact]
-    public void A_dry_run_prints_commands_that_give_the_same_network()
+    [Theory]
+    [InlineData("", 0)]
+    [InlineData(", queues: 2", 1)]
+    public void A_dry_run_prints_commands_that_give_the_same_network(string more, int several)
     {
         using var lab = new RoutedLab();
         string config = Path.Combine(lab.Directory, "host.yaml");
-        File.WriteAllText(config, Config + lab.HostMap());
+        File.WriteAllText(config, Config + lab.HostMap(more));
         string before = lab.State();
 
         string commands = lab.Host($"dotnet {Path.Combine(AppContext.BaseDirectory, "ondemand.dll")} run --config {config} --dry-run");
 
         Assert.Equal(before, lab.State());
         lab.Host(commands);
+        Assert.Equal(several, Regex.Count(lab.Host("ip tuntap show"), "od0: tap .*multi_queue"));
         Assert.Contains("fd00:a::2", lab.Host("ip -6 addr show dev od0"), StringComparison.Ordinal);
         Assert.Contains("2001:db8:a1::/64 dev od0 proto 86", lab.Host("ip -6 route"), StringComparison.Ordinal);
         Assert.Matches("dev od0 .*src fd00:a::2", lab.Host($"ip -6 route get {RoutedLab.Server}"));
