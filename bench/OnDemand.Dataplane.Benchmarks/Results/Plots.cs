@@ -107,9 +107,12 @@ internal static class Plots
     {
         LinePanel.Legend(page, curves, Left, top - 38);
         double most = curves.Max(curve => curve.Points[^1].Y);
-        new LinePanel(
-            new Scale(1, 2, Left, Right, false), new Scale(0, most * 1.15, bottom, top, false), "queues of the TAP, a thread each; four connections", "Gbit/s") { XTicks = [1, 2] }
-            .Draw(page, curves);
+        var panel = new LinePanel(
+            new Scale(1, 2, Left, Right, false), new Scale(0, most * 1.15, bottom, top, false), "queues of the TAP, a thread each; four connections", "Gbit/s")
+        {
+            XTicks = [1, 2],
+        };
+        panel.Draw(page, curves);
     }
 
     private static void Draw(SvgPage page, IReadOnlyList<Curve> curves, double top, double bottom, double from, double to)
