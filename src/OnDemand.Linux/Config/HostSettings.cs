@@ -31,6 +31,9 @@ internal sealed record HostSettings
     /// <summary>The MTU of the TAP unless the configuration says otherwise.</summary>
     public const int DefaultMtu = 1500;
 
+    /// <summary>The most queues that the TAP can have.</summary>
+    public const int MostQueues = 16;
+
     /// <summary>The TAP's name.</summary>
     public string Tap { get; init; } = DefaultTap;
 
@@ -78,9 +81,6 @@ internal sealed record HostSettings
 
     /// <summary>On which processor the thread of the packet path runs.</summary>
     public ProcessorChoice Processor { get; init; }
-
-    /// <summary>The most queues that the TAP can have.</summary>
-    public const int MostQueues = 16;
 
     /// <summary>Queues of the TAP, each with a thread of its own that reads and writes; 1 to <see cref="MostQueues"/>.</summary>
     public int Queues { get; init; } = 1;

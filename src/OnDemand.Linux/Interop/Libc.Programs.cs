@@ -6,7 +6,7 @@ namespace OnDemand.Linux.Interop;
 internal static partial class Libc
 {
     private const nint LoadProgram = 5;              // BPF_PROG_LOAD
-    private const nint LoadProgramLength = 48;       // up to kern_version and prog_flags: what every kernel since 4.9 takes
+    private const nint LoadProgramLength = 48;       // up to prog_flags; the rest is zero to the kernel
 
     // Older than the common table. What is not listed gets ENOSYS.
     private static nint ProgramNumber => RuntimeInformation.ProcessArchitecture switch

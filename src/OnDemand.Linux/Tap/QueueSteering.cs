@@ -6,8 +6,8 @@ namespace OnDemand.Linux.Tap;
 /// The program that says into which of a TAP's queues the kernel puts a frame (TUNSETSTEERINGEBPF of linux/if_tun.h, since 4.16). What it looks
 /// at is what a rewrite leaves alone, and is the same in both directions: both ports together, of ICMPv6 the identifier of an echo. So both
 /// directions of a flow go through one queue, in order. Fragments of one datagram share its identification, but not always the queue of the
-/// flow's whole datagrams; and the directions of ESP differ, which has no ports. Left to itself the
-/// kernel put all UDP flows between two hosts into one queue.
+/// flow's whole datagrams; and the directions of ESP differ, which has no ports. Left to itself the kernel put all UDP flows between two hosts
+/// into one queue.
 /// </summary>
 /// <remarks>
 /// <code>

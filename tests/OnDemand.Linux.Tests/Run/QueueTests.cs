@@ -1,3 +1,4 @@
+using System.Reflection;
 using System.Text;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Wire;
@@ -83,6 +84,23 @@ public sealed class QueueTests
         Assert.Equal(1, rig.Command(context => context.Shell).Commands);
     }
 
+    [Fact]
+    public void A_sum_leaves_no_counter_out()
+    {
+        PropertyInfo[] counts = [.. typeof(ShellCounters).GetProperties().Where(count => count.PropertyType == typeof(long))];
+        ShellCounters[] queues = [new(), new()];
+        for (int i = 0; i < counts.Length; i++)
+        {
+            counts[i].SetValue(queues[0], 1000L + i);
+            counts[i].SetValue(queues[1], 5L * i);
+        }
+
+        var sum = ShellCounters.Sum(queues);
+
+        Assert.True(counts.Length > 15);
+        Assert.Equal(counts.Select((count, i) => (count.Name, 1000L + (6 * i))), counts.Select(count => (count.Name, (long)count.GetValue(sum)!)));
+    }
+
     // What is written is judged frame by frame: every one with its flow's one address and a right checksum, none twice, none lost.
     [Fact]
     public async Task Threads_of_several_queues_share_the_engine_and_every_frame_arrives_once()
@@ -153,7 +171,7 @@ public sealed class QueueTests
         using var first = new BellTap();
         using var second = new BellTap();
         using DataplaneHost host = Make(first, second);
-        Task run = Task.Factory.StartNew(host.Run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task run = Start(host.Run);
 
         second.Put(Question(1000));                  // while the first queue's thread sleeps, with nothing to wake it
 
@@ -203,7 +221,7 @@ public sealed class QueueTests
         using var first = new BellTap();
         using var second = new BellTap();
         using DataplaneHost host = Make(first, second, SessionLasting);
-        Task run = Task.Factory.StartNew(host.Run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task run = Start(host.Run);
         second.Put(Question(1000));
         second.Await(1);
         await Task.Delay(100, Cancellation);         // its thread sleeps
@@ -222,7 +240,7 @@ public sealed class QueueTests
         using var second = new BellTap();
         var network = new QuietNetwork();
         using DataplaneHost host = Make(first, second, SessionLasting, network);
-        Task run = Task.Factory.StartNew(host.Run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task run = Start(host.Run);
 
         second.Fails = new InvalidOperationException("broken on purpose");
         second.Ring();
@@ -238,7 +256,7 @@ public sealed class QueueTests
         using var first = new BellTap();
         using var second = new BellTap();
         using DataplaneHost host = Make(first, second, SessionLasting);
-        Task run = Task.Factory.StartNew(host.Run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        Task run = Start(host.Run);
 
         second.ReadResult = -Errno.Ebadfd;
         second.Ring();
@@ -268,6 +286,9 @@ public sealed class QueueTests
         HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
         return new DataplaneHost(config, EngineSeeds.BuildOptions(config), first, network ?? new QuietNetwork(), _ => { }, otherQueues: [second]);
     }
+
+    private static Task Start(Action run) =>
+        Task.Factory.StartNew(run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
 
     private static byte[] Question(int port, int number = 0)
     {
