@@ -105,7 +105,8 @@ keep() {
         !($1 in gone) && !($1 == "machine" && ($2 == "all" || $2 == "'"$2"'"))' "$TSV" >"$D/kept"
     note machine "$2" date "$(date -u +%Y-%m-%d)"
     note machine "$2" repeats "$REP"
-    note machine all cpu "$(sed -n 's/^model name[^:]*: //p' /proc/cpuinfo | head -n 1)"
+    note machine all cpu "$(awk -F': ' '{ sub(/[ \t]+$/, "", $1); v[$1] = $2 } /^$/ { exit }
+        END { print v["model name"] (v["cpu family"] == "" ? "" : " (family " v["cpu family"] ", model " v["model"] ")") }' /proc/cpuinfo)"
     note machine all cores "$(nproc)"
     note machine all memory "$(awk '/MemTotal/ { printf "%.0f GB", $2 / 1e6 }' /proc/meminfo)"
     note machine all kernel "$(uname -r | cut -d- -f1)"

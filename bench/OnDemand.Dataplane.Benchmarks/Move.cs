@@ -13,6 +13,7 @@ internal sealed class Move
     private readonly NewFlows _flows;
     private readonly int _count;
     private readonly byte[] _output;
+    private readonly PrefixAdvertisement[] _elsewhere;
     private readonly Timestamp _now = Timestamp.FromSeconds(60);
 
     public Move(int flows)
@@ -21,6 +22,7 @@ internal sealed class Move
         _flows = new NewFlows(flows, AddressType.Nonpersistent);
         _flows.OpenEstablished();
         _output = new byte[_flows.Engine.MaximumOutputLength];
+        _elsewhere = [new PrefixAdvertisement(IpPrefix.Parse("2001:db8:b::/64"), AddressType.Nonpersistent)];
 
         // The time between the last packet and the move passes as it would with a TAP, which wakes at each deadline.
         for (DataplaneEngine engine = _flows.Engine; engine.NextDeadline <= _now;)
@@ -30,11 +32,7 @@ internal sealed class Move
     }
 
     /// <summary>The attachment to a network with another prefix.</summary>
-    public void Attach()
-    {
-        _ = IpPrefix.TryParse("2001:db8:b::/64", out IpPrefix prefix);
-        _flows.Engine.Attach(2, [new PrefixAdvertisement(prefix, AddressType.Nonpersistent)], null, _now);
-    }
+    public void Attach() => _flows.Engine.Attach(2, _elsewhere, null, _now);
 
     /// <summary>Everything after it, until nothing is left to do; throws unless every flow got its RST.</summary>
     public MoveResult Sweep(TimeSpan attach)

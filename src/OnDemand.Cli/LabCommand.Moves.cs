@@ -12,6 +12,8 @@ namespace OnDemand.Cli;
 /// <content>What moves the host: <c>lab move</c> and <c>lab run</c>.</content>
 internal static partial class LabCommand
 {
+    private const string Nowhere = "nowhere";
+
     private static readonly Duration LongestGap = Duration.FromSeconds(3600);
 
     private static Command Move(CommandStreams streams)
@@ -35,22 +37,22 @@ internal static partial class LabCommand
         command.SetAction(async (parsed, cancellationToken) =>
         {
             string called = parsed.GetRequiredValue(name);
-            await LabPrivileges.EnterAsync(called, create: false, cancellationToken).ConfigureAwait(false);
-            Lab lab = Lab.Open(called);
             string target = parsed.GetRequiredValue(point);
             string[] given = parsed.GetValue(prefix) ?? [];
+            if (target == Nowhere && (given.Length > 0 || parsed.GetValue(window) is not null || parsed.GetValue(gap) is not null))
+            {
+                throw new UsageException("--prefix, --window and --gap are about the network that the host comes to, and nowhere is none: leave them out.");
+            }
+
+            await LabPrivileges.EnterAsync(called, create: false, cancellationToken).ConfigureAwait(false);
+            Lab lab = Lab.Open(called);
 
             // With all that the dataplane could refuse: it is told when the network has moved already.
             IReadOnlyList<PrefixAdvertisement>? prefixes =
                 given.Length > 0 ? AttachCommand.Read(target, given, null, lab.Scenario.Scenario).Move.Prefixes : null;
             long began = Stopwatch.GetTimestamp();
-            if (target == "nowhere")
+            if (target == Nowhere)
             {
-                if (prefixes is not null)
-                {
-                    throw new UsageException("Nowhere is no network that could give a --prefix.");
-                }
-
                 await lab.DetachAsync(cancellationToken).ConfigureAwait(false);
             }
             else

@@ -19,6 +19,17 @@ internal static partial class Libc
     /// <summary>CLONE_NEWNET of setns(2).</summary>
     public const int NetworkNamespace = 0x4000_0000;
 
+    /// <summary>CLOCK_BOOTTIME of clock_gettime(2): only forward, also while the machine is suspended.</summary>
+    public const int ClockOfBootTime = 7;
+
+    /// <summary>clock_gettime(2), which does not enter the kernel for this clock, see vdso(7).</summary>
+    /// <param name="clock">The clock.</param>
+    /// <param name="time">Takes its time.</param>
+    /// <returns>0, or -1 if there is no such clock.</returns>
+    [SuppressGCTransition]
+    [LibraryImport(Library, EntryPoint = "clock_gettime")]
+    public static partial int GetClock(int clock, out TimeSpec time);
+
     /// <summary>setns(2): the calling thread goes to another namespace.</summary>
     /// <param name="descriptor">The namespace.</param>
     /// <param name="kind">Its kind.</param>

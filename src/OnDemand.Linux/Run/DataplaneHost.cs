@@ -40,6 +40,9 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private const int NewsOfNetwork = 64;            // in a step: a provider that says much is heard in the next one again
     private const int LastBatches = 256;             // at shutdown: what is in the TAP's queue (500 frames by default) and its echoes
 
+    // ppoll(2) does not count the time that the machine was suspended: this late, at most, what fell due meanwhile is done.
+    private static readonly Duration LongestSleep = Duration.FromSeconds(5);
+
     // The kernel tells of what an interface loses before it tells that the interface is down.
     private static readonly Duration RepairDelay = Duration.FromMilliseconds(100);
 
@@ -96,7 +99,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         IReadOnlyList<IFrameDevice>? otherQueues = null)
     {
         options = options with { AskSockets = broker is not null, AskEchoSockets = broker is { KnowsEchoes: true } };
-        _clock = new HostClock(time ?? TimeProvider.System);
+        _clock = new HostClock(time ?? BootTime.Instance);
         Start = _clock.Now;
         config.Scenario.CheckOrder(Start);
         _settings = config.Host;
@@ -345,7 +348,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         }
         else if (happened.Kind == EngineEventKind.PrefixEnded && _routed.Remove(happened.Prefix))
         {
-            _network.RemovePrefixRoute(happened.Prefix);
+            RemoveRoute(happened.Prefix);
         }
         else if (happened.Kind == EngineEventKind.FlowStranded && happened.Decision.Origin == DecisionOrigin.Native)
         {
@@ -409,86 +412,6 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         PerformDue(now);
     }
 
-    private void AddRoute(IpPrefix prefix)
-    {
-        try
-        {
-            _network.AddPrefixRoute(prefix);
-        }
-        catch (HostException problem)
-        {
-            _say($"{prefix} has no route into {_settings.Tap}, so nothing will come back to it: {problem.Message}");
-        }
-    }
-
-    private void FollowHost(Timestamp now)
-    {
-        _device.RefreshHardwareAddress();
-        foreach (IFrameDevice queue in _otherQueues)
-        {
-            queue.RefreshHardwareAddress();
-        }
-
-        while (_network.TryTakeEvent(out HostEvent happened))
-        {
-            switch (happened.Kind)
-            {
-                case HostEventKind.TapGone:
-                    _tapGone = true;
-                    break;
-                case HostEventKind.TapDown:
-                    _repairAt = Timestamp.Never;
-                    _tapDown = true;
-                    _say($"The TAP {happened.Name} is down: nothing passes until it is up again.");
-                    break;
-                case HostEventKind.TapUp:
-                    _tapDown = false;
-                    Repair($"The TAP {happened.Name} is up again");
-                    break;
-                case HostEventKind.TapMtuChanged or HostEventKind.UplinkMtuChanged:
-                    SayMtu(happened);
-                    break;
-                case HostEventKind.UplinkDown when happened.Mtu is > 0 and < HostPlan.SmallestMtu:
-                    SayMtu(happened);
-                    break;
-                case HostEventKind.UplinkDown:
-                    _say($"The uplink {happened.Name} is gone or down; flows wait for it.");
-                    break;
-                case HostEventKind.UplinkUp:
-                    _say($"The uplink {happened.Name} is up.");
-                    break;
-                default:
-                    _disturbed = happened.Name;
-                    _repairAt = _tapDown ? Timestamp.Never : now.Add(RepairDelay);
-                    break;
-            }
-        }
-    }
-
-    // With a smaller one the kernel takes IPv6 off the interface. The TAP's is ours to put right; an uplink is its owner's.
-    private void SayMtu(in HostEvent happened)
-    {
-        string what = happened.Kind == HostEventKind.TapMtuChanged ? happened.Name : $"the uplink {happened.Name}";
-        string then = happened.Mtu >= HostPlan.SmallestMtu ? string.Empty
-            : happened.Kind == HostEventKind.TapMtuChanged ? $", less than IPv6 needs: it is set back to {_settings.Mtu}"
-            : ", less than IPv6 needs: flows wait until it is raised and the uplink has its address and routes again";
-        _say(string.Create(CultureInfo.InvariantCulture, $"The MTU of {what} is {happened.Mtu} now{then}."));
-    }
-
-    private void Repair(string what)
-    {
-        _repairAt = Timestamp.Never;
-        try
-        {
-            _network.Apply();
-            _say($"{what}; addresses, rules and routes are as they must be.");
-        }
-        catch (HostException problem)
-        {
-            _say($"{what}, but its network cannot be put right: {problem.Message}");
-        }
-    }
-
     private unsafe void Wait(bool onlyLook)
     {
         _turnsSinceLook = 0;
@@ -497,7 +420,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         if (next != Timestamp.Never && !onlyLook)
         {
             Timestamp time = _clock.Now;
-            long left = next <= time ? 0 : next.Since(time).Nanoseconds;
+            long left = next <= time ? 0 : Math.Min(next.Since(time).Nanoseconds, LongestSleep.Nanoseconds);
             timeout = new TimeSpec { Seconds = left / Timestamp.NanosecondsPerSecond, Nanoseconds = left % Timestamp.NanosecondsPerSecond };
         }
 

@@ -3,10 +3,11 @@ using OnDemand.Dataplane;
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// The one clock of a run: wall-clock time at its start, and what has passed since on the monotonic clock. It never goes back, also when
-/// somebody sets the machine's time; a recording's times are those of other captures of the same minute.
+/// The one clock of a run: wall-clock time at its start, and what has passed since, by a clock that goes on while the machine is suspended
+/// (lifetimes of prefixes do). It never goes back, also when somebody sets the machine's time; a recording's times are those of other
+/// captures of the same minute.
 /// </summary>
-/// <param name="provider">The machine's clocks, or a test's.</param>
+/// <param name="provider">The machine's clocks, see <see cref="BootTime"/>, or a test's.</param>
 internal sealed class HostClock(TimeProvider provider)
 {
     private readonly long _origin = (provider.GetUtcNow() - DateTimeOffset.UnixEpoch).Ticks * TimeSpan.NanosecondsPerTick;

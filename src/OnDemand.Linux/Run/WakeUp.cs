@@ -8,6 +8,7 @@ internal sealed class WakeUp : IDisposable
     private static readonly byte[] One = BitConverter.GetBytes(1UL);
 
     private readonly FileDescriptor _counter;
+    private readonly Lock _ringing = new();
     private int _pending;
 
     /// <summary>Makes one.</summary>
@@ -26,12 +27,20 @@ internal sealed class WakeUp : IDisposable
     /// <summary>What the engine's thread waits on.</summary>
     public int Descriptor { get; }
 
-    /// <summary>Wakes the engine's thread, or keeps it from falling asleep. From any thread.</summary>
+    /// <summary>Wakes the engine's thread, or keeps it from falling asleep. From any thread; once this is disposed of, it does nothing.</summary>
     public void Ring()
     {
-        if (Interlocked.Exchange(ref _pending, 1) == 0)
+        if (Interlocked.Exchange(ref _pending, 1) != 0)
         {
-            _ = Libc.Write(Descriptor, One, sizeof(ulong));
+            return;
+        }
+
+        lock (_ringing)
+        {
+            if (!_counter.IsClosed)                  // else the number may be another file's by now
+            {
+                _ = Libc.Write(Descriptor, One, sizeof(ulong));
+            }
         }
     }
 
@@ -44,5 +53,11 @@ internal sealed class WakeUp : IDisposable
     }
 
     /// <inheritdoc/>
-    public void Dispose() => _counter.Dispose();
+    public void Dispose()
+    {
+        lock (_ringing)
+        {
+            _counter.Dispose();
+        }
+    }
 }

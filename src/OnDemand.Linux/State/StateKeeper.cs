@@ -302,7 +302,15 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
         catch
         {
-            await file.DisposeAsync().ConfigureAwait(false);
+            try
+            {
+                await file.DisposeAsync().ConfigureAwait(false);
+            }
+            finally
+            {
+                File.Delete(next);
+            }
+
             throw;
         }
 

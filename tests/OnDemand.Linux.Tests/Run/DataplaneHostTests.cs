@@ -1,8 +1,11 @@
+using System.Globalization;
+using System.Text;
 using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Config;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Run;
@@ -211,6 +214,21 @@ public sealed class DataplaneHostTests
         Assert.Single(rig.Tap.Written);
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void A_route_that_cannot_be_removed_is_told_and_the_run_goes_on(bool refused)
+    {
+        using var rig = new HostRig();
+        rig.Network.RemovalProblem = refused ? new HostException("Not today.") : new LinuxException("Not today.");
+
+        rig.Time.Pass(TimeSpan.FromSeconds(10));
+        rig.Settle().Put(TestFrames.Udp(HostRig.Inside, HostRig.Server, 1000, 53, new byte[20]));
+
+        Assert.Equal("2001:db8:a1::/64 is over, but its route into od0 stays until the end: Not today.", Assert.Single(rig.Said));
+        Assert.StartsWith("2001:db8:a2:", TestFrames.SourceOf(rig.Last).ToString(), StringComparison.Ordinal);
+    }
+
     [Fact]
     public void Events_out_of_order_are_refused_at_the_start()
     {
@@ -232,6 +250,40 @@ public sealed class DataplaneHostTests
 
         Assert.Equal(3_000_000, clock.Now.Since(before).Nanoseconds);
         Assert.Equal(1_700_000_000, before.Nanoseconds / Timestamp.NanosecondsPerSecond);
+    }
+
+    [Fact]
+    public void The_clock_of_a_run_is_the_one_that_counts_suspended_time_too()
+    {
+        long passed = BootTime.Instance.GetTimestamp();
+        string[] uptime = File.ReadAllText("/proc/uptime").Split(' ');    // by the same clock, see proc_uptime(5)
+
+        Assert.InRange(passed / 1e9, double.Parse(uptime[0], CultureInfo.InvariantCulture) - 60, double.Parse(uptime[0], CultureInfo.InvariantCulture) + 0.02);
+        Assert.InRange(BootTime.Instance.GetElapsedTime(passed), TimeSpan.Zero, TimeSpan.FromMinutes(1));
+    }
+
+    [Fact]
+    public async Task What_fell_due_while_the_machine_was_suspended_is_done_though_nothing_wakes_the_loop()
+    {
+        var time = new ManualTime();
+        var network = new QuietNetwork();
+        using var tap = new BellTap();
+        var running = new TaskCompletionSource();
+        string yaml = HostRig.Nonpersistent.Replace("at: 10s", "at: 3600s", StringComparison.Ordinal);
+        HostConfig config = HostConfigReader.Parse("host.yaml", Encoding.UTF8.GetBytes(yaml));
+        using var host = new DataplaneHost(
+            config, EngineSeeds.BuildOptions(config), tap, network, _ => running.TrySetResult(), time: time);
+        Task run = Task.Factory.StartNew(host.Run, Cancellation, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+        await running.Task.WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
+        await Task.Delay(100, Cancellation);         // the loop sleeps, by a clock that the test does not move, until the move in an hour
+
+        time.Pass(TimeSpan.FromHours(2));
+
+        bool isDone = SpinWait.SpinUntil(() => network.Told.Count >= 4, TimeSpan.FromSeconds(60));
+        host.Stop();
+        await run.WaitAsync(TimeSpan.FromSeconds(30), Cancellation);
+        Assert.True(isDone);
+        Assert.Equal(["apply", "add 2001:db8:a1::/64", "remove 2001:db8:a1::/64", "add 2001:db8:a2::/64"], network.Told[..4]);
     }
 
     [Fact]

@@ -17,6 +17,9 @@ internal sealed class QuietNetwork : IHostNetwork
 
     public bool RefusesRoutes { get; set; }
 
+    /// <summary>What the kernel answers when a route is to be removed; null for nothing bad.</summary>
+    public Exception? RemovalProblem { get; set; }
+
     public void Apply() => Told.Add("apply");
 
     public void TakeBack() => Told.Add("take back");
@@ -31,7 +34,15 @@ internal sealed class QuietNetwork : IHostNetwork
         Told.Add($"add {prefix}");
     }
 
-    public void RemovePrefixRoute(IpPrefix prefix) => Told.Add($"remove {prefix}");
+    public void RemovePrefixRoute(IpPrefix prefix)
+    {
+        if (RemovalProblem is not null)
+        {
+            throw RemovalProblem;
+        }
+
+        Told.Add($"remove {prefix}");
+    }
 
     public bool TryTakeEvent(out HostEvent happened) => Events.TryDequeue(out happened);
 }

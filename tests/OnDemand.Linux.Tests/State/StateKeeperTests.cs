@@ -96,6 +96,23 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task A_run_that_ends_before_its_first_file_is_whole_leaves_what_was_there_and_nothing_else()
+    {
+        await using var dataplane = new FakeDataplane();
+        Directory.CreateDirectory(_directory);
+        await System.IO.File.WriteAllTextAsync(File, "what another run left\n", Cancellation);
+        dataplane.Running.Reset();
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            Assert.True(SpinWait.SpinUntil(() => System.IO.File.Exists(File + ".new"), TimeSpan.FromSeconds(30)));
+        }
+
+        dataplane.Running.Set();
+        Assert.Equal([File], Directory.GetFiles(_directory));
+        Assert.Equal("what another run left\n", await TextAsync());
+    }
+
+    [Fact]
     public async Task At_every_octet_where_a_write_can_be_cut_what_was_whole_before_is_read_back()
     {
         await using var dataplane = new FakeDataplane();
