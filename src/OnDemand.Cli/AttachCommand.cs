@@ -25,7 +25,7 @@ internal static class AttachCommand
         Option<string[]> prefix = PrefixOption();
         var window = new Option<string?>("--window")
         {
-            Description = "How long prefixes that are replaced gracefully stay, as in 10s; else what the configuration says.",
+            Description = "How long prefixes that are replaced gracefully stay, as in 10s; else what the configuration says, or 30s.",
             HelpName = "D",
         };
         var file = new Option<string?>("--file")

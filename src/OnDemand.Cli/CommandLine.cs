@@ -174,6 +174,8 @@ internal static class CommandLine
             LinuxException => (OneSentence(problem.Message), ExitStatus.Host),
             UsageException or ScenarioException => (problem.Message, ExitStatus.Usage),
             FileNotFoundException { FileName: { Length: > 0 } file } => ($"There is no file '{file}'.", ExitStatus.Usage),
+            IOException { HResult: Errno.Enospc or Errno.Edquot or Errno.Efbig or Errno.Eio } =>
+                ($"{OneSentence(problem.Message)} What was being written ends there.", ExitStatus.Host),
             IOException or UnauthorizedAccessException => (OneSentence(problem.Message), ExitStatus.Usage),
             OperationCanceledException => ("Stopped.", ExitStatus.Interrupted),
             OutOfMemoryException => ("There is not enough memory; smaller limits in the scenario may help.", ExitStatus.Internal),

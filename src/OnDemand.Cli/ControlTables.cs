@@ -20,7 +20,7 @@ internal static class ControlTables
     public static void Write(TextWriter output, MoveResource move)
     {
         output.Write(move.Attachment is { } name ? $"Attached to {ReportText.Printable(name)}" : "Detached");
-        output.Write($" (move {ReportText.Count(move.Moves)}).\n");
+        output.Write(move.Moves > 0 ? $" (move {ReportText.Count(move.Moves)}).\n" : ".\n");
         foreach (string prefix in move.NotTaken.Select(prefix => prefix.ToString()))
         {
             output.Write($"There was no room for {prefix}.\n");

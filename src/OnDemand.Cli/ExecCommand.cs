@@ -13,8 +13,6 @@ namespace OnDemand.Cli;
 /// <summary><c>ondemand exec</c>: a command whose sockets, and those of everything it starts, have a type.</summary>
 internal static class ExecCommand
 {
-    private const int CannotRun = 126;               // as env(1) and nohup(1) have it
-    private const int NotFound = 127;
 
     // A dataplane that is busy is not waited for.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
@@ -99,7 +97,7 @@ internal static class ExecCommand
         {
             cgroup.Leave();
             streams.Error.WriteLine($"ondemand: The command cannot be run: {problem.Message}.");
-            return problem.Error == Errno.Enoent ? NotFound : CannotRun;
+            return problem.Error == Errno.Enoent ? ExitStatus.NotFound : ExitStatus.CannotRun;
         }
         finally
         {

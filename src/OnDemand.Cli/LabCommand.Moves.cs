@@ -5,6 +5,7 @@ using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Linux;
+using OnDemand.Linux.Interop;
 using OnDemand.Linux.Lab;
 
 namespace OnDemand.Cli;
@@ -13,6 +14,8 @@ namespace OnDemand.Cli;
 internal static partial class LabCommand
 {
     private const string Nowhere = "nowhere";
+
+    private static readonly TimeSpan TimeToEnd = TimeSpan.FromSeconds(5);
 
     private static readonly Duration LongestGap = Duration.FromSeconds(3600);
 
@@ -77,7 +80,7 @@ internal static partial class LabCommand
         var scenario = new Argument<string>("SCENARIO") { Description = "A scenario file, the same that 'ondemand replay' takes." };
         var program = new Argument<string[]>("COMMAND")
         {
-            Description = "A program to run on the host meanwhile, after --; the run ends with it.",
+            Description = "A program to run on the host meanwhile, after --; the run ends with it, and with its status.",
             Arity = ArgumentArity.ZeroOrMore,
         };
         var keep = new Option<bool>("--keep") { Description = "Leave the lab there afterwards." };
@@ -106,6 +109,11 @@ internal static partial class LabCommand
     private static async Task<int> RunAsync(
         LabOptions options, string[] program, bool keep, CommandStreams streams, CancellationToken cancellationToken)
     {
+        if (program.Length > 0 && await RefuseProgramAsync(program[0], streams).ConfigureAwait(false) is { } status)
+        {
+            return status;
+        }
+
         CheckRecord(options);
         LabScript.Check(ScenarioReader.Load(options.ScenarioFile!));
         await LabPrivileges.EnterAsync(options.Name, create: true, cancellationToken).ConfigureAwait(false);
@@ -117,17 +125,16 @@ internal static partial class LabCommand
             await lab.RestartAsync(options.ScenarioFile, options.Record, cancellationToken).ConfigureAwait(false);
         }
 
+        var script = new LabScript(lab, line => streams.Error.WriteLine(line));
         try
         {
-            using Process? child = program.Length > 0 ? Start(lab, program) : null;
-            await new LabScript(lab, line => streams.Error.WriteLine(line)).PlayAsync(cancellationToken).ConfigureAwait(false);
-            if (child is not null)
+            if (program.Length == 0)
             {
-                await child.WaitForExitAsync(cancellationToken).ConfigureAwait(false);
-                return child.ExitCode;
+                await script.PlayAsync(CancellationToken.None, cancellationToken).ConfigureAwait(false);
+                return ExitStatus.Done;
             }
 
-            return ExitStatus.Done;
+            return await PlayBesideAsync(script, lab, program, cancellationToken).ConfigureAwait(false);
         }
         finally
         {
@@ -135,6 +142,49 @@ internal static partial class LabCommand
             {
                 await Lab.DownAsync(options.Name, CancellationToken.None).ConfigureAwait(false);
             }
+        }
+    }
+
+    // Moves and the command side by side: when the command is over, so is the run; and it does not outlive the run.
+    private static async Task<int> PlayBesideAsync(LabScript script, Lab lab, string[] program, CancellationToken cancellationToken)
+    {
+        using Process child = Start(lab, program);
+        using var over = new CancellationTokenSource();
+        try
+        {
+            Task playing = script.PlayAsync(over.Token, cancellationToken);
+            Task ending = child.WaitForExitAsync(cancellationToken);
+            if (await Task.WhenAny(playing, ending).ConfigureAwait(false) == ending)
+            {
+                await over.CancelAsync().ConfigureAwait(false);
+            }
+
+            await playing.ConfigureAwait(false);
+            await ending.ConfigureAwait(false);
+            return child.ExitCode;
+        }
+        finally
+        {
+            await EndAsync(child).ConfigureAwait(false);
+        }
+    }
+
+    private static async Task EndAsync(Process child)
+    {
+        if (child.HasExited)
+        {
+            return;
+        }
+
+        _ = Libc.Kill(child.Id, Libc.SignalTerminate);
+        using var patience = new CancellationTokenSource(TimeToEnd);
+        try
+        {
+            await child.WaitForExitAsync(patience.Token).ConfigureAwait(false);
+        }
+        catch (OperationCanceledException)
+        {
+            child.Kill(entireProcessTree: true);
         }
     }
 
@@ -150,7 +200,7 @@ internal static partial class LabCommand
         CheckRecord(options with { Plain = there.Plain });
     }
 
-    // It shares our standard streams. When the run stops early, removing the lab ends it with everything else in the namespaces.
+    // It shares our standard streams.
     private static Process Start(Lab lab, string[] program)
     {
         var start = new ProcessStartInfo(

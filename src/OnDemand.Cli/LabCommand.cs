@@ -15,7 +15,7 @@ internal static partial class LabCommand
     public static Command Create(CommandStreams streams) => new(
         "lab", "A network in a box: a mobile host that really moves between two access routers, and a correspondent.")
     {
-        Up(streams), Down(streams), Show(streams), Shell(), Execute(), Move(streams), Run(streams),
+        Up(streams), Down(streams), Show(streams), Shell(streams), Execute(streams), Move(streams), Run(streams),
     };
 
     private static Command Up(CommandStreams streams)
@@ -84,37 +84,55 @@ internal static partial class LabCommand
         return command;
     }
 
-    private static Command Shell()
+    private static Command Shell(CommandStreams streams)
     {
         Option<string> name = Name();
         Argument<string> node = Node();
         var command = new Command("shell", "Open a shell on a node.") { name, node };
         command.SetAction((parsed, cancellationToken) => BecomeAsync(
             parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), [Environment.GetEnvironmentVariable("SHELL") ?? "/bin/sh"],
-            cancellationToken));
+            streams, cancellationToken));
         return command;
     }
 
-    private static Command Execute()
+    private static Command Execute(CommandStreams streams)
     {
         Option<string> name = Name();
         Argument<string> node = Node();
         var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
         var command = new Command("exec", "Run a program on a node: ondemand lab exec host -- ping 2001:db8:c::1") { name, node, program };
         command.SetAction((parsed, cancellationToken) => BecomeAsync(
-            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), parsed.GetRequiredValue(program), cancellationToken));
+            parsed.GetRequiredValue(name), parsed.GetRequiredValue(node), parsed.GetRequiredValue(program), streams, cancellationToken));
         return command;
     }
 
     // This process becomes the program: signals, terminal and exit status are the program's own.
-    private static async Task<int> BecomeAsync(string name, string node, string[] program, CancellationToken cancellationToken)
+    private static async Task<int> BecomeAsync(
+        string name, string node, string[] program, CommandStreams streams, CancellationToken cancellationToken)
     {
+        if (await RefuseProgramAsync(program[0], streams).ConfigureAwait(false) is { } status)
+        {
+            return status;
+        }
+
         await LabPrivileges.EnterAsync(name, create: false, cancellationToken).ConfigureAwait(false);
         Lab lab = Lab.Open(name);
         LabPrivileges.Become(
             [CommandRunner.Find("ip"), "netns", "exec", LabNodes.Namespace(name, node), .. program],
             lab.Directory.Variables);
         return ExitStatus.Internal;
+    }
+
+    // Nodes have this host's files. ip(8), which starts the program, would have a status of its own for this.
+    private static async Task<int?> RefuseProgramAsync(string program, CommandStreams streams)
+    {
+        if (CommandRunner.WhyNotRun(program, out bool isThere) is not { } reason)
+        {
+            return null;
+        }
+
+        await streams.Error.WriteLineAsync($"ondemand: The command cannot be run: {reason}.").ConfigureAwait(false);
+        return isThere ? ExitStatus.CannotRun : ExitStatus.NotFound;
     }
 
     private static void WriteLab(CommandStreams streams, Lab lab, bool json)

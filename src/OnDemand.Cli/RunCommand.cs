@@ -53,6 +53,13 @@ internal static class RunCommand
     {
         HostPlan plan = TapNetwork.PlanFor(config.Scenario, config.Host) with { TypedPrefixes = FirstPrefixes(config.Scenario) };
         plan.Check();
+        _ = SocketJudge.ForThisHost(config);         // whom the policy names must be there
+        if (!config.Host.SetForwarding && !ForwardingSettings.IsOn())
+        {
+            await streams.Error.WriteLineAsync(
+                "ondemand: Now the start would fail, for IPv6 forwarding is off: turn it on first, or write 'forwarding: set'.").ConfigureAwait(false);
+        }
+
         TellForwarding(config, streams);
         using TextWriter text = streams.OpenText();
         foreach (string line in plan.ToIpCommands())

@@ -1,3 +1,4 @@
+using System.Diagnostics;
 using System.Globalization;
 using System.Net;
 using System.Net.Sockets;
@@ -97,6 +98,44 @@ public sealed partial class LabRunTests
             CommandResult flows = await OnDemandAsync(["lab", .. where, "--", .. LabProgram.Self.Line(["flows"])]);
             Assert.EndsWith("0 bindings.\n", bindings.Output, StringComparison.Ordinal);
             Assert.EndsWith(" flows.\n", flows.Output, StringComparison.Ordinal);
+        }
+    }
+
+    [Fact]
+    public async Task A_command_ends_the_run_and_never_outlives_it()
+    {
+        await using LabRig rig = await LabRig.UpAsync();
+        string scenario = Place(rig, "s.yaml");
+        await File.WriteAllTextAsync(scenario, Scenario.Replace("at: 2s", "at: 3600s", StringComparison.Ordinal)
+            .Replace("at: 4s", "at: 3601s", StringComparison.Ordinal), Cancellation);
+        string[] run = LabProgram.Self.Line(["lab", "run", "--name", rig.Name, scenario, "--"]);
+
+        CommandResult ended = await CommandRunner.RunAsync(run[0], [.. run[1..], "sh", "-c", "exit 7"], null, Cancellation)
+            .WaitAsync(TimeSpan.FromMinutes(1), Cancellation);
+        Assert.Equal((7, LabNodes.FirstRouter), (ended.Status, Lab.Open(rig.Name).State.Serving));
+
+        // Stopped as a service manager stops it: what it began is ended with it, though the lab stays.
+        string marker = Place(rig, "pid");
+        using Process running = Process.Start(run[0], [.. run[1..], "sh", "-c", $"echo $$ > {marker}.new && mv {marker}.new {marker} && exec sleep 3600"]);
+        Assert.True(SpinWait.SpinUntil(() => File.Exists(marker), TimeSpan.FromMinutes(1)));
+        string process = $"/proc/{(await File.ReadAllTextAsync(marker, Cancellation)).Trim()}";
+        Assert.True(Directory.Exists(process));
+        using Process kill = Process.Start("kill", ["-TERM", running.Id.ToString(CultureInfo.InvariantCulture)]);
+        await running.WaitForExitAsync(Cancellation).WaitAsync(TimeSpan.FromMinutes(1), Cancellation);
+        Assert.Equal((ExitStatus.Interrupted, false), (running.ExitCode, Directory.Exists(process)));
+    }
+
+    [Theory]
+    [InlineData("no-such-program", ExitStatus.NotFound, "there is no program 'no-such-program'")]
+    [InlineData("/etc/passwd", ExitStatus.CannotRun, "'/etc/passwd' is not executable")]
+    [InlineData("/etc", ExitStatus.CannotRun, "'/etc' is a directory")]
+    public async Task A_program_that_cannot_be_run_is_said_before_anything_is_done(string program, int status, string reason)
+    {
+        foreach (string[] command in (string[][])[["exec", LabNodes.Host], ["run", "no-such-scenario"]])
+        {
+            string[] line = LabProgram.Self.Line(["lab", .. command, "--name", "never-there", "--", program]);
+            CommandResult refused = await CommandRunner.RunAsync(line[0], line[1..], null, Cancellation);
+            Assert.Equal((status, $"ondemand: The command cannot be run: {reason}.\n"), (refused.Status, refused.Error));
         }
     }
 

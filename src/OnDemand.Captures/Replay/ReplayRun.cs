@@ -59,7 +59,12 @@ public static class ReplayRun
             bool any = await reader.ReadAsync(cancellationToken).ConfigureAwait(false);
             if (!any)
             {
-                await EmptyAsync(options, create).ConfigureAwait(false);
+                // No capture at all is most likely a wrong name, and what the outputs' names have now is left alone.
+                if (reader.Damage == Damages.Empty)
+                {
+                    await EmptyAsync(options, create).ConfigureAwait(false);
+                }
+
                 return new ReplayResult(Empty(options, scenario), reader.Damage, null);
             }
 

@@ -11,14 +11,14 @@ using OnDemand.Dataplane.Mobility;
 namespace OnDemand.Linux.Control;
 
 /// <summary>The operator's resources.</summary>
-/// <param name="scenario">The configuration.</param>
+/// <param name="control">The dataplane.</param>
 /// <param name="gate">The way to the engine.</param>
-internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
+internal sealed class ControlEndpoints(IDataplaneControl control, EngineGate gate)
 {
     private const int DefaultLimit = 1000;
     private const int MostFlows = 1 << 28;
 
-    private readonly int _mostPrefixes = scenario.BuildOptions().MaximumPrefixes;
+    private readonly int _mostPrefixes = control.Scenario.BuildOptions().MaximumPrefixes;
 
     /// <summary>Adds the resources to an application.</summary>
     /// <param name="application">The application.</param>
@@ -36,7 +36,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
 
     private async Task AttachAsync(HttpContext http)
     {
-        AttachEvent move = new MoveReader(HttpBodies.RequestName, scenario.Internal)
+        AttachEvent move = new MoveReader(HttpBodies.RequestName, control.Scenario.Internal)
             .ReadAttach(await HttpBodies.ReadAsync(http).ConfigureAwait(false), _mostPrefixes);
         PrefixAdvertisement[] prefixes = [.. move.Prefixes];
         DataplaneReading reading = await gate.RunAsync(
@@ -51,7 +51,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
 
     private async Task WithdrawAsync(HttpContext http)
     {
-        WithdrawEvent move = new MoveReader(HttpBodies.RequestName, scenario.Internal).ReadWithdraw(await HttpBodies.ReadAsync(http).ConfigureAwait(false));
+        WithdrawEvent move = new MoveReader(HttpBodies.RequestName, control.Scenario.Internal).ReadWithdraw(await HttpBodies.ReadAsync(http).ConfigureAwait(false));
         DataplaneReading? reading = await gate.RunAsync(
             context => context.Network.Withdraw(move.Prefix, move.Window ?? Duration.Zero, context.Now)
                 ? DataplaneReading.Take(context) : null,
@@ -81,7 +81,7 @@ internal sealed class ControlEndpoints(Scenario scenario, EngineGate gate)
     {
         QueryValues.Check(http);
         DataplaneReading reading = await gate.RunAsync(DataplaneReading.Take, http.RequestAborted).ConfigureAwait(false);
-        await HttpBodies.WriteAsync(http, ResourceMaker.Status(reading, scenario), JsonStyles.Compact.StatusResource).ConfigureAwait(false);
+        await HttpBodies.WriteAsync(http, ResourceMaker.Status(reading, control.Scenario), JsonStyles.Compact.StatusResource).ConfigureAwait(false);
     }
 
     private async Task PrefixesAsync(HttpContext http)

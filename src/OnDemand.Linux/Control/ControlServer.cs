@@ -50,7 +50,7 @@ internal sealed class ControlServer : IAsyncDisposable
                     Map = application =>
                     {
                         application.Use(ProblemResponses.OperatorsOnly);
-                        new ControlEndpoints(control.Scenario, gate).Map(application);
+                        new ControlEndpoints(control, gate).Map(application);
                         if (requests is not null)
                         {
                             new ProgramEndpoints(requests, isForOperators: true).Map(application);

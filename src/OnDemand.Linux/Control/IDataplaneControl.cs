@@ -45,7 +45,7 @@ internal interface IAttachmentControl
     /// <summary>When the present attachment began.</summary>
     Timestamp Since { get; }
 
-    /// <summary>How many moves there were since the start, the first attachment included.</summary>
+    /// <summary>How many moves there were since the start, the first attachment not counted.</summary>
     long Moves { get; }
 
     /// <summary>Whether the uplink, or any of them, is there and up.</summary>

@@ -47,7 +47,7 @@ internal static class Metrics
         Gauge("ondemand.prefixes", "{prefix}", "Prefixes, by state.", "state", Prefixes),
         Gauge("ondemand.attached", "{host}", "1 while the host is attached to a network.", r => r.Attachment is null ? 0 : 1),
         Gauge("ondemand.uplink.up", "{uplink}", "1 while an uplink is there and up.", r => r.UplinkUp ? 1 : 0),
-        Counter("ondemand.moves", "{move}", "Moves, the first attachment included.", r => r.Moves),
+        Counter("ondemand.moves", "{move}", "Moves, the first attachment not counted.", r => r.Moves),
         Counter("ondemand.resets", "{packet}", "RST packets made for stranded flows.", r => r.ResetsSent),
         Counter("ondemand.icmp_errors", "{packet}", "ICMPv6 errors made.", r => r.IcmpErrorsSent),
         Counter("ondemand.icmp_errors.suppressed", "{packet}", "ICMPv6 errors not made because of the rate limit.",

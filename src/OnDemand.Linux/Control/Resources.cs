@@ -43,7 +43,7 @@ internal sealed record StatusResource
     /// <summary>Since when it is, or is detached.</summary>
     public required Timestamp Since { get; init; }
 
-    /// <summary>Moves since the start, the first attachment included.</summary>
+    /// <summary>Moves since the start, the first attachment not counted.</summary>
     public required long Moves { get; init; }
 
     /// <summary>Whether the uplink, or any of them, is there and up.</summary>

@@ -20,6 +20,7 @@ internal static class Errno
     public const int Einval = 22;
     public const int Enfile = 23;
     public const int Emfile = 24;
+    public const int Efbig = 27;
     public const int Enospc = 28;
     public const int Erange = 34;
     public const int Enobufs = 105;
@@ -33,6 +34,7 @@ internal static class Errno
     public const int Ebadfd = 77;
     public const int Etimedout = 110;
     public const int Estale = 116;
+    public const int Edquot = 122;
     public const int Enosys = 38;
     public const int Enotsock = 88;
     public const int Enoprotoopt = 92;

@@ -106,6 +106,22 @@ internal static class CommandRunner
         return places.Where(place => place.Length > 0).Select(place => Path.Combine(place, program)).FirstOrDefault(File.Exists) ?? program;
     }
 
+    /// <summary>Why a program cannot be run.</summary>
+    /// <param name="program">Its name or path.</param>
+    /// <param name="isThere">Whether there is something of that name.</param>
+    /// <returns>The reason; null if it can.</returns>
+    public static string? WhyNotRun(string program, out bool isThere)
+    {
+        const UnixFileMode executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
+        string path = Find(program);
+        bool isDirectory = Directory.Exists(path);
+        isThere = isDirectory || File.Exists(path);
+        return isDirectory ? $"'{program}' is a directory"
+            : !isThere ? $"there is no program '{program}'"
+            : (File.GetUnixFileMode(path) & executable) == 0 ? $"'{program}' is not executable"
+            : null;
+    }
+
     private static async Task WriteAsync(StreamWriter target, string? input)
     {
         await using (target.ConfigureAwait(false))

@@ -32,9 +32,10 @@ internal sealed class LabScript(Lab lab, Action<string> tell)
     }
 
     /// <summary>Plays it. Time 0 is now.</summary>
-    /// <param name="cancellationToken">Stops between two events.</param>
+    /// <param name="over">Ends it between two events, as if there were no more.</param>
+    /// <param name="cancellationToken">Stops it.</param>
     /// <returns>Completes after the last event.</returns>
-    public async Task PlayAsync(CancellationToken cancellationToken)
+    public async Task PlayAsync(CancellationToken over, CancellationToken cancellationToken)
     {
         IReadOnlyList<NetworkEvent> events = lab.Scenario.Scenario.Network;
         if (events.Count == 0)
@@ -51,7 +52,14 @@ internal sealed class LabScript(Lab lab, Action<string> tell)
             TimeSpan wait = due - Stopwatch.GetElapsedTime(began);
             if (wait > TimeSpan.Zero)
             {
-                await Task.Delay(wait, cancellationToken).ConfigureAwait(false);
+                using var waiting = CancellationTokenSource.CreateLinkedTokenSource(over, cancellationToken);
+                await Task.Delay(wait, waiting.Token).ConfigureAwait(ConfigureAwaitOptions.SuppressThrowing);
+            }
+
+            cancellationToken.ThrowIfCancellationRequested();
+            if (over.IsCancellationRequested)
+            {
+                return;
             }
 
             string what = await DoAsync(happening, cancellationToken).ConfigureAwait(false);

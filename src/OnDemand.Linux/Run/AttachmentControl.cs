@@ -17,6 +17,7 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
     : IAttachmentControl
 {
     private readonly Dictionary<string, ulong> _numbers = new(StringComparer.Ordinal);
+    private bool _wasAttached;                       // in this run or the one that it goes on with
 
     /// <inheritdoc/>
     public string? Current { get; private set; }
@@ -38,9 +39,10 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
         engine.Settle();                             // of a step before in the same command
         observer?.OnNetworkEvent(new AttachEvent(At(now), default, name, prefixes.ToArray(), window), now);
         engine.Attach(number, prefixes, window, now);
+        Moves += _wasAttached ? 1 : 0;
+        _wasAttached = true;
         Current = name;
         Since = now;
-        Moves++;
     }
 
     /// <inheritdoc/>
@@ -104,6 +106,7 @@ internal sealed class AttachmentControl(EngineDrive engine, IHostNetwork network
         observer?.OnRestored(saved, number, now);
         Restored restored = engine.Restore(fresh => saved.RestoreTo(fresh, number, now), now);
         Current = saved.Attachment;
+        _wasAttached = Current is not null;
         Since = now;
         return restored;
     }

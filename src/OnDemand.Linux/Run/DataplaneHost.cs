@@ -75,6 +75,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private bool _tapGone;
     private Timestamp _now;                          // of the turn
     private volatile bool _stopping;
+    private volatile Scenario _scenario;             // with the policy that is in force
 
     /// <summary>Makes a dataplane; nothing happens before <see cref="Run"/>.</summary>
     /// <param name="config">The configuration.</param>
@@ -103,7 +104,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         Start = _clock.Now;
         config.Scenario.CheckOrder(Start);
         _settings = config.Host;
-        Scenario = config.Scenario;
+        _scenario = config.Scenario;
         _engine = new DataplaneEngine(options, Start);
         _drive = new EngineDrive(_engine, this);
         observer?.OnStart(options, Start);
@@ -132,7 +133,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     }
 
     /// <inheritdoc/>
-    public Scenario Scenario { get; }
+    public Scenario Scenario => _scenario;
 
     /// <summary>When the run began.</summary>
     public Timestamp Start { get; }
@@ -176,6 +177,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
             _drive.Settle();                         // of a step before in the same turn
             _observer?.OnPolicy(policy, context.Now);
             _drive.SetPolicy(built, context.Now);
+            _scenario = _scenario with { Policy = policy };
             return true;
         });
     }

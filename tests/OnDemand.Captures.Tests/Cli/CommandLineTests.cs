@@ -329,7 +329,8 @@ public sealed class CommandLineTests : IDisposable
     {
         { new ScenarioException("s.yaml", 3, 7, "found 'x', expected y"), 2, "s.yaml:3:7: found 'x', expected y." },
         { new UnauthorizedAccessException("Access to the path '/etc/shadow' is denied."), 2, "Access to the path '/etc/shadow' is denied." },
-        { new IOException("No space left on device : '/tmp/o'"), 2, "No space left on device : '/tmp/o'." },
+        { new IOException("No space left on device : '/tmp/o'", 28), 4, "No space left on device : '/tmp/o'. What was being written ends there." },
+        { new IOException("Not a directory : '/tmp/o'", 20), 2, "Not a directory : '/tmp/o'." },
         { new OperationCanceledException(), 130, "Stopped." },
         { new InvalidOperationException("two\nlines"), 70, "A mistake in this program, please report it: InvalidOperationException: two lines." },
     };

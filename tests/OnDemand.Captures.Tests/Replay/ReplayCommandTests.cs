@@ -167,6 +167,18 @@ public sealed class ReplayCommandTests : IDisposable
         Assert.Equal(0, new FileInfo(output).Length);
     }
 
+    [Fact]
+    public async Task Who_takes_another_file_for_a_capture_loses_no_output_of_before()
+    {
+        string output = PathOf("out.pcap");
+        await File.WriteAllTextAsync(output, "precious", Stop);
+
+        Outcome outcome = await RunAsync("this is no capture"u8.ToArray(), "-", "--scenario", Web.Path, "--output", output, "--quiet");
+
+        Assert.Equal(ExitStatus.DamagedInput, outcome.Status);
+        Assert.Equal("precious", await File.ReadAllTextAsync(output, Stop));
+    }
+
     // The capture says that one UDP socket sent from two addresses while both were there, which no scenario without a move explains.
     [Fact]
     public async Task A_capture_that_the_scenario_cannot_explain_gives_status_1_and_a_sentence()

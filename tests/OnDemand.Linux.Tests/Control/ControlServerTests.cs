@@ -3,6 +3,7 @@ using System.Net;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using System.Text.Json;
+using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
 using Xunit;
@@ -35,6 +36,10 @@ public sealed class ControlServerTests
         Assert.Equal("legacy", body.GetProperty("default").GetString());
         Assert.Equal("fd00:db8::1/128", body.GetProperty("internal")[0].GetString());
         Assert.Equal(3, body.GetProperty("prefixes").GetArrayLength());
+
+        scene.Dataplane.Scenario = scene.Dataplane.Scenario with { Policy = scene.Dataplane.Scenario.Policy with { Default = AddressType.Fixed } };
+        (_, body) = await scene.GetAsync("/v1/status");    // after a SIGHUP
+        Assert.Equal("fixed", body.GetProperty("default").GetString());
     }
 
     [Fact]

@@ -42,7 +42,7 @@ internal sealed class FakeDataplane : IDataplaneControl, IAttachmentControl, IAs
         new Thread(Work) { IsBackground = true, Name = "engine" }.Start();
     }
 
-    public Scenario Scenario { get; }
+    public Scenario Scenario { get; set; }
 
     public string? Current { get; private set; }
 

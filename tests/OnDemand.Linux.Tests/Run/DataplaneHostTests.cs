@@ -28,7 +28,7 @@ public sealed class DataplaneHostTests
         rig.Settle();
 
         Assert.Equal(["add 2001:db8:a1::/64", "remove 2001:db8:a1::/64", "add 2001:db8:a2::/64"], rig.Network.Told);
-        Assert.Equal(("ar2", 2), rig.Command(context => (context.Network.Current, context.Network.Moves)));
+        Assert.Equal(("ar2", 1), rig.Command(context => (context.Network.Current, context.Network.Moves)));
     }
 
     [Fact]
@@ -61,7 +61,7 @@ public sealed class DataplaneHostTests
 
         rig.Settle();
 
-        Assert.Equal(1, await attached);
+        Assert.Equal(0, await attached);
         Assert.True(await withdrawn);
         Assert.Null(await detached);
         Assert.Equal(["add 2001:db8:a9::/64", "remove 2001:db8:a9::/64"], rig.Network.Told);
@@ -250,6 +250,20 @@ public sealed class DataplaneHostTests
 
         Assert.Equal(3_000_000, clock.Now.Since(before).Nanoseconds);
         Assert.Equal(1_700_000_000, before.Nanoseconds / Timestamp.NanosecondsPerSecond);
+    }
+
+    [Fact]
+    public async Task The_policy_that_is_told_is_the_one_in_force()
+    {
+        using var rig = new HostRig();
+        ScenarioPolicy policy = rig.Host.Scenario.Policy with { Default = AddressType.Fixed };
+
+        Task set = rig.Host.SetPolicyAsync(policy);
+        Assert.Equal(AddressType.Nonpersistent, rig.Host.Scenario.Policy.Default);
+        rig.Settle();
+        await set;
+
+        Assert.Equal(AddressType.Fixed, rig.Host.Scenario.Policy.Default);
     }
 
     [Fact]

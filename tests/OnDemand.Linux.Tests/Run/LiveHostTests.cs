@@ -116,6 +116,8 @@ public sealed class LiveHostTests
             Config + lab.HostMap().Replace("forwarding: set", "forwarding: check", StringComparison.Ordinal));
         Assert.Equal(4, noForwarding.Wait());
         Assert.Contains("forwarding", Assert.Single(noForwarding.Said.Split('\n')), StringComparison.Ordinal);
+        string dry = lab.Host($"dotnet {Path.Combine(AppContext.BaseDirectory, "ondemand.dll")} run --config {lab.Configuration} --dry-run 2>&1 >/dev/null");
+        Assert.Contains("ondemand: Now the start would fail, for IPv6 forwarding is off", dry, StringComparison.Ordinal);
 
         lab.Host("ip link add od0 type veth peer name od1");
         LabProgram noTap = lab.StartRun(Config + lab.HostMap());
