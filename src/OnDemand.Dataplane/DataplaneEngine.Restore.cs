@@ -163,7 +163,7 @@ public sealed partial class DataplaneEngine
         {
             if (_prefixes[id].State is PrefixState.Preferred or PrefixState.Deprecated)
             {
-                AddressesOfNewPrefix(id, now);
+                AddressesOfNewPrefix(id, Nobody, now);
             }
         }
 
