@@ -537,4 +537,19 @@ public sealed class RequestTests
         Assert.Equal(OutputKind.Icmpv6Error, scene.OnlyOutput().Info.Kind);
         scene.AssertNothingAsked();
     }
+
+    [Fact]
+    [Rfc(8653, "3.4")]
+    public void Without_a_linger_time_a_granted_prefix_stays_until_those_who_waited_for_it_have_it()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { Linger = Duration.Zero }).Attach(Nonpersistent);
+        Assert.True(scene.SendUdp().Held);
+
+        scene.Grant(scene.Question(), SessionOne);
+
+        Assert.Equal(OutputKind.Released, scene.OnlyOutput().Info.Kind);
+        scene.AssertNothingAsked();
+        scene.Pass(301);   // the flow falls idle
+        Assert.Equal(PrefixEnd.Released, Assert.Single(scene.Events(EngineEventKind.PrefixEnded)).End);
+    }
 }
