@@ -189,6 +189,7 @@ public sealed partial class DataplaneEngine
     private void Renew(int id, in PrefixAdvertisement advertisement, bool authenticated, bool given, Timestamp now)
     {
         ref PrefixEntry entry = ref _prefixes[id];
+        (Timestamp preferredUntil, Timestamp validUntil) = (entry.PreferredUntil, entry.ValidUntil);
         if (!_prefixes.Renew(id, advertisement, authenticated, now))
         {
             EndPrefix(id, PrefixEnd.LifetimePassed, now);
@@ -204,6 +205,10 @@ public sealed partial class DataplaneEngine
                 entry.ClosesAt = Timestamp.Never;
                 entry.ClosesByDetachment = false;
                 ReportPrefix(state == PrefixState.Preferred ? EngineEventKind.PrefixPreferred : EngineEventKind.PrefixDeprecated, id, now);
+            }
+            else if (entry.PreferredUntil != preferredUntil || entry.ValidUntil != validUntil)
+            {
+                ReportPrefix(EngineEventKind.PrefixRenewed, id, now);
             }
         }
     }

@@ -455,4 +455,19 @@ public sealed class RenumberingTests
 
         Assert.Equal(DropReason.AddressEnded, scene.ReceiveTcp(address, TcpControl.Ack, 5001, 1001).Dropped);
     }
+
+    [Fact]
+    [Rfc(4862, "5.5.3")]
+    public void Other_lifetimes_are_told_and_the_same_ones_are_not()
+    {
+        HostScene scene = new HostScene().Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting, 100, 200), FixedOne);
+        scene.Pass(50);
+
+        scene.Engine.Advertise([HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting, 100, 200), FixedOne], authenticated: true, scene.Now);
+
+        EngineEvent told = Assert.Single(scene.Events(EngineEventKind.PrefixRenewed));
+        Assert.Equal(
+            (HostScene.SessionOne, scene.Now.Add(Duration.FromSeconds(100)), scene.Now.Add(Duration.FromSeconds(200))),
+            (told.Prefix, told.PreferredUntil, told.Until));
+    }
 }

@@ -21,6 +21,9 @@ public enum EngineEventKind : byte
     /// <summary>A prefix is preferred again.</summary>
     PrefixPreferred,
 
+    /// <summary>The network gave a prefix other lifetimes; its state is what it was.</summary>
+    PrefixRenewed,
+
     /// <summary>A replacement window opened; <see cref="EngineEvent.Until"/> says when it closes.</summary>
     WindowOpened,
 
@@ -119,6 +122,9 @@ public readonly record struct EngineEvent
 
     /// <summary>Why the flow was refused.</summary>
     public DropReason Drop { get; init; }
+
+    /// <summary>When new flows begin to avoid the prefix.</summary>
+    public Timestamp PreferredUntil { get; init; }
 
     /// <summary>When the window closes, or the prefix's validity ends.</summary>
     public Timestamp Until { get; init; }

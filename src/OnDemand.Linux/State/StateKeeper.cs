@@ -263,7 +263,7 @@ internal sealed class StateKeeper : IAsyncDisposable
                 addresses = true;
                 break;
             case EngineEventKind.Attached or EngineEventKind.Detached or EngineEventKind.PrefixAdded or EngineEventKind.PrefixDeprecated
-                or EngineEventKind.PrefixPreferred or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
+                or EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
                 network = true;
                 break;
             default:

@@ -82,6 +82,33 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task Lifetimes_that_the_network_renews_are_written_so_that_a_prefix_does_not_end_with_its_first_ones()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7", Duration.FromSeconds(60));
+        await using StateKeeper keeper = Start(dataplane);
+        await HasAsync(text => text.Contains("\nprefix ", StringComparison.Ordinal));
+        Timestamp first = Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Prefixes).ValidUntil;
+
+        EngineEvent renewed = await dataplane.RunAsync(
+            context =>
+            {
+                context.Engine.Advertise([Session(Duration.FromSeconds(3600))], authenticated: true, context.Now);
+                EngineEvent last = default;
+                while (context.Engine.TryTakeEvent(out EngineEvent happened))
+                {
+                    last = happened;
+                }
+
+                return last;
+            },
+            Cancellation);
+        keeper.Note(renewed);
+
+        await HasAsync(_ => StateKeeper.Load(File, dataplane.Scenario).Prefixes is [{ } prefix] && prefix.ValidUntil > first);
+    }
+
+    [Fact]
     public async Task What_happened_last_is_written_at_the_end()
     {
         await using var dataplane = new FakeDataplane();
@@ -143,13 +170,16 @@ public sealed class StateKeeperTests : IDisposable
         Assert.False(first.HasNetwork);
     }
 
-    private static Task<int> AttachAsync(FakeDataplane dataplane, string name) => dataplane.RunAsync(
+    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null) => dataplane.RunAsync(
         context =>
         {
-            context.Network.Attach(name, [new(IpPrefix.Parse("2001:db8:51:1::/64"), AddressType.SessionLasting)], null, context.Now);
+            context.Network.Attach(name, [Session(valid ?? Duration.Infinite)], null, context.Now);
             return 0;
         },
         Cancellation);
+
+    private static PrefixAdvertisement Session(Duration valid) =>
+        new(IpPrefix.Parse("2001:db8:51:1::/64"), AddressType.SessionLasting, valid, valid);
 
     private static EngineEvent Happened(EngineEventKind kind, ushort port) => new()
     {
