@@ -48,6 +48,9 @@ public enum EngineEventKind : byte
     /// <summary>A flow was closed by its ends (FIN, RST).</summary>
     FlowClosed,
 
+    /// <summary>A flow that was closed goes on: the RST was not its end (RFC 7857 §2.2).</summary>
+    FlowReopened,
+
     /// <summary>A flow left the table.</summary>
     FlowRemoved,
 

@@ -253,7 +253,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     {
         switch (happened.Kind)
         {
-            case EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver:
+            case EngineEventKind.FlowOpened or EngineEventKind.FlowReopened or EngineEventKind.FlowWentOver:
                 _file!.WriteLine(StateLine.Seal(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:

@@ -66,6 +66,21 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task A_connection_that_goes_on_after_a_reset_is_there_again()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using StateKeeper keeper = Start(dataplane);
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+        keeper.Note(Happened(EngineEventKind.FlowClosed, 1));
+        await HasAsync(text => Flows(text, "gone") == 1);
+
+        keeper.Note(Happened(EngineEventKind.FlowReopened, 1));
+
+        await HasAsync(text => Flows(text, "flow") == 2);
+        Assert.Equal(1, Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Flows).Key.LocalPort);
+    }
+
+    [Fact]
     public async Task A_move_writes_the_network_anew_and_an_address_the_addresses()
     {
         await using var dataplane = new FakeDataplane();
