@@ -105,7 +105,7 @@ public sealed partial class DataplaneEngine
     }
 
     /// <summary>
-    /// Restores a live flow, which keeps its typed address. Its idle time begins anew. TCP's numbers are learned again from its packets, and
+    /// Restores a live flow, which keeps its typed address, and within its window the one before. Its idle time begins anew. TCP's numbers are learned again from its packets, and
     /// if it goes over later it does so within its address's type, like a flow that was picked up.
     /// </summary>
     /// <param name="saved">What it was.</param>
@@ -139,6 +139,13 @@ public sealed partial class DataplaneEngine
         ref FlowEntry entry = ref _flows.Entry(id);
         entry.Packets = saved.Packets;
         entry.Bytes = saved.Octets;
+        if (saved.OldAddress is { } before && _addresses.Find(before) is { IsTyped: true } old && old != name && inside.IsInternal
+            && _addresses.Typed(old.Number).Host == inside.Number)
+        {
+            entry.OldAddress = old.Number;
+            _addresses.Typed(old.Number).Users++;
+        }
+
         if (tcp)
         {
             entry.State = saved.State;

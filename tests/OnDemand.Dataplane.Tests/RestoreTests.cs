@@ -148,10 +148,30 @@ public sealed class RestoreTests
         Assert.Equal(1, after.Engine.AddressCount);
     }
 
-    private static HostScene Restored(HostScene before, AddressType type)
+    [Fact]
+    [Rfc(8653, "3.2")]
+    public void Within_the_window_both_addresses_of_a_flow_that_went_over_are_accepted_after_a_restart_too()
+    {
+        static DataplaneOptions AtOnce(DataplaneOptions options) => options with { GracefulDatagramsAtOnce = true };
+        HostScene before = new HostScene(AddressType.GracefulReplacement, AtOnce).Attach(GracefulOne);
+        IpAddress old = before.SendUdp().Source;
+        before.Attach(10, GracefulTwo);
+        IpAddress current = before.SendUdp().Source;
+
+        HostScene after = Restored(before, AddressType.GracefulReplacement, AtOnce);
+
+        Assert.Equal((ForwardReason.Rewritten, ForwardReason.Rewritten), (after.ReceiveUdp(old).Forwarded, after.ReceiveUdp(current).Forwarded));
+        Assert.Equal(current, after.SendUdp().Source);
+        after.Pass(10.1);
+        Assert.Equal(DropReason.AddressEnded, after.ReceiveUdp(old).Dropped);
+        after.Pass(301);
+        Assert.Equal((1, 1), (after.Engine.PrefixCount, after.Engine.AddressCount));   // nothing holds the old ones any more
+    }
+
+    private static HostScene Restored(HostScene before, AddressType type, Func<DataplaneOptions, DataplaneOptions>? change = null)
     {
         (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
-        var after = new HostScene(type);
+        var after = new HostScene(type, change);
         after.Pass((double)before.Now.Since(after.Now).Nanoseconds / Timestamp.NanosecondsPerSecond);
         after.Engine.RestoreAttachment(1, attached: true, after.Now);
         Assert.All(prefixes, prefix => Assert.True(after.Engine.RestorePrefix(prefix, after.Now)));

@@ -254,7 +254,8 @@ internal sealed class StateKeeper : IAsyncDisposable
         switch (happened.Kind)
         {
             case EngineEventKind.FlowOpened or EngineEventKind.FlowReopened or EngineEventKind.FlowWentOver:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision)));
+                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(
+                    happened.Identity, happened.Address, happened.Decision, happened.Previous.IsUnspecified ? null : happened.Previous)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
                 _file!.WriteLine(StateLine.Seal(StateFormat.Gone(happened.Identity)));
@@ -382,7 +383,8 @@ internal sealed class StateKeeper : IAsyncDisposable
                 FlowSnapshot flow = _flows[i];
                 if (flow.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
                 {
-                    await file.WriteLineAsync(StateLine.Seal(StateFormat.Flow(flow.Identity, flow.Address, flow.Decision))).ConfigureAwait(false);
+                    string line = StateFormat.Flow(flow.Identity, flow.Address, flow.Decision, flow.OldAddress);
+                    await file.WriteLineAsync(StateLine.Seal(line)).ConfigureAwait(false);
                 }
             }
         }
