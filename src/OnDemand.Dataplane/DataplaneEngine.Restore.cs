@@ -162,10 +162,20 @@ public sealed partial class DataplaneEngine
         return true;
     }
 
-    /// <summary>Makes the addresses that restored prefixes still lack. Comes last.</summary>
+    /// <summary>Frees restored addresses that no flow came back to and no new one will get, and makes those that prefixes still lack. Comes
+    /// last.</summary>
     /// <param name="now">The time.</param>
     public void FinishRestore(Timestamp now)
     {
+        for (int id = 0; id < _addresses.TypedHighWater; id++)
+        {
+            if (_addresses.Typed(id).Prefix >= 0)
+            {
+                _addresses.Typed(id).Retired |= !_addresses.Typed(id).Exact && HasNewer(_addresses.Typed(id));
+                FreeAddressIfDone(id);
+            }
+        }
+
         foreach (int id in OrderedPrefixes())
         {
             if (_prefixes[id].State is PrefixState.Preferred or PrefixState.Deprecated)
@@ -175,6 +185,21 @@ public sealed partial class DataplaneEngine
         }
 
         SetDeadline();
+    }
+
+    // What was saved may have addresses out of an earlier life of the same prefix. The newest stands first with its host, and new flows get it.
+    private bool HasNewer(in TypedAddress address)
+    {
+        for (int id = _addresses.Internal(address.Host).FirstTyped; id >= 0; id = _addresses.Typed(id).NextOfHost)
+        {
+            ref TypedAddress other = ref _addresses.Typed(id);
+            if (other.Prefix == address.Prefix && !other.Retired && !other.Exact)
+            {
+                return other.External != address.External;
+            }
+        }
+
+        return false;
     }
 
     private static Duration Left(Timestamp until, Timestamp now) =>
