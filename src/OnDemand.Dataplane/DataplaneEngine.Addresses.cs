@@ -58,10 +58,16 @@ public sealed partial class DataplaneEngine
         return false;
     }
 
-    // Addresses that may be reached from outside have to be there before the first packet goes out.
-    private void AddressesOfNewPrefix(int prefix, Timestamp now)
+    // Addresses that may be reached from outside have to be there before the first packet goes out. A single one is that of the host that
+    // asked for it.
+    private void AddressesOfNewPrefix(int prefix, int asker, Timestamp now)
     {
         bool full = false;
+        if (_prefixes[prefix].Prefix.IsSingleAddress && asker != Nobody)
+        {
+            _ = AddressIn(prefix, asker, now, ref full);
+        }
+
         int hosts = _prefixes[prefix].Type == AddressType.Fixed ? _addresses.InternalCount : _configuredHosts;
         for (int host = 0; host < hosts; host++)
         {

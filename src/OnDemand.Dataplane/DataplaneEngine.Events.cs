@@ -79,6 +79,7 @@ public sealed partial class DataplaneEngine
             Flow = -1,
             Prefix = entry.Prefix,
             Type = entry.Type,
+            PreferredUntil = entry.PreferredUntil,
             Until = kind == EngineEventKind.WindowOpened ? entry.ClosesAt : entry.ValidUntil,
         });
     }

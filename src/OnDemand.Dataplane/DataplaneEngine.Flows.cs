@@ -92,6 +92,7 @@ public sealed partial class DataplaneEngine
             ref TypedAddress address = ref _addresses.Typed(entry.Address);
             _prefixes[address.Prefix].Users++;
             Counters.Types[(int)address.Type].Flows++;
+            ReportFlow(EngineEventKind.FlowReopened, id, address.External, default, now);
         }
     }
 

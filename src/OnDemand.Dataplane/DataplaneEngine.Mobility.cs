@@ -10,6 +10,8 @@ namespace OnDemand.Dataplane;
 /// </content>
 public sealed partial class DataplaneEngine
 {
+    private const int Nobody = -1;      // asked for it
+
     private bool _attached;
     private int _attachment = -1;
 
@@ -35,7 +37,7 @@ public sealed partial class DataplaneEngine
 
         foreach (ref readonly PrefixAdvertisement prefix in prefixes)
         {
-            _ = Learn(prefix, authenticated: true, given: true, onDemand: false, now);
+            _ = Learn(prefix, authenticated: true, given: true, Nobody, now);
         }
 
         SettleFulfilled(now);
@@ -107,7 +109,7 @@ public sealed partial class DataplaneEngine
 
         foreach (ref readonly PrefixAdvertisement prefix in prefixes)
         {
-            _ = Learn(prefix, authenticated, given: false, onDemand: false, now);
+            _ = Learn(prefix, authenticated, given: false, Nobody, now);
         }
 
         SettleFulfilled(now);
@@ -154,7 +156,8 @@ public sealed partial class DataplaneEngine
     }
 
     // Adds a prefix or renews the one that is there. Only one that is given anew, at attachment or in answer, comes back from its window.
-    private int Learn(in PrefixAdvertisement advertisement, bool authenticated, bool given, bool onDemand, Timestamp now)
+    // asker: the host that asked for it.
+    private int Learn(in PrefixAdvertisement advertisement, bool authenticated, bool given, int asker, Timestamp now)
     {
         if (!advertisement.IsAcceptable)
         {
@@ -173,11 +176,11 @@ public sealed partial class DataplaneEngine
             return -1;
         }
 
-        id = _prefixes.Add(advertisement, _attachment, onDemand, now);
+        id = _prefixes.Add(advertisement, _attachment, onDemand: asker != Nobody, now);
         if (id >= 0)
         {
             ReportPrefix(EngineEventKind.PrefixAdded, id, now);
-            AddressesOfNewPrefix(id, now);
+            AddressesOfNewPrefix(id, asker, now);
         }
 
         return id;
@@ -186,6 +189,7 @@ public sealed partial class DataplaneEngine
     private void Renew(int id, in PrefixAdvertisement advertisement, bool authenticated, bool given, Timestamp now)
     {
         ref PrefixEntry entry = ref _prefixes[id];
+        (Timestamp preferredUntil, Timestamp validUntil) = (entry.PreferredUntil, entry.ValidUntil);
         if (!_prefixes.Renew(id, advertisement, authenticated, now))
         {
             EndPrefix(id, PrefixEnd.LifetimePassed, now);
@@ -201,6 +205,10 @@ public sealed partial class DataplaneEngine
                 entry.ClosesAt = Timestamp.Never;
                 entry.ClosesByDetachment = false;
                 ReportPrefix(state == PrefixState.Preferred ? EngineEventKind.PrefixPreferred : EngineEventKind.PrefixDeprecated, id, now);
+            }
+            else if (entry.PreferredUntil != preferredUntil || entry.ValidUntil != validUntil)
+            {
+                ReportPrefix(EngineEventKind.PrefixRenewed, id, now);
             }
         }
     }

@@ -1,3 +1,4 @@
+using System.Numerics;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
@@ -39,8 +40,9 @@ public sealed partial class DataplaneEngine
         ref Question question = ref _questions[at];
         bool granted = answer.Kind == PrefixAnswerKind.Granted && _attached && answer.Prefix.Type == question.Type
             && answer.Prefix.PreferredLifetime > Duration.Zero;
-        int prefix = granted ? Learn(answer.Prefix, authenticated: true, given: true, onDemand: true, now) : -1;
-        if (prefix >= 0 && _prefixes[prefix].Type == question.Type && _prefixes[prefix].State is PrefixState.Preferred or PrefixState.Deprecated)
+        int prefix = granted
+            ? Learn(answer.Prefix, authenticated: true, given: true, asker: BitOperations.TrailingZeroCount(question.Hosts), now) : -1;
+        if (prefix >= 0 && Fulfills(_prefixes[prefix], question))
         {
             _prefixes[prefix].Attachment = _attachment;
             if (question.Request >= 0)
@@ -216,14 +218,11 @@ public sealed partial class DataplaneEngine
         }
     }
 
-    // A single address serves only the host that has it.
     private bool IsFulfilled(in Question question)
     {
         foreach (int id in _prefixes.InOrder)
         {
-            ref PrefixEntry prefix = ref _prefixes[id];
-            if (prefix.Type == question.Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated
-                && (prefix.OnlyAddress < 0 || (question.Hosts & BitOf(_addresses.Typed(prefix.OnlyAddress).Host)) != 0))
+            if (Fulfills(_prefixes[id], question))
             {
                 return true;
             }
@@ -231,6 +230,11 @@ public sealed partial class DataplaneEngine
 
         return false;
     }
+
+    // A single address serves only the host that has it; taken for an answer to others it would be asked for again at once, for ever.
+    private bool Fulfills(in PrefixEntry prefix, in Question question) =>
+        prefix.Type == question.Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated
+        && (prefix.OnlyAddress < 0 || (question.Hosts & BitOf(_addresses.Typed(prefix.OnlyAddress).Host)) != 0);
 
     // Hosts past the last bit share it: at worst a question among so many is asked once more.
     private static ulong BitOf(int host) => 1UL << Math.Min(host, 63);

@@ -105,7 +105,7 @@ public sealed partial class DataplaneEngine
     }
 
     /// <summary>
-    /// Restores a live flow, which keeps its typed address. Its idle time begins anew. TCP's numbers are learned again from its packets, and
+    /// Restores a live flow, which keeps its typed address, and within its window the one before. Its idle time begins anew. TCP's numbers are learned again from its packets, and
     /// if it goes over later it does so within its address's type, like a flow that was picked up.
     /// </summary>
     /// <param name="saved">What it was.</param>
@@ -139,6 +139,13 @@ public sealed partial class DataplaneEngine
         ref FlowEntry entry = ref _flows.Entry(id);
         entry.Packets = saved.Packets;
         entry.Bytes = saved.Octets;
+        if (saved.OldAddress is { } before && _addresses.Find(before) is { IsTyped: true } old && old != name && inside.IsInternal
+            && _addresses.Typed(old.Number).Host == inside.Number)
+        {
+            entry.OldAddress = old.Number;
+            _addresses.Typed(old.Number).Users++;
+        }
+
         if (tcp)
         {
             entry.State = saved.State;
@@ -155,19 +162,44 @@ public sealed partial class DataplaneEngine
         return true;
     }
 
-    /// <summary>Makes the addresses that restored prefixes still lack. Comes last.</summary>
+    /// <summary>Frees restored addresses that no flow came back to and no new one will get, and makes those that prefixes still lack. Comes
+    /// last.</summary>
     /// <param name="now">The time.</param>
     public void FinishRestore(Timestamp now)
     {
+        for (int id = 0; id < _addresses.TypedHighWater; id++)
+        {
+            if (_addresses.Typed(id).Prefix >= 0)
+            {
+                _addresses.Typed(id).Retired |= !_addresses.Typed(id).Exact && HasNewer(_addresses.Typed(id));
+                FreeAddressIfDone(id);
+            }
+        }
+
         foreach (int id in OrderedPrefixes())
         {
             if (_prefixes[id].State is PrefixState.Preferred or PrefixState.Deprecated)
             {
-                AddressesOfNewPrefix(id, now);
+                AddressesOfNewPrefix(id, Nobody, now);
             }
         }
 
         SetDeadline();
+    }
+
+    // What was saved may have addresses out of an earlier life of the same prefix. The newest stands first with its host, and new flows get it.
+    private bool HasNewer(in TypedAddress address)
+    {
+        for (int id = _addresses.Internal(address.Host).FirstTyped; id >= 0; id = _addresses.Typed(id).NextOfHost)
+        {
+            ref TypedAddress other = ref _addresses.Typed(id);
+            if (other.Prefix == address.Prefix && !other.Retired && !other.Exact)
+            {
+                return other.External != address.External;
+            }
+        }
+
+        return false;
     }
 
     private static Duration Left(Timestamp until, Timestamp now) =>

@@ -56,6 +56,7 @@ public sealed partial class DataplaneEngine
     {
         BeginCall(now);
         ForgetRequest(SocketTail(cookie), now);
+        EndAnswers(cookie);
         if (_sockets?.Find(cookie) is >= 0 and int id)
         {
             _sockets.End(id);
@@ -152,7 +153,7 @@ public sealed partial class DataplaneEngine
         int at = _pendingSockets!.Find(prepared.Key, prepared.Hash);
         if (at >= 0 && _pendingSockets[at].Answered)
         {
-            if (now < _pendingSockets[at].Deadline)
+            if (now < _pendingSockets[at].Deadline && (_isReleasing || !_pendingSockets[at].IsOver))
             {
                 return at;
             }
@@ -208,6 +209,20 @@ public sealed partial class DataplaneEngine
     {
         _hold.Move(ref pending[at].Queue, ref _released);
         pending.SetAnswer(at, answer, now.Add(_options.NetworkAnswerTimeout).Add(_options.SocketAnswerTimeout));
+    }
+
+    // What a socket sent before it ended still goes by its type; another that takes its port meanwhile is asked for itself.
+    private void EndAnswers(ulong cookie)
+    {
+        for (int at = _pendingSockets?.OldestAnswered ?? -1; at >= 0; at = _pendingSockets![at].Next)
+        {
+            ref PendingFlow<SocketAnswer> pending = ref _pendingSockets![at];
+            if (pending.Answer.Cookie == cookie)
+            {
+                pending.Answer = pending.Answer with { Cookie = 0 };
+                pending.IsOver = true;
+            }
+        }
     }
 
     // A flow has opened, or will not: what was said of its socket is used up.

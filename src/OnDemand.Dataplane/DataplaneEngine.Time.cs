@@ -19,6 +19,9 @@ public sealed partial class DataplaneEngine
     private int _addressCursor;
     private bool _sweepsRemotes;        // flows whose remote has become one of our addresses are to be found, too
 
+    // Whoever waited for a prefix takes it at the very time at which it is granted; released before, it would be asked for again, for ever.
+    private Duration Linger => _options.Linger > Duration.Zero ? _options.Linger : new Duration(1);
+
     /// <summary>When <see cref="Advance"/> is to be called at the latest; <see cref="Timestamp.Never"/> if nothing is due by itself.</summary>
     public Timestamp NextDeadline =>
         (_sweepCursor >= 0 && !_replies.IsFull) || _sockets is { FirstEnded: >= 0 } ? default : _nextDeadline;
@@ -64,7 +67,7 @@ public sealed partial class DataplaneEngine
 
     private void SetDeadline()
     {
-        Timestamp next = _prefixes.NextDeadline(_options.Linger, _attachment, _attached);
+        Timestamp next = _prefixes.NextDeadline(Linger, _attachment, _attached);
         for (int at = 0; at < _questions.Length; at++)
         {
             if (IsOpen(_questions[at]) && _questions[at].Deadline < next)
@@ -128,9 +131,9 @@ public sealed partial class DataplaneEngine
             {
                 EndPrefix(id, PrefixEnd.WindowClosed, entry.ClosesAt);
             }
-            else if (_prefixes.IsReleasable(id, _attachment, _attached) && entry.UnusedSince.Add(_options.Linger) <= now)
+            else if (_prefixes.IsReleasable(id, _attachment, _attached) && entry.UnusedSince.Add(Linger) <= now)
             {
-                EndPrefix(id, PrefixEnd.Released, entry.UnusedSince.Add(_options.Linger));
+                EndPrefix(id, PrefixEnd.Released, entry.UnusedSince.Add(Linger));
             }
             else if (entry.State == PrefixState.Preferred && entry.PreferredUntil <= now)
             {

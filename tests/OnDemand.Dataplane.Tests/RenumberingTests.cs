@@ -455,4 +455,33 @@ public sealed class RenumberingTests
 
         Assert.Equal(DropReason.AddressEnded, scene.ReceiveTcp(address, TcpControl.Ack, 5001, 1001).Dropped);
     }
+
+    [Fact]
+    [Rfc(4862, "5.5.3")]
+    public void Other_lifetimes_are_told_and_the_same_ones_are_not()
+    {
+        HostScene scene = new HostScene().Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting, 100, 200), FixedOne);
+        scene.Pass(50);
+
+        scene.Engine.Advertise([HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting, 100, 200), FixedOne], authenticated: true, scene.Now);
+
+        EngineEvent told = Assert.Single(scene.Events(EngineEventKind.PrefixRenewed));
+        Assert.Equal(
+            (HostScene.SessionOne, scene.Now.Add(Duration.FromSeconds(100)), scene.Now.Add(Duration.FromSeconds(200))),
+            (told.Prefix, told.PreferredUntil, told.Until));
+    }
+
+    [Fact]
+    [Rfc(7857, "2.2")]
+    public void A_connection_that_goes_on_after_a_reset_is_told_of_as_open_again()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
+        IpAddress address = scene.Connect();
+
+        scene.ReceiveTcp(address, TcpControl.Rst, 6001, 0);   // in the window, but not what the host expects: it only challenges it
+        Assert.Equal(ForwardReason.Rewritten, scene.SendTcp(TcpControl.Ack, 1001, 5001).Forwarded);
+
+        EngineEvent reopened = Assert.Single(scene.Events(EngineEventKind.FlowReopened));
+        Assert.Equal((address, (ushort)40000), (reopened.Address, reopened.Identity.LocalPort));
+    }
 }

@@ -517,4 +517,39 @@ public sealed class RequestTests
         Assert.Equal(SetscStatus.Failed, scene.Reply().Status);
         scene.AssertNothingAsked();
     }
+
+    [Fact]
+    [Rfc(8653, "3.4")]
+    public void A_single_address_that_is_granted_is_that_of_the_host_that_asked_and_no_answer_to_another()
+    {
+        HostScene scene = new HostScene(AddressType.Fixed, options => options with
+        {
+            Internal = [new IpPrefix(Frames.OtherHost, 128), new IpPrefix(Frames.Host, 128)],
+        }).Attach(Nonpersistent);
+        PrefixAdvertisement only = HostScene.Of(IpPrefix.Parse("2001:db8:f1::7/128"), AddressType.Fixed);
+
+        Assert.True(scene.SendUdp().Held);
+        scene.Grant(scene.Question(), only);
+        Assert.Equal(only.Prefix.Address, IpAddress.Read(scene.OnlyOutput().Octets.AsSpan(8)));
+        Assert.True(scene.Send(Frames.Udp(Frames.OtherHost, 5000, Frames.Server, 53)).Held);
+        scene.Grant(scene.Question(), only);
+
+        Assert.Equal(OutputKind.Icmpv6Error, scene.OnlyOutput().Info.Kind);
+        scene.AssertNothingAsked();
+    }
+
+    [Fact]
+    [Rfc(8653, "3.4")]
+    public void Without_a_linger_time_a_granted_prefix_stays_until_those_who_waited_for_it_have_it()
+    {
+        HostScene scene = new HostScene(AddressType.SessionLasting, options => options with { Linger = Duration.Zero }).Attach(Nonpersistent);
+        Assert.True(scene.SendUdp().Held);
+
+        scene.Grant(scene.Question(), SessionOne);
+
+        Assert.Equal(OutputKind.Released, scene.OnlyOutput().Info.Kind);
+        scene.AssertNothingAsked();
+        scene.Pass(301);   // the flow falls idle
+        Assert.Equal(PrefixEnd.Released, Assert.Single(scene.Events(EngineEventKind.PrefixEnded)).End);
+    }
 }

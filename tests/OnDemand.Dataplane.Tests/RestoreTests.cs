@@ -148,10 +148,64 @@ public sealed class RestoreTests
         Assert.Equal(1, after.Engine.AddressCount);
     }
 
-    private static HostScene Restored(HostScene before, AddressType type)
+    [Fact]
+    [Rfc(8653, "3.2")]
+    public void Within_the_window_both_addresses_of_a_flow_that_went_over_are_accepted_after_a_restart_too()
+    {
+        static DataplaneOptions AtOnce(DataplaneOptions options) => options with { GracefulDatagramsAtOnce = true };
+        HostScene before = new HostScene(AddressType.GracefulReplacement, AtOnce).Attach(GracefulOne);
+        IpAddress old = before.SendUdp().Source;
+        before.Attach(10, GracefulTwo);
+        IpAddress current = before.SendUdp().Source;
+
+        HostScene after = Restored(before, AddressType.GracefulReplacement, AtOnce);
+
+        Assert.Equal((ForwardReason.Rewritten, ForwardReason.Rewritten), (after.ReceiveUdp(old).Forwarded, after.ReceiveUdp(current).Forwarded));
+        Assert.Equal(current, after.SendUdp().Source);
+        after.Pass(10.1);
+        Assert.Equal(DropReason.AddressEnded, after.ReceiveUdp(old).Dropped);
+        after.Pass(301);
+        Assert.Equal((1, 1), (after.Engine.PrefixCount, after.Engine.AddressCount));   // nothing holds the old ones any more
+    }
+
+    [Fact]
+    public void Addresses_that_no_flow_comes_back_to_and_no_new_one_gets_are_not_kept()
+    {
+        static DataplaneOptions RenewAtOnce(DataplaneOptions options) =>
+            options with { NonpersistentRenewal = new RenewalLimit(Duration.FromSeconds(1), 0) };
+        HostScene before = new HostScene(AddressType.Nonpersistent, RenewAtOnce).Attach(NonpersistentOne);
+        IpAddress[] made = [.. Enumerable.Range(0, 4).Select(number =>
+        {
+            before.Pass(2);
+            return before.SendUdp((ushort)(5000 + number)).Source;
+        })];
+        (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
+        FlowSnapshot kept = flows.Single(flow => flow.Address == made[1]);
+        var after = new HostScene(AddressType.Nonpersistent);
+        after.Pass(8);
+
+        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+        Assert.True(after.Engine.RestorePrefix(prefixes[0], after.Now));
+        foreach (AddressSnapshot address in addresses.OrderBy(address => address.Since))
+        {
+            // One is as the file has it if the prefix ended and came back: never retired.
+            Assert.True(after.Engine.RestoreAddress(address with { IsRetired = address.IsRetired && address.Address != made[2] }, after.Now));
+        }
+
+        Assert.True(after.Engine.RestoreFlow(kept, after.Now));
+        after.Engine.FinishRestore(after.Now);
+
+        Assert.Equal(made[1], after.SendUdp(5001).Source);
+        Assert.Equal(made[3], after.SendUdp(6000).Source);
+        Assert.Equal(2, after.Engine.AddressCount);
+        after.Pass(301);
+        Assert.Equal(1, after.Engine.AddressCount);
+    }
+
+    private static HostScene Restored(HostScene before, AddressType type, Func<DataplaneOptions, DataplaneOptions>? change = null)
     {
         (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
-        var after = new HostScene(type);
+        var after = new HostScene(type, change);
         after.Pass((double)before.Now.Since(after.Now).Nanoseconds / Timestamp.NanosecondsPerSecond);
         after.Engine.RestoreAttachment(1, attached: true, after.Now);
         Assert.All(prefixes, prefix => Assert.True(after.Engine.RestorePrefix(prefix, after.Now)));

@@ -334,6 +334,40 @@ public sealed partial class SocketTests
     }
 
     [Fact]
+    public void So_does_one_that_takes_it_while_the_network_is_asked_for_what_the_closed_one_sent()
+    {
+        HostScene scene = Scene(AddressType.SessionLasting).Attach(Fixed);
+        Assert.True(scene.SendUdp().Held);
+        Say(scene, Asked(scene), cookie: 1, AddressType.Nonpersistent);
+        Assert.Empty(scene.Outputs());
+        PrefixRequest network = scene.Question();
+        scene.Engine.EndSocket(1, scene.Now);
+        Ask(scene, 2, AddressType.Fixed);
+
+        IpAddress source = Open(scene, cookie: 2, Frames.Server);
+
+        Assert.True(HostScene.FixedOne.Contains(source));
+        scene.Grant(network, Nonpersistent);
+        Assert.Equal(source, SourceOf(scene.OnlyOutput()));   // one flow has one address
+    }
+
+    [Fact]
+    public void What_a_socket_sent_before_it_was_closed_goes_by_its_type_when_the_network_has_answered()
+    {
+        HostScene scene = Scene(AddressType.Fixed).Attach(Fixed);
+        Assert.True(scene.SendUdp().Held);
+        Say(scene, Asked(scene), cookie: 1, AddressType.SessionLasting);
+        Assert.Empty(scene.Outputs());
+        scene.Engine.EndSocket(1, scene.Now);
+
+        scene.Grant(scene.Question(), Session);
+
+        Assert.True(HostScene.SessionOne.Contains(SourceOf(scene.OnlyOutput())));
+        AssertNothingAsked(scene);
+        Assert.Equal(0UL, Flows(scene).Single().Socket);
+    }
+
+    [Fact]
     public void The_flows_of_a_socket_with_very_many_end_in_slices()
     {
         const int flows = 5000;

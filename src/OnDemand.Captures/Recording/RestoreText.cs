@@ -53,7 +53,8 @@ internal static class RestoreText
         $"{{restore: flow, protocol: {saved.Identity.Protocol}, internal: \"{saved.Identity.Internal}\", local-port: {saved.Identity.LocalPort}, "
         + $"remote: \"{saved.Identity.Remote}\", remote-port: {saved.Identity.RemotePort}, address: \"{saved.Address}\", state: {(byte)saved.State}, "
         + $"idle-at: {saved.IdleAt.Nanoseconds}, inbound: {Truth(saved.IsInbound)}, native: {Truth(saved.IsNative)}, packets: {saved.Packets}, octets: {saved.Octets}, "
-        + $"decision: [{(byte)saved.Decision.Origin}, {(byte)saved.Decision.Type}, {(byte)saved.Decision.Rule}, {saved.Decision.PolicyRule + 1}, {(byte)saved.Decision.Remarks}]}}");
+        + $"decision: [{(byte)saved.Decision.Origin}, {(byte)saved.Decision.Type}, {(byte)saved.Decision.Rule}, {saved.Decision.PolicyRule + 1}, {(byte)saved.Decision.Remarks}]"
+        + $"{(saved.OldAddress is { } before ? $", before: \"{before}\"" : string.Empty)}}}");
 
     /// <summary>Reads one of these records.</summary>
     /// <param name="fields">Reads single values.</param>
@@ -64,7 +65,7 @@ internal static class RestoreText
         ScenarioMap map = fields.Map(
             root, "a restored part", Key, "name", "prefix", "type", "state", "preferred-until", "valid-until", "closes-at", "home", "on-demand", "present",
             "address", "internal", "since", "retired", "exact", "packets", "octets", "protocol", "local-port", "remote", "remote-port", "idle-at", "inbound",
-            "native", "decision");
+            "native", "decision", "before");
         switch (Kinds[fields.Word(map.Need(Key), "restored part", Kinds)])
         {
             case "attachment":
@@ -128,6 +129,7 @@ internal static class RestoreText
                 fields.Address(map.Need("remote")),
                 (ushort)Number(fields, map.Need("remote-port"), ushort.MaxValue)),
             Address = fields.Address(map.Need("address")),
+            OldAddress = map.Find("before") is { } before ? fields.Address(before) : null,
             State = (FlowState)Number(fields, map.Need("state"), (ulong)FlowState.Stranded),
             IdleAt = Time(fields, map, "idle-at"),
             IsInbound = fields.Truth(map.Need("inbound")),

@@ -49,6 +49,7 @@ internal static class Explanation
         EngineEventKind.FlowWentOver => $"went over from {happened.Previous} to {happened.Address}: {Of(happened.Decision)}",
         EngineEventKind.FlowStranded => $"stranded: {happened.Address} has ended",
         EngineEventKind.FlowClosed => "closed by its ends",
+        EngineEventKind.FlowReopened => "goes on: the RST was not its end",
         EngineEventKind.FlowRefused => $"refused ({Name(happened.Drop)}): {Of(happened.Decision, hasAddress: false)}",
         _ => null,
     };

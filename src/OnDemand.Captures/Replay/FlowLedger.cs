@@ -61,6 +61,9 @@ internal sealed class FlowLedger(Timestamp start, int mostFlows, bool density, A
             case EngineEventKind.FlowClosed when Find(happened.Flow) is { } flow:
                 flow.Close(happened.Time);
                 break;
+            case EngineEventKind.FlowReopened when Find(happened.Flow) is { } flow:
+                flow.Reopen();
+                break;
             case EngineEventKind.FlowRemoved when Find(happened.Flow) is { } flow:
                 Remove(happened, flow);
                 break;

@@ -127,6 +127,9 @@ internal sealed class FlowRecord(long id, in EngineEvent opened)
         Note(time, FlowEventKind.Closed, null);
     }
 
+    /// <summary>It goes on after all; when it closes again, that is said again.</summary>
+    public void Reopen() => ClosedAt = null;
+
     /// <summary>It is refused an address, perhaps another one; said once until something else happens.</summary>
     public void Refuse(Timestamp time, string? why)
     {

@@ -21,6 +21,9 @@ public enum EngineEventKind : byte
     /// <summary>A prefix is preferred again.</summary>
     PrefixPreferred,
 
+    /// <summary>The network gave a prefix other lifetimes; its state is what it was.</summary>
+    PrefixRenewed,
+
     /// <summary>A replacement window opened; <see cref="EngineEvent.Until"/> says when it closes.</summary>
     WindowOpened,
 
@@ -44,6 +47,9 @@ public enum EngineEventKind : byte
 
     /// <summary>A flow was closed by its ends (FIN, RST).</summary>
     FlowClosed,
+
+    /// <summary>A flow that was closed goes on: the RST was not its end (RFC 7857 §2.2).</summary>
+    FlowReopened,
 
     /// <summary>A flow left the table.</summary>
     FlowRemoved,
@@ -119,6 +125,9 @@ public readonly record struct EngineEvent
 
     /// <summary>Why the flow was refused.</summary>
     public DropReason Drop { get; init; }
+
+    /// <summary>When new flows begin to avoid the prefix.</summary>
+    public Timestamp PreferredUntil { get; init; }
 
     /// <summary>When the window closes, or the prefix's validity ends.</summary>
     public Timestamp Until { get; init; }

@@ -9,6 +9,7 @@ internal struct PendingFlow<TAnswer>
 {
     public int Id;               // the question's number; 0: free
     public bool Answered;
+    public bool IsOver;          // what was answered has gone: it holds for what came before, and for nothing else
     public ulong Hash;
     public FlowKey Key;
     public Timestamp Deadline;   // of the answer, or of what was answered

@@ -141,16 +141,30 @@ internal sealed partial class FramePump
         }
 
         Span<FrameWrite> writes = _joiner.Finish();
-        if (writes.IsEmpty)
+        for (int number = 0; number < writes.Length;)
         {
-            return;
+            int end = EndOfCertain(number, writes.Length);
+            _device.Write(_joiner.Parts, writes[number..end]);
+            for (; number < end; number++)
+            {
+                Settle(number, writes[number].Result);
+            }
+        }
+    }
+
+    // Behind a superpacket of a kind that the kernel has not taken yet nothing is written before it is known whether its frames must go one
+    // by one: they would come after what came after them.
+    private int EndOfCertain(int from, int count)
+    {
+        for (int number = from; number < count; number++)
+        {
+            if (_joiner.FramesOf(number, out _) > 1 && !(_joiner.IsOfSegments(number) ? _takesSegments : _takesDatagrams))
+            {
+                return number + 1;
+            }
         }
 
-        _device.Write(_joiner.Parts, writes);
-        for (int number = 0; number < writes.Length; number++)
-        {
-            Settle(number, writes[number].Result);
-        }
+        return count;
     }
 
     // What has become of the frames of a write.
@@ -173,6 +187,8 @@ internal sealed partial class FramePump
         {
             Counters.SuperpacketsMade++;
             Counters.FramesJoined += frames;
+            _takesSegments |= _joiner.IsOfSegments(number);
+            _takesDatagrams |= !_joiner.IsOfSegments(number);
         }
 
         for (; frames > 0; frames--, place = _joiner.Next(place))

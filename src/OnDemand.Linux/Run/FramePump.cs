@@ -59,6 +59,8 @@ internal sealed partial class FramePump
     private readonly int _batchSize;
     private int _wanted = 1;
     private bool _hasLong;                           // frames in the last batch
+    private bool _takesSegments;                     // the kernel has taken joined ones
+    private bool _takesDatagrams;
     private bool _readsTogether = true;              // until the kernel says that it cannot; of a TAP it can since 6.4
 
     /// <summary>Makes a pump.</summary>

@@ -82,7 +82,7 @@ internal enum BindingNoticeKind : byte
     /// <summary>It is deprecated or closes: the time left is told.</summary>
     Deprecated,
 
-    /// <summary>It is preferred again, or its lifetimes are longer now.</summary>
+    /// <summary>It is preferred again, or has other lifetimes now.</summary>
     Renewed,
 
     /// <summary>It has ended under the socket.</summary>

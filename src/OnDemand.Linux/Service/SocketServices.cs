@@ -169,8 +169,8 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     {
         bool matters = happened.Kind switch
         {
-            EngineEventKind.PrefixDeprecated or EngineEventKind.PrefixPreferred or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded =>
-                !_bindings.IsEmpty,
+            EngineEventKind.PrefixDeprecated or EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed or EngineEventKind.WindowOpened
+                or EngineEventKind.PrefixEnded => !_bindings.IsEmpty,
             EngineEventKind.NetworkSilent or EngineEventKind.NetworkRefused or EngineEventKind.NetworkUnsupported => !_pending.IsEmpty,
             EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver => happened.Decision.Origin == DecisionOrigin.SocketRequest
                 && happened.Socket != 0 && _bindings.TryGetValue(happened.Socket, out SocketBinding? binding)
@@ -426,9 +426,9 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
                 case EngineEventKind.PrefixEnded:
                     Renew(binding, binding with { ValidUntil = happened.Time }, BindingNoticeKind.Stranded, happened.Time, null);
                     break;
-                case EngineEventKind.PrefixPreferred:
+                case EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed:
                     Renew(
-                        binding, binding with { PreferredUntil = happened.Until, ValidUntil = happened.Until }, BindingNoticeKind.Renewed,
+                        binding, binding with { PreferredUntil = happened.PreferredUntil, ValidUntil = happened.Until }, BindingNoticeKind.Renewed,
                         happened.Time, left);
                     break;
                 default:

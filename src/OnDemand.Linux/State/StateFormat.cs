@@ -19,7 +19,7 @@ namespace OnDemand.Linux.State;
 /// attached NAME | detached                                    also: all prefixes follow anew
 /// prefix PREFIX TYPE STATE PREFERRED VALID CLOSES FLAGS       h home, d asked for, c of the present network
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
-/// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION
+/// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION [BEFORE]            the typed address before, which it went over from
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
 /// binding BOOT COOKIE USER TYPE PREFERENCES TYPED PREFIX FLAGS PLACE SINCE   m mapped, n on-net; INODE[.PROCESS.DESCRIPTOR]
 /// released COOKIE
@@ -48,9 +48,13 @@ internal static class StateFormat
         Flags((address.IsRetired, 'r'), (address.IsExact, 'x')));
 
     /// <summary>The line of a flow.</summary>
-    public static string Flow(in FlowIdentity flow, IpAddress address, in Decision why) => Join(
-        "flow", Identity(flow), address,
-        string.Create(CultureInfo.InvariantCulture, $"{(int)why.Origin}.{(int)why.Type}.{(int)why.Rule}.{why.PolicyRule}.{(int)why.Remarks}"));
+    public static string Flow(in FlowIdentity flow, IpAddress address, in Decision why, IpAddress? before = null)
+    {
+        string line = Join(
+            "flow", Identity(flow), address,
+            string.Create(CultureInfo.InvariantCulture, $"{(int)why.Origin}.{(int)why.Type}.{(int)why.Rule}.{why.PolicyRule}.{(int)why.Remarks}"));
+        return before is { } old ? Join(line, old) : line;
+    }
 
     /// <summary>The line of a flow that has gone.</summary>
     public static string Gone(in FlowIdentity flow) => Join("gone", Identity(flow));
@@ -206,8 +210,9 @@ internal static class StateFormat
 
     private static bool TryReadFlow(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle)
     {
-        if (fields.Length != 8 || !TryReadIdentity(fields, out FlowIdentity identity) || !IpAddress.TryParse(fields[6], out IpAddress address)
-            || !TryReadDecision(fields[7], out Decision decision))
+        IpAddress before = default;
+        if (fields.Length is not (8 or 9) || !TryReadIdentity(fields, out FlowIdentity identity) || !IpAddress.TryParse(fields[6], out IpAddress address)
+            || !TryReadDecision(fields[7], out Decision decision) || (fields.Length == 9 && !IpAddress.TryParse(fields[8], out before)))
         {
             return false;
         }
@@ -216,6 +221,7 @@ internal static class StateFormat
         {
             Identity = identity,
             Address = address,
+            OldAddress = fields.Length == 9 ? before : null,
             Decision = decision,
             IsInbound = decision.Origin == DecisionOrigin.Inbound,
             IsNative = decision.Origin == DecisionOrigin.Native,

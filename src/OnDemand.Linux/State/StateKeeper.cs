@@ -253,8 +253,9 @@ internal sealed class StateKeeper : IAsyncDisposable
     {
         switch (happened.Kind)
         {
-            case EngineEventKind.FlowOpened or EngineEventKind.FlowWentOver:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(happened.Identity, happened.Address, happened.Decision)));
+            case EngineEventKind.FlowOpened or EngineEventKind.FlowReopened or EngineEventKind.FlowWentOver:
+                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(
+                    happened.Identity, happened.Address, happened.Decision, happened.Previous.IsUnspecified ? null : happened.Previous)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
                 _file!.WriteLine(StateLine.Seal(StateFormat.Gone(happened.Identity)));
@@ -263,7 +264,7 @@ internal sealed class StateKeeper : IAsyncDisposable
                 addresses = true;
                 break;
             case EngineEventKind.Attached or EngineEventKind.Detached or EngineEventKind.PrefixAdded or EngineEventKind.PrefixDeprecated
-                or EngineEventKind.PrefixPreferred or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
+                or EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
                 network = true;
                 break;
             default:
@@ -390,7 +391,8 @@ internal sealed class StateKeeper : IAsyncDisposable
                 FlowSnapshot flow = _flows[i];
                 if (flow.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
                 {
-                    await file.WriteLineAsync(StateLine.Seal(StateFormat.Flow(flow.Identity, flow.Address, flow.Decision))).ConfigureAwait(false);
+                    string line = StateFormat.Flow(flow.Identity, flow.Address, flow.Decision, flow.OldAddress);
+                    await file.WriteLineAsync(StateLine.Seal(line)).ConfigureAwait(false);
                 }
             }
         }

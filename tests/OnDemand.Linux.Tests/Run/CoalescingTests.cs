@@ -301,6 +301,24 @@ public sealed partial class CoalescingTests
     }
 
     [Fact]
+    public void What_the_kernel_refuses_joined_still_goes_out_before_what_came_after_it()
+    {
+        using HostRig rig = MakeRig();
+        var world = new World(rig);
+        rig.Tap.RefusesMade = true;
+        int[] payloads = [500, 500, 500, 700, 800, 800, 600];
+        foreach (int payload in payloads)
+        {
+            rig.Tap.PutWhole(world.Datagram(0, false, payload, 0));
+        }
+
+        List<byte[]> written = TakeBatches(rig, warm: 16);
+
+        Assert.Equal(payloads, written.Select(whole => whole.Length - (10 + 62)));
+        Assert.Equal(2, rig.Counters.SuperpacketsRefused);
+    }
+
+    [Fact]
     public void What_the_kernel_refuses_joined_goes_out_one_by_one_and_only_that_kind_is_not_joined_again()
     {
         using HostRig rig = MakeRig();

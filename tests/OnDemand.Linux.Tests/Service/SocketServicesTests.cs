@@ -3,6 +3,7 @@ using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
 using OnDemand.Linux.Tests.Run;
 using Xunit;
@@ -261,6 +262,28 @@ public sealed class SocketServicesTests : IAsyncDisposable
         Assert.Equal(
             [(BindingNoticeKind.Stranded, 2UL), (BindingNoticeKind.Deprecated, 1UL), (BindingNoticeKind.Stranded, 1UL)],
             seen.OrderByDescending(notice => notice.Item2).ThenBy(notice => notice.Item1));
+    }
+
+    [Fact]
+    public async Task Who_watches_is_told_that_an_address_has_other_lifetimes_and_so_is_who_looks_it_up()
+    {
+        SocketBinding before = Granted(await DoneAsync(AskAsync(3, AddressType.GracefulReplacement)));
+        await using IAsyncEnumerator<BindingNotice> watch = Watch(1000);
+        ValueTask<bool> first = watch.MoveNextAsync();
+
+        PrefixAdvertisement renewed = new(before.Prefix, before.Type, Duration.FromSeconds(1800), Duration.FromSeconds(3600));
+        _ = _rig.Command(context =>
+        {
+            ((AttachmentControl)context.Network).Advertise([renewed], authenticated: true, context.Now);
+            return true;
+        });
+        await SettleAsync();
+
+        Assert.True(await first);
+        Assert.Equal((BindingNoticeKind.Renewed, 3UL, Duration.FromSeconds(3600)), (watch.Current.Kind, watch.Current.Binding!.Cookie, watch.Current.Left));
+        SocketBinding binding = _services.Find(3)!;
+        Assert.Equal(Duration.FromSeconds(1800), binding.ValidUntil.Since(binding.PreferredUntil));
+        Assert.Equal(binding, watch.Current.Binding);
     }
 
     [Fact]

@@ -49,7 +49,7 @@ public sealed class StateFormatTests
 
         SavedState state = Read(
             StateFormat.Attachment("ar 1/é"), StateFormat.Prefix(prefix), StateFormat.Address(address),
-            StateFormat.Flow(Connection, Typed, Why));
+            StateFormat.Flow(Connection, Typed, Why, before: IpAddress.Parse("2001:db8:51:2::78")));
 
         Assert.Empty(state.DamagedLines);
         Assert.Equal(("ar 1/é", true), (state.Attachment, state.HasNetwork));
@@ -57,6 +57,7 @@ public sealed class StateFormatTests
         Assert.Equal(address, Assert.Single(state.Addresses).Value);
         FlowSnapshot flow = Assert.Single(state.Flows).Value;
         Assert.Equal((Connection, Typed, Why, FlowState.Established), (flow.Identity, flow.Address, flow.Decision, flow.State));
+        Assert.Equal(IpAddress.Parse("2001:db8:51:2::78"), flow.OldAddress);
         Assert.Equal(Written.Add(Duration.FromSeconds(7)), flow.IdleAt);
     }
 

@@ -66,6 +66,21 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task A_connection_that_goes_on_after_a_reset_is_there_again()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using StateKeeper keeper = Start(dataplane);
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+        keeper.Note(Happened(EngineEventKind.FlowClosed, 1));
+        await HasAsync(text => Flows(text, "gone") == 1);
+
+        keeper.Note(Happened(EngineEventKind.FlowReopened, 1));
+
+        await HasAsync(text => Flows(text, "flow") == 2);
+        Assert.Equal(1, Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Flows).Key.LocalPort);
+    }
+
+    [Fact]
     public async Task A_move_writes_the_network_anew_and_an_address_the_addresses()
     {
         await using var dataplane = new FakeDataplane();
@@ -79,6 +94,33 @@ public sealed class StateKeeperTests : IDisposable
         Assert.DoesNotContain("ar8", await TextAsync(), StringComparison.Ordinal);
         keeper.Note(new EngineEvent { Kind = EngineEventKind.PrefixAdded });
         await HasAsync(text => text.Contains("\nattached ar8 ~", StringComparison.Ordinal));
+    }
+
+    [Fact]
+    public async Task Lifetimes_that_the_network_renews_are_written_so_that_a_prefix_does_not_end_with_its_first_ones()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7", Duration.FromSeconds(60));
+        await using StateKeeper keeper = Start(dataplane);
+        await HasAsync(text => text.Contains("\nprefix ", StringComparison.Ordinal));
+        Timestamp first = Assert.Single(StateKeeper.Load(File, dataplane.Scenario).Prefixes).ValidUntil;
+
+        EngineEvent renewed = await dataplane.RunAsync(
+            context =>
+            {
+                context.Engine.Advertise([Session(Duration.FromSeconds(3600))], authenticated: true, context.Now);
+                EngineEvent last = default;
+                while (context.Engine.TryTakeEvent(out EngineEvent happened))
+                {
+                    last = happened;
+                }
+
+                return last;
+            },
+            Cancellation);
+        keeper.Note(renewed);
+
+        await HasAsync(_ => StateKeeper.Load(File, dataplane.Scenario).Prefixes is [{ } prefix] && prefix.ValidUntil > first);
     }
 
     [Fact]
@@ -160,13 +202,16 @@ public sealed class StateKeeperTests : IDisposable
         Assert.False(first.HasNetwork);
     }
 
-    private static Task<int> AttachAsync(FakeDataplane dataplane, string name) => dataplane.RunAsync(
+    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null) => dataplane.RunAsync(
         context =>
         {
-            context.Network.Attach(name, [new(IpPrefix.Parse("2001:db8:51:1::/64"), AddressType.SessionLasting)], null, context.Now);
+            context.Network.Attach(name, [Session(valid ?? Duration.Infinite)], null, context.Now);
             return 0;
         },
         Cancellation);
+
+    private static PrefixAdvertisement Session(Duration valid) =>
+        new(IpPrefix.Parse("2001:db8:51:1::/64"), AddressType.SessionLasting, valid, valid);
 
     private static EngineEvent Happened(EngineEventKind kind, ushort port) => new()
     {
