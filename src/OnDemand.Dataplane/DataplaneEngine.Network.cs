@@ -1,4 +1,3 @@
-using System.Numerics;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
@@ -11,6 +10,8 @@ namespace OnDemand.Dataplane;
 /// </content>
 public sealed partial class DataplaneEngine
 {
+    private const int LastBit = 63;     // of the hosts that wait for an answer
+
     private readonly Question[] _questions;
     private readonly Ring<PrefixRequest> _prefixRequests;
     private readonly bool[] _unsupported = new bool[AddressTypes.Count];
@@ -40,8 +41,7 @@ public sealed partial class DataplaneEngine
         ref Question question = ref _questions[at];
         bool granted = answer.Kind == PrefixAnswerKind.Granted && _attached && answer.Prefix.Type == question.Type
             && answer.Prefix.PreferredLifetime > Duration.Zero;
-        int prefix = granted
-            ? Learn(answer.Prefix, authenticated: true, given: true, asker: BitOperations.TrailingZeroCount(question.Hosts), now) : -1;
+        int prefix = granted ? Learn(answer.Prefix, authenticated: true, given: true, question.Asker, now) : -1;
         if (prefix >= 0 && Fulfills(_prefixes[prefix], question))
         {
             _prefixes[prefix].Attachment = _attachment;
@@ -127,6 +127,7 @@ public sealed partial class DataplaneEngine
             Deadline = now.Add(_options.NetworkAnswerTimeout),
             Queue = HeldQueue.Empty,
             Hosts = BitOf(host),
+            Asker = host,
             FirstWaiting = -1,
             LastWaiting = -1,
         };
@@ -234,10 +235,13 @@ public sealed partial class DataplaneEngine
     // A single address serves only the host that has it; taken for an answer to others it would be asked for again at once, for ever.
     private bool Fulfills(in PrefixEntry prefix, in Question question) =>
         prefix.Type == question.Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated
-        && (prefix.OnlyAddress < 0 || (question.Hosts & BitOf(_addresses.Typed(prefix.OnlyAddress).Host)) != 0);
+        && (prefix.OnlyAddress < 0 || Needs(question, _addresses.Typed(prefix.OnlyAddress).Host));
+
+    private static bool Needs(in Question question, int host) =>
+        host == question.Asker || (host < LastBit && (question.Hosts & BitOf(host)) != 0);
 
     // Hosts past the last bit share it: at worst a question among so many is asked once more.
-    private static ulong BitOf(int host) => 1UL << Math.Min(host, 63);
+    private static ulong BitOf(int host) => 1UL << Math.Min(host, LastBit);
 
     private bool IsAskedFor(int request)
     {
@@ -282,6 +286,7 @@ public sealed partial class DataplaneEngine
         public Timestamp Deadline;
         public HeldQueue Queue;
         public ulong Hosts;          // internal addresses that need the answer
+        public int Asker;            // the first of them
         public int FirstWaiting;     // socket requests, in the order in which they asked
         public int LastWaiting;
     }

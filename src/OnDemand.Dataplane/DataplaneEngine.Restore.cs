@@ -105,8 +105,8 @@ public sealed partial class DataplaneEngine
     }
 
     /// <summary>
-    /// Restores a live flow, which keeps its typed address, and within its window the one before. Its idle time begins anew. TCP's numbers are learned again from its packets, and
-    /// if it goes over later it does so within its address's type, like a flow that was picked up.
+    /// Restores a live flow, which keeps its typed address, and within its window the one before. Its idle time begins anew. TCP's numbers
+    /// are learned again from its packets, and if it goes over later it does so within its address's type, like a flow that was picked up.
     /// </summary>
     /// <param name="saved">What it was.</param>
     /// <param name="now">The time.</param>

@@ -518,13 +518,21 @@ public sealed class RequestTests
         scene.AssertNothingAsked();
     }
 
-    [Fact]
+    [Theory]
     [Rfc(8653, "3.4")]
-    public void A_single_address_that_is_granted_is_that_of_the_host_that_asked_and_no_answer_to_another()
+    [InlineData(0)]
+    [InlineData(70)]
+    public void A_single_address_that_is_granted_is_that_of_the_host_that_asked_and_no_answer_to_another(int more)
     {
         HostScene scene = new HostScene(AddressType.Fixed, options => options with
         {
-            Internal = [new IpPrefix(Frames.OtherHost, 128), new IpPrefix(Frames.Host, 128)],
+            MaximumInternalAddresses = more + 2,
+            MaximumTypedAddresses = more + 100,
+            Internal =
+            [
+                .. Enumerable.Range(1, more).Select(at => new IpPrefix(new IpAddress(0xfd00_0000_0000_00ff, (ulong)at), 128)),
+                new IpPrefix(Frames.OtherHost, 128), new IpPrefix(Frames.Host, 128),
+            ],
         }).Attach(Nonpersistent);
         PrefixAdvertisement only = HostScene.Of(IpPrefix.Parse("2001:db8:f1::7/128"), AddressType.Fixed);
 
