@@ -48,6 +48,10 @@ internal sealed class Bulk(Socket from, Socket to)
         {
             SenderError = error.SocketErrorCode;
         }
+        catch (ObjectDisposedException)
+        {
+            SenderError = SocketError.OperationAborted;      // closed between two calls, not within one
+        }
     }
 
     private async Task ReceiveAsync()
@@ -65,6 +69,10 @@ internal sealed class Bulk(Socket from, Socket to)
         catch (SocketException error)
         {
             ReceiverError = error.SocketErrorCode;
+        }
+        catch (ObjectDisposedException)
+        {
+            ReceiverError = SocketError.OperationAborted;
         }
     }
 }

@@ -44,8 +44,8 @@ public sealed class ProviderTests
             }
         }
 
-        // Both connections came of one request.
-        Assert.Single(network.Told("request"));
+        // Both connections came of one request, which is made once more if the program was slow.
+        Assert.Single(network.Told("request").Select(line => line.GetProperty("request").GetInt32()).Distinct());
         await capture.StopAsync();
         Assert.True((await capture.FindAsync($"src net {Granted} and tcp and ip6[53] & 0x12 = 2")).Length >= 2);   // SYN without ACK
         Assert.Empty(await capture.FindAsync($"tcp and not net {Granted}"));

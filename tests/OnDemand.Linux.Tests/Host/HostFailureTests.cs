@@ -65,11 +65,12 @@ public sealed class HostFailureTests
     [Fact]
     public void A_running_dataplane_has_the_table_and_keeps_it_even_when_all_of_ours_is_taken_back()
     {
-        // A veth interface is up as the TAP of a running dataplane is: with a carrier.
+        // A veth interface is up as the TAP of a running dataplane is: with a carrier, which the kernel notices a moment later.
         using NetworkNamespace space = Space(
             "ip link add od9 type veth peer name od8; ip link set od9 addrgenmode none up; ip link set od8 addrgenmode none up; "
             + "ip -6 route add default dev od9 proto 86 table 8653 metric 7; "
-            + "ip -6 rule add pref 100 iif lo lookup 8653 protocol 86");
+            + "ip -6 rule add pref 100 iif lo lookup 8653 protocol 86; "
+            + "while ip link show up | grep -q NO-CARRIER; do sleep 0.02; done");
         string before = IpState.Of(space);
         using HostNetwork network = space.Run(() => new HostNetwork(Plan));
 
