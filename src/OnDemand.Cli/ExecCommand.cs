@@ -13,7 +13,6 @@ namespace OnDemand.Cli;
 /// <summary><c>ondemand exec</c>: a command whose sockets, and those of everything it starts, have a type.</summary>
 internal static class ExecCommand
 {
-
     // A dataplane that is busy is not waited for.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 

@@ -129,12 +129,13 @@ public sealed partial class LabRunTests
     [InlineData("no-such-program", ExitStatus.NotFound, "there is no program 'no-such-program'")]
     [InlineData("/etc/passwd", ExitStatus.CannotRun, "'/etc/passwd' is not executable")]
     [InlineData("/etc", ExitStatus.CannotRun, "'/etc' is a directory")]
+    [InlineData("ondemand.dll", ExitStatus.NotFound, "there is no program 'ondemand.dll'")]    // it is where the command is started, not in PATH
     public async Task A_program_that_cannot_be_run_is_said_before_anything_is_done(string program, int status, string reason)
     {
         foreach (string[] command in (string[][])[["exec", LabNodes.Host], ["run", "no-such-scenario"]])
         {
             string[] line = LabProgram.Self.Line(["lab", .. command, "--name", "never-there", "--", program]);
-            CommandResult refused = await CommandRunner.RunAsync(line[0], line[1..], null, Cancellation);
+            CommandResult refused = await CommandRunner.RunAsync("env", ["-C", AppContext.BaseDirectory, .. line], null, Cancellation);
             Assert.Equal((status, $"ondemand: The command cannot be run: {reason}.\n"), (refused.Status, refused.Error));
         }
     }

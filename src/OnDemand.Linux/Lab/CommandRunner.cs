@@ -114,8 +114,9 @@ internal static class CommandRunner
     {
         const UnixFileMode executable = UnixFileMode.UserExecute | UnixFileMode.GroupExecute | UnixFileMode.OtherExecute;
         string path = Find(program);
-        bool isDirectory = Directory.Exists(path);
-        isThere = isDirectory || File.Exists(path);
+        bool isPath = path.Contains('/', StringComparison.Ordinal);      // else it is in no directory of PATH, and the present one does not count
+        bool isDirectory = isPath && Directory.Exists(path);
+        isThere = isDirectory || (isPath && File.Exists(path));
         return isDirectory ? $"'{program}' is a directory"
             : !isThere ? $"there is no program '{program}'"
             : (File.GetUnixFileMode(path) & executable) == 0 ? $"'{program}' is not executable"
