@@ -31,7 +31,7 @@ internal sealed class FlowLoad
 
     private readonly byte[] _template = new byte[SlotLength];
     private readonly byte[] _ring = GC.AllocateArray<byte>(Batch * SlotLength, pinned: true);
-    private readonly FrameSlot[] _slots = new FrameSlot[Batch];
+    private readonly FrameSlot[] _slots = GC.AllocateArray<FrameSlot>(Batch, pinned: true);
     private readonly ulong[] _externals;
     private readonly ulong _flows;
     private readonly ulong _hostMask;

@@ -6,7 +6,7 @@ namespace OnDemand.Dataplane.Benchmarks;
 internal sealed class NewFlows
 {
     private readonly byte[] _frames = new byte[FlowLoad.Batch * FlowLoad.FrameLength];
-    private readonly FrameSlot[] _slots = new FrameSlot[FlowLoad.Batch];
+    private readonly FrameSlot[] _slots = GC.AllocateArray<FrameSlot>(FlowLoad.Batch, pinned: true);
     private readonly FrameInfo _info = new(14);
     private readonly int _flows;
 

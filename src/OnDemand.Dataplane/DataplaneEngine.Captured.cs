@@ -112,8 +112,7 @@ public sealed partial class DataplaneEngine
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TryGlanceInside(ReadOnlySpan<byte> packet, ref CapturedSlot slot, ref Glance glance)
     {
-        ref byte octets = ref MemoryMarshal.GetReference(packet);
-        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
+        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref MemoryMarshal.GetReference(packet));
         if (!header.IsCommon)
         {
             return false;
@@ -122,7 +121,7 @@ public sealed partial class DataplaneEngine
         AddressName name = _addresses.Find(header.Source);
         slot.Inbound = !name.IsInternal;
         name = slot.Inbound ? _addresses.Find(header.Destination) : name;
-        ref readonly IpAddress remote = ref CommonHeader.Remote(ref octets, slot.Inbound);
+        ref readonly IpAddress remote = ref (slot.Inbound ? ref header.Source : ref header.Destination);
         if (!name.IsInternal || (MayBeLinkScope(remote) && IsLinkScope(remote)))
         {
             return false;
@@ -138,7 +137,8 @@ public sealed partial class DataplaneEngine
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private bool TrySend(ref byte buffer, in CapturedSlot slot, in Glance glance)
     {
-        if (!TryFinish(ref buffer, ref _flows.Entry(glance.Guess), glance, inbound: false, slot.PartialChecksum, Ticks.At(slot.Time, _origin)))
+        if (!_attached || !TryFinish<Outward>(
+            ref buffer, ref _flows.Entry(glance.Guess), glance, new FrameInfo(0, slot.PartialChecksum), Ticks.At(slot.Time, _origin), new InUse(this)))
         {
             return false;
         }
@@ -152,7 +152,7 @@ public sealed partial class DataplaneEngine
     {
         ref CommonHeader header = ref MemoryMarshal.AsRef<CommonHeader>(packet);
         ref FlowEntry entry = ref _flows.Entry(glance.Guess);
-        if (!GoesOn(entry, header.Source, glance.Tail, header.Flags, Ticks.At(slot.Time, _origin)))
+        if (!MayGoOn(entry, header.Source, glance.Tail))
         {
             return false;
         }
@@ -162,9 +162,17 @@ public sealed partial class DataplaneEngine
         Span<byte> came = proof[CommonHeader.Length..];
         packet.CopyTo(captured);
         header.Destination = address.External;
-        Adjust(ref header, entry.State, address.DifferenceOut, slot.PartialChecksum);
+        if (entry.State == FlowState.Established)
+        {
+            AdjustSegment(ref header.SegmentChecksum, address.DifferenceOut, slot.PartialChecksum);
+        }
+        else
+        {
+            AdjustDatagram(ref header.DatagramChecksum, address.DifferenceOut, slot.PartialChecksum);
+        }
+
         packet.CopyTo(came);
-        if (TryOne(came, new FrameInfo(0, slot.PartialChecksum), inbound: true, slot.Time, out _))
+        if (TryOne<Inward>(came, new FrameInfo(0, slot.PartialChecksum), slot.Time, out _))
         {
             return true;
         }
@@ -172,4 +180,8 @@ public sealed partial class DataplaneEngine
         captured.CopyTo(packet);
         return false;
     }
+
+    // Whether the guess was right, and the flow is one of the common kinds; all else is asked on the way back.
+    private static bool MayGoOn(in FlowEntry entry, in IpAddress remote, ulong tail) =>
+        entry.Has(remote, tail) && entry.State is FlowState.Established or FlowState.Datagram;
 }

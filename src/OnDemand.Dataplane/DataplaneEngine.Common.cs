@@ -15,15 +15,23 @@ namespace OnDemand.Dataplane;
 public sealed partial class DataplaneEngine
 {
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryOne(Span<byte> frame, in FrameInfo info, bool inbound, Timestamp now, out Verdict verdict)
+    private bool TryOne<TDirection>(Span<byte> frame, in FrameInfo info, Timestamp now, out Verdict verdict)
+        where TDirection : struct, IDirection
     {
         Unsafe.SkipInit(out Glance glance);
         ref byte octets = ref MemoryMarshal.GetReference(frame);
-        if (TryGlance(ref octets, 0, frame.Length, info.NetworkOffset, inbound, ref glance)
-            || GlanceAgain(ref octets, 0, frame.Length, info.NetworkOffset, inbound, ref glance))
+        if (!_attached)
+        {
+            verdict = default;
+            return false;
+        }
+
+        if (TryGlance<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, new Known(this, TDirection.IsInbound), ref glance)
+            || GlanceAgain<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, ref glance))
         {
             int id = _flows.Guess(glance.Hash);
-            if (id >= 0 && TryFinish(ref octets, ref _flows.Entry(id), glance, inbound, info.PartialChecksum, Ticks.At(now, _origin)))
+            if (id >= 0 && TryFinish<TDirection>(
+                ref octets, ref _flows.Entry(id), glance, info, Ticks.At(now, _origin), new InUse(this)))
             {
                 Counters.Forwards[(int)ForwardReason.Rewritten]++;
                 verdict = Verdict.Sent(ForwardReason.Rewritten, id);
@@ -36,35 +44,52 @@ public sealed partial class DataplaneEngine
     }
 
     // The first look at many frames, so that what it asks of the memory overlaps. What needs a call is done afterwards: a loop without calls
-    // keeps all that it needs in registers.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private void GlanceAll(ref byte octets, int length, ref FrameSlot first, int count)
+    // keeps all that it needs in registers. Frames of one direction follow one another, and so the loop is made for each direction.
+    private void GlanceAll(ref byte octets, int length, ReadOnlySpan<FrameSlot> slots)
     {
-        FlowIndex.View index = _flows.Index;
-        ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
-        ref Glance end = ref Unsafe.Add(ref glance, count);
         bool isComplete = true;
-        for (ref FrameSlot slot = ref first; Unsafe.IsAddressLessThan(ref glance, ref end); slot = ref Unsafe.Add(ref slot, 1))
+        ref FrameSlot slot = ref MemoryMarshal.GetReference(slots);
+        ref FrameSlot end = ref Unsafe.Add(ref slot, slots.Length);
+        ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
+        while (Unsafe.IsAddressLessThan(ref slot, ref end))
         {
-            glance.Guess = Glance.NotYet;
-            if ((ulong)(uint)slot.Offset + (uint)slot.Length <= (uint)length
-                && TryGlance(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref glance))
+            int seen = slot.Inbound
+                ? GlanceRun<Inward>(ref octets, (uint)length, ref slot, ref end, ref glance, ref isComplete)
+                : GlanceRun<Outward>(ref octets, (uint)length, ref slot, ref end, ref glance, ref isComplete);
+            slot = ref Unsafe.Add(ref slot, seen);
+            glance = ref Unsafe.Add(ref glance, seen);
+        }
+
+        if (!isComplete)
+        {
+            GlanceAtOthers(ref octets, length, slots);
+        }
+    }
+
+    // Looks at the frames from one on that go the same way; returns how many.
+    [MethodImpl(MethodImplOptions.NoInlining)]
+    private int GlanceRun<TDirection>(
+        ref byte octets, ulong length, ref FrameSlot first, ref FrameSlot end, ref Glance glance, ref bool isComplete)
+        where TDirection : struct, IDirection
+    {
+        var known = new Known(this, TDirection.IsInbound);
+        ref FrameSlot slot = ref first;
+        for (; Unsafe.IsAddressLessThan(ref slot, ref end) && slot.Inbound == TDirection.IsInbound; slot = ref Unsafe.Add(ref slot, 1))
+        {
+            if ((ulong)(uint)slot.Offset + (uint)slot.Length > length
+                || !TryGlance<TDirection>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, known, ref glance))
             {
-                index.Prefetch(glance.Hash);
-            }
-            else
-            {
+                glance.Guess = Glance.NotYet;
                 isComplete = false;
             }
 
             glance = ref Unsafe.Add(ref glance, 1);
         }
 
-        if (!isComplete)
-        {
-            GlanceAtOthers(ref octets, length, MemoryMarshal.CreateSpan(ref first, count));
-        }
+        return Distance(ref first, ref slot);
     }
+
+    private static int Distance(ref FrameSlot from, ref FrameSlot to) => (int)(Unsafe.ByteOffset(ref from, ref to) / Unsafe.SizeOf<FrameSlot>());
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void GlanceAtOthers(ref byte octets, int length, ReadOnlySpan<FrameSlot> slots)
@@ -79,10 +104,10 @@ public sealed partial class DataplaneEngine
                     throw new ArgumentException("A frame does not lie within the batch's buffer.", nameof(slots));
                 }
 
-                if (GlanceAgain(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, slot.Inbound, ref _batch[i]))
-                {
-                    _flows.Prefetch(_batch[i].Hash);
-                }
+                ref Glance glance = ref _batch[i];
+                _ = slot.Inbound
+                    ? GlanceAgain<Inward>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, ref glance)
+                    : GlanceAgain<Outward>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, ref glance);
             }
         }
     }
@@ -108,37 +133,12 @@ public sealed partial class DataplaneEngine
         }
     }
 
-    // Finishes the common packets of a batch from a place on; returns the place of the first that is not one, or the length.
-    [MethodImpl(MethodImplOptions.NoInlining)]
-    private int FinishAll(ref byte octets, Span<FrameSlot> slots, int from, uint tick)
-    {
-        ref FlowEntry entries = ref _flows.First;
-        ref Glance glance = ref _batch[from];
-        ref FrameSlot slot = ref Unsafe.Add(ref MemoryMarshal.GetReference(slots), from);
-        ref FrameSlot end = ref Unsafe.Add(ref MemoryMarshal.GetReference(slots), slots.Length);
-        int done = from;
-        while (Unsafe.IsAddressLessThan(ref slot, ref end))
-        {
-            int id = glance.Guess;
-            if (id < 0 || !TryFinish(ref octets, ref Unsafe.Add(ref entries, id), glance, slot.Inbound, slot.Info.PartialChecksum, tick))
-            {
-                break;
-            }
-
-            slot.Verdict = Verdict.Sent(ForwardReason.Rewritten, id);
-            glance = ref Unsafe.Add(ref glance, 1);
-            slot = ref Unsafe.Add(ref slot, 1);
-            done++;
-        }
-
-        Counters.Forwards[(int)ForwardReason.Rewritten] += done - from;
-        return done;
-    }
-
     // The first look at a frame: everything about it that does not depend on what other frames do. False: not a common packet, or its
     // address was not met lately, or the remote may be no farther than the link.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryGlance(ref byte buffer, int offset, int length, int networkOffset, bool inbound, ref Glance glance, bool isFar = false)
+    private static bool TryGlance<TDirection>(
+        ref byte buffer, int offset, int length, int networkOffset, in Known known, ref Glance glance, bool isFar = false)
+        where TDirection : struct, IDirection
     {
         if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
         {
@@ -146,18 +146,22 @@ public sealed partial class DataplaneEngine
         }
 
         int at = offset + networkOffset;
-        ref byte octets = ref Unsafe.Add(ref buffer, at);
+        ref byte octets = ref Unsafe.Add(ref buffer, (nint)(uint)at);
         ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
-        ref readonly IpAddress remote = ref CommonHeader.Remote(ref octets, inbound);
-        if (!header.IsCommon || (!isFar && MayBeLinkScope(remote))
-            || !_addresses.TryFindRecent(CommonHeader.Ours(ref octets, inbound), inbound, out int number, out ulong host))
+        if (!header.IsCommon || (!isFar && MayBeLinkScope(TDirection.IsInbound ? ref header.Source : ref header.Destination))
+            || !known.Addresses.TryFind(TDirection.IsInbound ? ref header.Destination : ref header.Source, out int number, out ulong host))
         {
             return false;
         }
 
-        ulong tail = FlowKey.MakeTail(header.Protocol, host, BitOperations.RotateLeft(header.Ports, (inbound ? 1 : 0) << 4));
+        uint ports = TDirection.IsInbound ? BitOperations.RotateLeft(header.Ports, 16) : header.Ports;
+        ulong tail = FlowKey.MakeTail(header.Protocol, host, ports);
+        uint hash = (uint)(TDirection.IsInbound
+            ? known.Hash.Of(header.Source.FirstWord, header.Source.SecondWord, tail)
+            : known.Hash.Of(header.Destination.FirstWord, header.Destination.SecondWord, tail));
+        known.Index.Prefetch(hash);
         glance.Tail = tail;
-        glance.Hash = _flows.Hash(remote, tail);
+        glance.Hash = hash;
         glance.At = at;
         glance.Typed = number;
         glance.Guess = Glance.Common;
@@ -166,7 +170,8 @@ public sealed partial class DataplaneEngine
 
     // The first look when the address was not met lately, or at a frame that is not common.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private bool GlanceAgain(ref byte buffer, int offset, int length, int networkOffset, bool inbound, ref Glance glance)
+    private bool GlanceAgain<TDirection>(ref byte buffer, int offset, int length, int networkOffset, ref Glance glance)
+        where TDirection : struct, IDirection
     {
         glance.Guess = Glance.None;
         if ((ulong)(uint)networkOffset + CommonHeader.Length > (uint)length)
@@ -174,90 +179,38 @@ public sealed partial class DataplaneEngine
             return false;
         }
 
-        ref byte octets = ref Unsafe.Add(ref buffer, offset + networkOffset);
-        if (!Unsafe.As<byte, CommonHeader>(ref octets).IsCommon || IsLinkScope(CommonHeader.Remote(ref octets, inbound)))
+        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref Unsafe.Add(ref buffer, offset + networkOffset));
+        if (!header.IsCommon || IsLinkScope(TDirection.IsInbound ? header.Source : header.Destination))
         {
             return false;
         }
 
-        AddressName name = _addresses.Find(CommonHeader.Ours(ref octets, inbound));
-        return name.IsKnown && name.IsTyped == inbound && TryGlance(ref buffer, offset, length, networkOffset, inbound, ref glance, isFar: true);
+        AddressName name = _addresses.Find(TDirection.IsInbound ? header.Destination : header.Source);
+        return name.IsKnown && name.IsTyped == TDirection.IsInbound && TryGlance<TDirection>(
+            ref buffer, offset, length, networkOffset, new Known(this, TDirection.IsInbound), ref glance, isFar: true);
     }
 
-    // Sends a common packet on that was looked at: its sixty octets are there. False: nothing was done, and the ordinary way decides.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool TryFinish(ref byte octets, ref FlowEntry entry, in Glance glance, bool inbound, bool partial, uint tick)
+    // The way that a frame goes, known when the code is compiled.
+    private interface IDirection
     {
-        octets = ref Unsafe.Add(ref octets, glance.At);
-        ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
-        if (!GoesOn(entry, CommonHeader.Remote(ref octets, inbound), glance.Tail, header.Flags, tick))
-        {
-            return false;
-        }
-
-        ref TypedAddress address = ref _addresses.TypedInUse(entry.Address);
-        if (_prefixes.IsLeaving(address))
-        {
-            return false;
-        }
-
-        uint payload = header.PayloadLength;
-        if (inbound)
-        {
-            if (entry.Address != glance.Typed || (entry.State == FlowState.Established && (entry.Marks & FlowMarks.ReceiveKnown) == 0))
-            {
-                return false;
-            }
-
-            address.PacketsIn++;
-            address.BytesIn += payload + FrameParser.HeaderLength;
-            header.Destination = address.Internal;
-            Adjust(ref header, entry.State, address.DifferenceIn, partial);
-        }
-        else
-        {
-            address.PacketsOut++;
-            address.BytesOut += payload + FrameParser.HeaderLength;
-            header.Source = address.External;
-            Adjust(ref header, entry.State, address.DifferenceOut, partial);
-            if (entry.State == FlowState.Established)
-            {
-                uint data = (uint)Math.Max(0, (int)(payload - header.SegmentHeaderLength));
-                TcpTracker.NoteSentMore(ref entry, header.Sequence + data, header.Flags, header.Acknowledgment);
-            }
-        }
-
-        entry.LastSeen = tick;
-        entry.Packets++;
-        entry.Bytes += payload + FrameParser.HeaderLength;
-        return true;
+        static abstract bool IsInbound { get; }
     }
 
-    // Whether the guess was right, and a packet with these flags leaves the flow as it is: a UDP flow, or a TCP connection that stays.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private bool GoesOn(in FlowEntry entry, in IpAddress remote, ulong tail, byte flags, uint tick)
+    private readonly struct Outward : IDirection
     {
-        const byte changing = TcpTracker.Syn | TcpTracker.Fin | TcpTracker.Rst;
-        return entry.Has(remote, tail) && _attached && tick - entry.LastSeen <= _shortestIdle && (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0
-            && (entry.State == FlowState.Established ? (flags & changing) == 0 : entry.State == FlowState.Datagram);
+        public static bool IsInbound => false;
     }
 
-    // The difference is in the wire's order of octets, as the field is: one's-complement sums do not mind (RFC 1071 §2B).
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static void Adjust(ref CommonHeader header, FlowState state, ushort difference, bool partial)
+    private readonly struct Inward : IDirection
     {
-        if (state == FlowState.Established)
-        {
-            header.SegmentChecksum = partial
-                ? InternetChecksum.UpdatePartial(header.SegmentChecksum, difference) : InternetChecksum.Update(header.SegmentChecksum, difference);
-        }
-        else if (partial)
-        {
-            header.DatagramChecksum = InternetChecksum.UpdatePartial(header.DatagramChecksum, difference);
-        }
-        else if (header.DatagramChecksum != 0)
-        {
-            header.DatagramChecksum = InternetChecksum.ForUdp(InternetChecksum.Update(header.DatagramChecksum, difference));
-        }
+        public static bool IsInbound => true;
+    }
+
+    // What every first look needs, fetched once for many.
+    private readonly ref struct Known(DataplaneEngine engine, bool inbound)
+    {
+        public readonly AddressTable.Recents Addresses = engine._addresses.Lately(typed: inbound);
+        public readonly ref readonly FlowHash Hash = ref engine._flows.Hasher;
+        public readonly FlowIndex.View Index = engine._flows.Index;
     }
 }

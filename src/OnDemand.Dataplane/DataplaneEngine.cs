@@ -36,7 +36,7 @@ public sealed partial class DataplaneEngine
     private readonly PrefixTable _prefixes;
     private readonly FragmentTable _fragments;
     private readonly HoldBuffer _hold;
-    private readonly Glance[] _batch = new Glance[BatchSize];
+    private readonly Glance[] _batch = Memory.AllocateHot<Glance>(BatchSize);
     private readonly uint[] _idle = new uint[16];
     private uint _shortestIdle;         // of UDP flows and of connections
     private Timestamp _nextDeadline;
@@ -102,7 +102,7 @@ public sealed partial class DataplaneEngine
     public Verdict HandleOutbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        return TryOne(frame, info, inbound: false, now, out Verdict verdict) ? verdict : Count(PrepareOutbound(frame, info, now));
+        return TryOne<Outward>(frame, info, now, out Verdict verdict) ? verdict : Count(PrepareOutbound(frame, info, now));
     }
 
     /// <summary>Handles a frame that comes from the network.</summary>
@@ -114,7 +114,7 @@ public sealed partial class DataplaneEngine
     public Verdict HandleInbound(Span<byte> frame, in FrameInfo info, Timestamp now)
     {
         BeginCall(now);
-        return TryOne(frame, info, inbound: true, now, out Verdict verdict) ? verdict : Count(PrepareInbound(frame, info, now));
+        return TryOne<Inward>(frame, info, now, out Verdict verdict) ? verdict : Count(PrepareInbound(frame, info, now));
     }
 
     /// <summary>
@@ -134,21 +134,25 @@ public sealed partial class DataplaneEngine
             Span<FrameSlot> some = slots[..Math.Min(slots.Length, BatchSize)];
             Span<Glance> glances = _batch.AsSpan(0, some.Length);
             uint generation = _addresses.Generation;
-            GlanceAll(ref MemoryMarshal.GetReference(buffer), buffer.Length, ref MemoryMarshal.GetReference(some), some.Length);
+            GlanceAll(ref MemoryMarshal.GetReference(buffer), buffer.Length, some);
             if (!_flows.Guess(glances))
             {
                 LookForSockets(glances);
             }
 
-            for (int next = 0; next < some.Length; next++)
+            for (int next = 0; next < some.Length;)
             {
-                bool sure = generation == _addresses.Generation;   // else the numbers of addresses may mean others now
-                next = sure ? FinishAll(ref MemoryMarshal.GetReference(buffer), some, next, tick) : next;
-                if (next < some.Length)
+                bool inbound = some[next].Inbound;
+                if (_attached && generation == _addresses.Generation)   // else the numbers of addresses may mean others now
                 {
-                    ref FrameSlot slot = ref some[next];
+                    next = FinishSome(ref MemoryMarshal.GetReference(buffer), some, next, inbound, tick);
+                }
+
+                if (next < some.Length && some[next].Inbound == inbound)
+                {
+                    ref FrameSlot slot = ref some[next++];
                     Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-                    slot.Verdict = Count(slot.Inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
+                    slot.Verdict = Count(inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
                 }
             }
 

@@ -29,8 +29,9 @@ internal readonly struct FlowHash(ulong seed)
     /// <summary>Hashes a number.</summary>
     public ulong Of(ulong key) => Mix(key ^ _first, _second);
 
+    /// <summary>Hashes the two words of an address and a tail.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private ulong Of(ulong first, ulong second, ulong tail) => Mix(Mix(first ^ _first, second ^ _second) ^ tail, _secondRound);
+    public ulong Of(ulong first, ulong second, ulong tail) => Mix(Mix(first ^ _first, second ^ _second) ^ tail, _secondRound);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     private static ulong Mix(ulong left, ulong right)

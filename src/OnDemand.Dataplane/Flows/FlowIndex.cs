@@ -104,7 +104,7 @@ internal sealed class FlowIndex
                 at = (at + GroupSize) & mask;
             }
 
-            uint same = SameTag(Group(area, at), hash, ~_numberMask);
+            uint same = SameTag(Group(area, at), Vector256.Create(hash), Vector256.Create(~_numberMask));
             if (same != 0)
             {
                 uint slot = Slot(area, at + (uint)BitOperations.TrailingZeroCount(same));
@@ -179,8 +179,8 @@ internal sealed class FlowIndex
 
     // A bit for each slot of a group that has the hash's tag.
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static uint SameTag(Vector256<uint> group, uint hash, uint tagMask) =>
-        Vector256.Equals(group & Vector256.Create(tagMask), Vector256.Create(hash & tagMask)).ExtractMostSignificantBits();
+    private static uint SameTag(Vector256<uint> group, Vector256<uint> hash, Vector256<uint> tags) =>
+        Vector256.Equals((group ^ hash) & tags, Vector256<uint>.Zero).ExtractMostSignificantBits();
 
     private int FindOld<TKey>(uint hash, TKey key)
         where TKey : struct, IEntryKey
@@ -336,6 +336,8 @@ internal sealed class FlowIndex
 
         private readonly ref byte _start = ref start;
         private readonly nuint _groups = mask & ~(GroupSize - 1);   // the places where groups begin
+        private readonly uint _numberMask = numberMask;
+        private readonly Vector256<uint> _tags = Vector256.Create(~numberMask);
 
         /// <summary>Asks for a group's cache line before it is needed.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -343,13 +345,19 @@ internal sealed class FlowIndex
 
         /// <summary>The first entry number in the chain's first group whose hash looks the same, if there is one.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool TryGuess(uint hash, out int id)
+        public bool TryGuess(in uint hash, out int id)
         {
             ref byte group = ref Group(hash);
-            uint same = SameTag(Unsafe.As<byte, Vector256<uint>>(ref group), hash, ~numberMask);
-            nint place = (nint)(uint)BitOperations.TrailingZeroCount(same | (1 << ((int)GroupSize - 1)));
-            id = (int)(Unsafe.As<byte, uint>(ref Unsafe.Add(ref group, place * SlotSize)) & numberMask) - 1;
-            return same != 0;
+            uint same = SameTag(Unsafe.As<byte, Vector256<uint>>(ref group), Vector256.Create(hash), _tags);
+            if (same == 0)
+            {
+                id = -1;
+                return false;
+            }
+
+            nint place = (nint)(uint)BitOperations.TrailingZeroCount(same);
+            id = (int)(Unsafe.As<byte, uint>(ref Unsafe.Add(ref group, place * SlotSize)) & _numberMask) - 1;
+            return true;
         }
 
         [MethodImpl(MethodImplOptions.AggressiveInlining)]

@@ -49,6 +49,9 @@ internal sealed class FlowTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref FlowColdEntry Cold(int id) => ref _cold[id];
 
+    /// <summary>What hashes the keys, as <see cref="Hash(in IpAddress, ulong)"/> does.</summary>
+    public ref readonly FlowHash Hasher => ref _hash;
+
     public uint Hash(in FlowKey key) => Hash(key.Remote, key.Tail);
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
@@ -86,10 +89,16 @@ internal sealed class FlowTable
         {
             if (glance.Guess >= 0)
             {
-                bool isThere = index.TryGuess(glance.Hash, out int id);
-                glance.Guess = isThere ? id : Glance.NotYet;
-                isComplete &= isThere;
-                Memory.Prefetch(ref Unsafe.Add(ref first, id));     // a wrong hint does no harm
+                if (index.TryGuess(glance.Hash, out int id))
+                {
+                    glance.Guess = id;
+                    Memory.Prefetch(ref Unsafe.Add(ref first, (nint)(uint)id));
+                }
+                else
+                {
+                    glance.Guess = Glance.NotYet;
+                    isComplete = false;
+                }
             }
         }
 

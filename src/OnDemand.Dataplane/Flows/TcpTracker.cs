@@ -36,20 +36,51 @@ internal static class TcpTracker
         NoteSent(ref entry, next, flags, BinaryPrimitives.ReadUInt32BigEndian(segment[8..]));
     }
 
-    /// <summary>The same as <see cref="NoteSent"/>, faster for a segment like those before it.</summary>
+    /// <summary>
+    /// Whether an established flow knows enough for its segments to take the fast way: what it keeps of them is there. Never so for a flow
+    /// whose packets are not rewritten or turn back at the host.
+    /// </summary>
+    /// <param name="marks">The flow's marks.</param>
+    /// <param name="inbound">Whether the remote sends.</param>
+    /// <returns>Whether it does.</returns>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static void NoteSentMore(ref FlowEntry entry, uint next, byte flags, uint acknowledged)
+    public static bool IsKnown(FlowMarks marks, bool inbound)
     {
-        const FlowMarks known = FlowMarks.SendKnown | FlowMarks.ReceiveKnown;
-        if ((entry.Marks & known) != known || (flags & Ack) == 0)
-        {
-            NoteSent(ref entry, next, flags, acknowledged);
-            return;
-        }
-
-        entry.SendNext = (int)(next - entry.SendNext) > 0 ? next : entry.SendNext;
-        entry.ReceiveNext = (int)(acknowledged - entry.ReceiveNext) > 0 ? acknowledged : entry.ReceiveNext;
+        FlowMarks needed = inbound ? FlowMarks.ReceiveKnown : FlowMarks.SendKnown | FlowMarks.ReceiveKnown;
+        return (marks & (needed | FlowMarks.Native | FlowMarks.Hairpin)) == needed;
     }
+
+    /// <summary>
+    /// Whether a segment leaves such a flow as it is, but for numbers: outbound it then only needs <see cref="NoteSentMore"/>.
+    /// </summary>
+    /// <param name="flags">The segment's flags.</param>
+    /// <param name="inbound">Whether the remote sent it.</param>
+    /// <returns>Whether it does.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static bool IsPlain(byte flags, bool inbound)
+    {
+        int needed = inbound ? 0 : Ack;
+        return (flags & (Syn | Fin | Rst | needed)) == needed;
+    }
+
+    /// <summary>The same as <see cref="NoteSent"/>, faster: without branches, for a plain segment of a known flow.</summary>
+    /// <param name="entry">The flow.</param>
+    /// <param name="next">The sequence number after it.</param>
+    /// <param name="acknowledged">Its acknowledgment number.</param>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static void NoteSentMore(ref FlowEntry entry, uint next, uint acknowledged)
+    {
+        uint sent = entry.SendNext;
+        uint received = entry.ReceiveNext;
+        entry.SendNext = sent + Positive((int)(next - sent));
+        entry.ReceiveNext = received + Positive((int)(acknowledged - received));
+    }
+
+    /// <summary>The number, or zero for a negative one, without a branch.</summary>
+    /// <param name="number">Any number.</param>
+    /// <returns>Zero or more.</returns>
+    [MethodImpl(MethodImplOptions.AggressiveInlining)]
+    public static uint Positive(int number) => (uint)(number & ~(number >> 31));
 
     /// <summary>Notes the numbers of a segment that the host sent.</summary>
     /// <param name="entry">The flow.</param>

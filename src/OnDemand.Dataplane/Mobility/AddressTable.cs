@@ -17,7 +17,7 @@ internal sealed class AddressTable
     private readonly TypedAddress[] _typed;
     private readonly ChainIndex _index;
     private readonly FlowHash _hash;
-    private readonly Recent[] _recent = new Recent[2 * RecentCount];
+    private readonly Recent[] _recent = Memory.AllocateHot<Recent>(2 * RecentCount);
     private readonly PrefixSieve _sieve = new();
     private int _internalCount;
     private int _typedFresh;
@@ -26,7 +26,7 @@ internal sealed class AddressTable
     public AddressTable(int internalCapacity, int typedCapacity, FlowHash hash)
     {
         _internal = new InternalAddress[internalCapacity];
-        _typed = new TypedAddress[typedCapacity];
+        _typed = Memory.AllocateHot<TypedAddress>(typedCapacity);
         _index = new ChainIndex(internalCapacity + typedCapacity, 2 * Math.Max(internalCapacity, typedCapacity));
         _hash = hash;
         Forget();
@@ -45,9 +45,12 @@ internal sealed class AddressTable
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref TypedAddress Typed(int id) => ref _typed[id];
 
-    /// <summary>The typed address that a flow has: a number of this table's own, so it is not checked again.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public ref TypedAddress TypedInUse(int id) => ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_typed), id);
+    /// <summary>The first typed address, for the numbers that flows have: they are this table's own, so they are not checked again.</summary>
+    public ref TypedAddress FirstTyped
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref MemoryMarshal.GetArrayDataReference(_typed);
+    }
 
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
     public ref InternalAddress Internal(int id) => ref _internal[id];
@@ -56,35 +59,24 @@ internal sealed class AddressTable
     /// <returns>Its name, or <see cref="AddressName.Unknown"/>.</returns>
     public AddressName Find(IpAddress address)
     {
-        if (TryFindRecent(address, typed: false, out int number, out _))
+        if (Lately(typed: false).TryFind(address, out int number, out _))
         {
             return AddressName.OfInternal(number);
         }
 
-        return TryFindRecent(address, typed: true, out number, out _) ? AddressName.OfTyped(number)
+        return Lately(typed: true).TryFind(address, out number, out _) ? AddressName.OfTyped(number)
             : _sieve.MayHave(address) ? FindInIndex(address)
             : AddressName.Unknown;
     }
 
-    /// <summary>Finds an address that was met lately as what it is said to be.</summary>
-    /// <param name="address">The address.</param>
-    /// <param name="typed">Whether it is a typed address.</param>
-    /// <param name="number">Its number.</param>
-    /// <param name="host">The number of the internal address that it is or stands for, where a flow's key has it.</param>
-    /// <returns>Whether it was met lately.</returns>
+    /// <summary>The addresses that were met lately, until any is made or freed.</summary>
+    /// <param name="typed">Whether the typed or the internal ones are meant.</param>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool TryFindRecent(in IpAddress address, bool typed, out int number, out ulong host)
-    {
-        ref readonly Recent recent = ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), (nint)(uint)PlaceOf(address, typed));
-        number = recent.Number;
-        host = recent.Host;
-        return IpAddress.AreSame(address, recent.Address);
-    }
+    public Recents Lately(bool typed) =>
+        new(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), typed ? RecentCount : 0));
 
     // By the last octet, internal and typed ones apart.
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    private static int PlaceOf(in IpAddress address, bool typed) =>
-        (address.LastOctet & (RecentCount - 1)) | (Unsafe.BitCast<bool, byte>(typed) * RecentCount);
+    private static int PlaceOf(in IpAddress address, bool typed) => Recents.PlaceOf(address) + (typed ? RecentCount : 0);
 
     // Leaves in every place an address that belongs in another, so that no look-up matches it.
     private void Forget()
@@ -194,11 +186,35 @@ internal sealed class AddressTable
 
     // An address found lately: most packets come from, or go to, one of very few. Forgotten when any typed address is made or freed.
     [StructLayout(LayoutKind.Sequential, Size = 32)]
-    private struct Recent
+    internal struct Recent
     {
         public IpAddress Address;
         public ulong Host;
         public int Number;
+    }
+
+    /// <summary>Addresses of one kind that were met lately.</summary>
+    internal readonly ref struct Recents(ref Recent first)
+    {
+        private readonly ref Recent _first = ref first;
+
+        /// <summary>Finds an address, if it was met lately.</summary>
+        /// <param name="address">The address.</param>
+        /// <param name="number">Its number.</param>
+        /// <param name="host">The number of the internal address that it is or stands for, where a flow's key has it.</param>
+        /// <returns>Whether it was met lately.</returns>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public bool TryFind(in IpAddress address, out int number, out ulong host)
+        {
+            ref readonly Recent recent = ref Unsafe.Add(ref _first, (nint)(uint)PlaceOf(address));
+            number = recent.Number;
+            host = recent.Host;
+            return IpAddress.AreSame(address, recent.Address);
+        }
+
+        /// <summary>Where an address is looked for: by its last octet.</summary>
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        public static int PlaceOf(in IpAddress address) => address.LastOctet & (RecentCount - 1);
     }
 
     private readonly struct Key(AddressTable table, IpAddress wanted) : IEntryKey

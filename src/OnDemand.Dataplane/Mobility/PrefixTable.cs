@@ -13,7 +13,7 @@ internal sealed class PrefixTable(int capacity)
     /// <summary>RFC 4862 §5.5.3 (e): unauthenticated input cannot bring a valid lifetime below two hours.</summary>
     public static readonly Duration TwoHours = Duration.FromSeconds(7200);
 
-    private readonly PrefixEntry[] _entries = new PrefixEntry[capacity];
+    private readonly PrefixEntry[] _entries = Memory.AllocateHot<PrefixEntry>(capacity);
     private readonly int[] _inOrder = new int[capacity];
     private int _count;
     private uint _order;
@@ -23,10 +23,16 @@ internal sealed class PrefixTable(int capacity)
 
     public ref PrefixEntry this[int id] => ref _entries[id];
 
+    /// <summary>The first prefix, for the numbers that addresses in use have.</summary>
+    public ref PrefixEntry First
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => ref MemoryMarshal.GetArrayDataReference(_entries);
+    }
+
     /// <summary>Whether an address that is in use is being replaced or has ended; its number is the engine's own, so it is not checked again.</summary>
     [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public bool IsLeaving(in TypedAddress address) =>
-        Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_entries), address.Prefix).State >= PrefixState.Closing;
+    public static bool IsLeaving(ref PrefixEntry first, in TypedAddress address) => Unsafe.Add(ref first, address.Prefix).State >= PrefixState.Closing;
 
     /// <summary>Finds a prefix that has not ended.</summary>
     public int Find(IpPrefix prefix)

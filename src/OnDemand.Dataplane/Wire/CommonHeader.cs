@@ -16,10 +16,6 @@ internal struct CommonHeader
 
     private const int SourceOffset = 8;
     private const int DestinationOffset = 24;
-    private const ulong Mask = 0xf000_0000_0000_ff00;         // version and next header
-    private const ulong Segment = 0x6000_0000_0000_0000 | (IpProtocol.Tcp << 8);
-    private const ulong Datagram = 0x6000_0000_0000_0000 | (IpProtocol.Udp << 8);
-
     /// <summary>The segment's checksum, in the order of octets of the wire.</summary>
     [FieldOffset(56)]
     public ushort SegmentChecksum;
@@ -29,9 +25,9 @@ internal struct CommonHeader
     public ushort DatagramChecksum;
 
     [FieldOffset(0)]
-    private readonly ulong _first;      // version to hop limit
+    private readonly byte _version;     // and half of the traffic class
     [FieldOffset(4)]
-    private readonly ushort _payloadLength;
+    private readonly uint _lengthAndNext;   // payload length, next header, hop limit
     [FieldOffset(6)]
     private readonly byte _nextHeader;
     [FieldOffset(SourceOffset)]
@@ -49,8 +45,6 @@ internal struct CommonHeader
     [FieldOffset(53)]
     private readonly byte _flags;
 
-    private readonly ulong First => Turn(_first);
-
     /// <summary>Source port in the upper half, destination port in the lower.</summary>
     public readonly uint Ports => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_ports) : _ports;
 
@@ -67,33 +61,15 @@ internal struct CommonHeader
     public readonly bool IsCommon
     {
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => (First & Mask) switch
-        {
-            Segment => PayloadLength >= 20,
-            Datagram => PayloadLength >= 8,
-            _ => false,
-        };
+        get => (_version & 0xf0) == 0x60 && (_nextHeader == IpProtocol.Tcp ? LengthAndNext >= 20 << 16
+            : _nextHeader == IpProtocol.Udp && LengthAndNext >= 8 << 16);
     }
 
     /// <summary>Octets behind the IPv6 header, as it says; not 0 in a common packet.</summary>
-    public readonly uint PayloadLength
-    {
-        [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        get => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_payloadLength) : _payloadLength;
-    }
+    public readonly uint PayloadLength => LengthAndNext >> 16;
 
     /// <summary>TCP or UDP in a common packet.</summary>
     public readonly byte Protocol => _nextHeader;
 
-    /// <summary>The address of the other side, in the header that begins at an octet.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ref readonly IpAddress Remote(ref byte header, bool inbound) =>
-        ref Unsafe.As<byte, IpAddress>(ref Unsafe.Add(ref header, DestinationOffset - ((nint)Unsafe.BitCast<bool, byte>(inbound) << 4)));
-
-    /// <summary>The address of this host, in the header that begins at an octet.</summary>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public static ref readonly IpAddress Ours(ref byte header, bool inbound) =>
-        ref Unsafe.As<byte, IpAddress>(ref Unsafe.Add(ref header, SourceOffset + ((nint)Unsafe.BitCast<bool, byte>(inbound) << 4)));
-
-    private static ulong Turn(ulong value) => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(value) : value;
+    private readonly uint LengthAndNext => BitConverter.IsLittleEndian ? BinaryPrimitives.ReverseEndianness(_lengthAndNext) : _lengthAndNext;
 }

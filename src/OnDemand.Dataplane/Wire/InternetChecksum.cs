@@ -94,7 +94,7 @@ public static class InternetChecksum
     /// <returns>The finished checksum of the changed packet.</returns>
     public static ushort Update(ushort checksum, ushort difference)
     {
-        uint sum = (uint)(ushort)~checksum + difference;
+        uint sum = (checksum ^ 0xffffu) + difference;
         return (ushort)~((sum >> 16) + sum);
     }
 

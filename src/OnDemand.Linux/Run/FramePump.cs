@@ -52,7 +52,7 @@ internal sealed partial class FramePump
     private readonly bool _answersNeighbors;
     private readonly byte[] _buffer = GC.AllocateUninitializedArray<byte>(BatchSize * SlotSize, pinned: true);
     private readonly byte[] _output;
-    private readonly FrameSlot[] _slots = new FrameSlot[BatchSize];
+    private readonly FrameSlot[] _slots = GC.AllocateArray<FrameSlot>(BatchSize, pinned: true);   // near the buffer: see Memory.AllocateHot
     private readonly FrameFate[] _fates = new FrameFate[BatchSize];
     private readonly int[] _results = new int[BatchSize];
     private readonly SegmentJoiner _joiner;

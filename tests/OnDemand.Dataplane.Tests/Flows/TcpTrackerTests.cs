@@ -154,24 +154,64 @@ public sealed class TcpTrackerTests
     public void The_faster_way_to_note_a_segment_notes_what_the_other_one_does()
     {
         uint[] near = [0u, 1u, 0x7fff_ffffu, 0x8000_0000u, 0x8000_0001u, 0xffff_ff00u, 0xffff_ffffu];
-        FlowMarks[] marks =
-            [FlowMarks.None, FlowMarks.SendKnown, FlowMarks.ReceiveKnown, FlowMarks.SendKnown | FlowMarks.ReceiveKnown | FlowMarks.HostSyn];
         foreach (uint known in near)
         {
             foreach (uint noted in near)
             {
-                foreach ((FlowMarks mark, byte flags) in marks.SelectMany(mark => new byte[] { TcpTracker.Ack, 0 }.Select(flags => (mark, flags))))
-                {
-                    var entry = new FlowEntry { State = FlowState.Established, Marks = mark, SendNext = known, ReceiveNext = known };
-                    FlowEntry other = entry;
-                    TcpTracker.NoteSent(ref entry, noted, flags, noted + 1);
-                    TcpTracker.NoteSentMore(ref other, noted, flags, noted + 1);
+                const FlowMarks marks = FlowMarks.SendKnown | FlowMarks.ReceiveKnown | FlowMarks.HostSyn;
+                var entry = new FlowEntry { State = FlowState.Established, Marks = marks, SendNext = known, ReceiveNext = known };
+                FlowEntry other = entry;
+                TcpTracker.NoteSent(ref entry, noted, TcpTracker.Ack, noted + 1);
+                TcpTracker.NoteSentMore(ref other, noted, noted + 1);
 
-                    Assert.Equal((entry.SendNext, entry.ReceiveNext, entry.Marks), (other.SendNext, other.ReceiveNext, other.Marks));
-                }
+                Assert.Equal((entry.SendNext, entry.ReceiveNext, entry.Marks), (other.SendNext, other.ReceiveNext, other.Marks));
             }
         }
     }
+
+    [Fact]
+    public void The_faster_way_is_for_segments_that_change_nothing_else()
+    {
+        for (int marks = 0; marks <= byte.MaxValue; marks++)
+        {
+            for (int flags = 0; flags <= byte.MaxValue; flags++)
+            {
+                var entry = new FlowEntry { State = FlowState.Established, Marks = (FlowMarks)marks, SendNext = 2000, ReceiveNext = 3000 };
+                FlowEntry other = entry;
+                byte[] segment = Segment("A", 2000, 3000);
+                segment[13] = (byte)flags;
+                bool isRewritten = (entry.Marks & (FlowMarks.Native | FlowMarks.Hairpin)) == 0;
+
+                TcpTracker.Outbound(ref entry, segment, 20);
+                Assert.False(GoesOn(other.Marks, (byte)flags, inbound: false) && !(isRewritten && Same(entry, other)), $"{marks} {flags}");
+                entry = other;
+                TcpTracker.Inbound(ref entry, segment, 20);
+                Assert.False(GoesOn(other.Marks, (byte)flags, inbound: true) && !(isRewritten && Same(entry, other)), $"{marks} {flags}");
+            }
+        }
+
+        static bool Same(in FlowEntry one, in FlowEntry other) => one.State == other.State && one.Marks == other.Marks
+            && one.SendNext == other.SendNext && one.ReceiveNext == other.ReceiveNext && one.ReceiveGuessed == other.ReceiveGuessed;
+    }
+
+    [Theory]
+    [InlineData(true, true, TcpTracker.Ack, true, true)]
+    [InlineData(true, true, TcpTracker.Ack | 0x08, true, true)]
+    [InlineData(true, true, 0, false, true)]
+    [InlineData(false, true, TcpTracker.Ack, false, true)]
+    [InlineData(true, false, TcpTracker.Ack, false, false)]
+    [InlineData(true, true, TcpTracker.Ack | TcpTracker.Rst, false, false)]
+    public void A_segment_of_a_known_connection_goes_the_faster_way(bool sendKnown, bool receiveKnown, byte flags, bool outbound, bool inbound)
+    {
+        FlowMarks marks = FlowMarks.HostSyn | FlowMarks.Inbound
+            | (sendKnown ? FlowMarks.SendKnown : FlowMarks.None) | (receiveKnown ? FlowMarks.ReceiveKnown : FlowMarks.None);
+
+        Assert.Equal(outbound, GoesOn(marks, flags, inbound: false));
+        Assert.Equal(inbound, GoesOn(marks, flags, inbound: true));
+        Assert.False(GoesOn(marks | FlowMarks.Native, flags, inbound: false) || GoesOn(marks | FlowMarks.Hairpin, flags, inbound: true));
+    }
+
+    private static bool GoesOn(FlowMarks marks, byte flags, bool inbound) => TcpTracker.IsKnown(marks, inbound) && TcpTracker.IsPlain(flags, inbound);
 
     private static FlowEntry Begin(string step) =>
         new() { State = TcpTracker.Begin(Flags(step[1..]), inbound: step[0] == 'i') };
