@@ -20,14 +20,8 @@ public sealed partial class DataplaneEngine
     {
         Unsafe.SkipInit(out Glance glance);
         ref byte octets = ref MemoryMarshal.GetReference(frame);
-        if (!_attached)
-        {
-            verdict = default;
-            return false;
-        }
-
-        if (TryGlance<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, new Known(this, TDirection.IsInbound), ref glance)
-            || GlanceAgain<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, ref glance))
+        if (_attached && (TryGlance<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, new Known(this), ref glance)
+            || GlanceAgain<TDirection>(ref octets, 0, frame.Length, info.NetworkOffset, ref glance)))
         {
             int id = _flows.Guess(glance.Hash);
             if (id >= 0 && TryFinish<TDirection>(
@@ -44,40 +38,28 @@ public sealed partial class DataplaneEngine
     }
 
     // The first look at many frames, so that what it asks of the memory overlaps. What needs a call is done afterwards: a loop without calls
-    // keeps all that it needs in registers. Frames of one direction follow one another, and so the loop is made for each direction.
+    // keeps all that it needs in registers. What is done with a frame is compiled for each direction.
     private void GlanceAll(ref byte octets, int length, ReadOnlySpan<FrameSlot> slots)
     {
-        bool isComplete = true;
-        ref FrameSlot slot = ref MemoryMarshal.GetReference(slots);
-        ref FrameSlot end = ref Unsafe.Add(ref slot, slots.Length);
-        ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
-        while (Unsafe.IsAddressLessThan(ref slot, ref end))
-        {
-            int seen = slot.Inbound
-                ? GlanceRun<Inward>(ref octets, (uint)length, ref slot, ref end, ref glance, ref isComplete)
-                : GlanceRun<Outward>(ref octets, (uint)length, ref slot, ref end, ref glance, ref isComplete);
-            slot = ref Unsafe.Add(ref slot, seen);
-            glance = ref Unsafe.Add(ref glance, seen);
-        }
-
-        if (!isComplete)
+        if (!TryGlanceAll(ref octets, (uint)length, ref MemoryMarshal.GetReference(slots), slots.Length))
         {
             GlanceAtOthers(ref octets, length, slots);
         }
     }
 
-    // Looks at the frames from one on that go the same way; returns how many.
     [MethodImpl(MethodImplOptions.NoInlining)]
-    private int GlanceRun<TDirection>(
-        ref byte octets, ulong length, ref FrameSlot first, ref FrameSlot end, ref Glance glance, ref bool isComplete)
-        where TDirection : struct, IDirection
+    private bool TryGlanceAll(ref byte octets, ulong length, ref FrameSlot slot, int count)
     {
-        var known = new Known(this, TDirection.IsInbound);
-        ref FrameSlot slot = ref first;
-        for (; Unsafe.IsAddressLessThan(ref slot, ref end) && slot.Inbound == TDirection.IsInbound; slot = ref Unsafe.Add(ref slot, 1))
+        var known = new Known(this);
+        ref Glance glance = ref MemoryMarshal.GetArrayDataReference(_batch);
+        ref Glance end = ref Unsafe.Add(ref glance, count);
+        bool isComplete = true;
+        for (; Unsafe.IsAddressLessThan(ref glance, ref end); slot = ref Unsafe.Add(ref slot, 1))
         {
             if ((ulong)(uint)slot.Offset + (uint)slot.Length > length
-                || !TryGlance<TDirection>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, known, ref glance))
+                || !(slot.Inbound
+                    ? TryGlance<Inward>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, known, ref glance)
+                    : TryGlance<Outward>(ref octets, slot.Offset, slot.Length, slot.Info.NetworkOffset, known, ref glance)))
             {
                 glance.Guess = Glance.NotYet;
                 isComplete = false;
@@ -86,10 +68,8 @@ public sealed partial class DataplaneEngine
             glance = ref Unsafe.Add(ref glance, 1);
         }
 
-        return Distance(ref first, ref slot);
+        return isComplete;
     }
-
-    private static int Distance(ref FrameSlot from, ref FrameSlot to) => (int)(Unsafe.ByteOffset(ref from, ref to) / Unsafe.SizeOf<FrameSlot>());
 
     [MethodImpl(MethodImplOptions.NoInlining)]
     private void GlanceAtOthers(ref byte octets, int length, ReadOnlySpan<FrameSlot> slots)
@@ -149,7 +129,7 @@ public sealed partial class DataplaneEngine
         ref byte octets = ref Unsafe.Add(ref buffer, (nint)(uint)at);
         ref CommonHeader header = ref Unsafe.As<byte, CommonHeader>(ref octets);
         if (!header.IsCommon || (!isFar && MayBeLinkScope(TDirection.IsInbound ? ref header.Source : ref header.Destination))
-            || !known.Addresses.TryFind(TDirection.IsInbound ? ref header.Destination : ref header.Source, out int number, out ulong host))
+            || !known.Addresses.TryFind(TDirection.IsInbound ? ref header.Destination : ref header.Source, TDirection.IsInbound, out int number, out ulong host))
         {
             return false;
         }
@@ -187,7 +167,7 @@ public sealed partial class DataplaneEngine
 
         AddressName name = _addresses.Find(TDirection.IsInbound ? header.Destination : header.Source);
         return name.IsKnown && name.IsTyped == TDirection.IsInbound && TryGlance<TDirection>(
-            ref buffer, offset, length, networkOffset, new Known(this, TDirection.IsInbound), ref glance, isFar: true);
+            ref buffer, offset, length, networkOffset, new Known(this), ref glance, isFar: true);
     }
 
     // The way that a frame goes, known when the code is compiled.
@@ -207,9 +187,9 @@ public sealed partial class DataplaneEngine
     }
 
     // What every first look needs, fetched once for many.
-    private readonly ref struct Known(DataplaneEngine engine, bool inbound)
+    private readonly ref struct Known(DataplaneEngine engine)
     {
-        public readonly AddressTable.Recents Addresses = engine._addresses.Lately(typed: inbound);
+        public readonly AddressTable.Recents Addresses = engine._addresses.Lately;
         public readonly ref readonly FlowHash Hash = ref engine._flows.Hasher;
         public readonly FlowIndex.View Index = engine._flows.Index;
     }

@@ -68,7 +68,7 @@ public sealed partial class DataplaneEngine
 
         AddressRewrite.Error(frame, prepared.Layout, quoted, outbound: true, address.External, address.Difference, info.PartialChecksum);
         return _addresses.Find(prepared.Destination).IsTyped
-            ? Hairpin(frame, info, id, now) : Verdict.Sent(ForwardReason.Rewritten, id);
+            ? Hairpin(frame, info, id, _flows.Entry(id).Address, now) : Verdict.Sent(ForwardReason.Rewritten, id);
     }
 
     // The host's kernel is also the router between its links and the dataplane: what does not fit, it says of a packet of the remote that

@@ -148,7 +148,7 @@ public sealed partial class DataplaneEngine
             AddressRewrite.Source(frame, prepared.Layout, address.External, 0, partial: false);
         }
 
-        return datagram.Reason == ForwardReason.Hairpin ? Hairpin(frame, info, datagram.Flow, now) : Verdict.Sent(datagram.Reason, datagram.Flow);
+        return datagram.Reason == ForwardReason.Hairpin ? Hairpin(frame, info, datagram.Flow, datagram.Address, now) : Verdict.Sent(datagram.Reason, datagram.Flow);
     }
 
     private bool HasEnded(in FragmentedDatagram datagram)

@@ -167,7 +167,7 @@ public sealed partial class DataplaneEngine
 
         if ((entry.Marks & FlowMarks.Hairpin) != 0)
         {
-            return Hairpin(frame, info, id, now);
+            return Hairpin(frame, info, id, _flows.Entry(id).Address, now);
         }
 
         return Verdict.Sent(ForwardReason.Native, id);
@@ -175,7 +175,7 @@ public sealed partial class DataplaneEngine
 
     // The frame goes to one of our own typed addresses: it comes back as if the network had sent it, so that the peer sees the external
     // source (RFC 4787 REQ-9, RFC 6296 §4.3).
-    private Verdict Hairpin(Span<byte> frame, in FrameInfo info, int id, Timestamp now)
+    private Verdict Hairpin(Span<byte> frame, in FrameInfo info, int id, int address, Timestamp now)
     {
         Prepare(frame, info, inbound: true, out Prepared back);
         Verdict verdict = Inbound(frame, ref back, info, now);
@@ -187,7 +187,7 @@ public sealed partial class DataplaneEngine
         if (verdict.Forward == ForwardReason.Untranslatable)
         {
             // Half a translation is none: the frame passes as it came.
-            ref TypedAddress source = ref _addresses.Typed(_flows.Entry(id).Address);
+            ref TypedAddress source = ref _addresses.Typed(address);     // a later fragment's flow may have gone
             AddressRewrite.Source(frame, back.Layout, source.Internal, InternetChecksum.Negate(source.Difference), info.PartialChecksum);
             return verdict;
         }

@@ -140,19 +140,15 @@ public sealed partial class DataplaneEngine
                 LookForSockets(glances);
             }
 
-            for (int next = 0; next < some.Length;)
+            for (int next = 0; next < some.Length; next++)
             {
-                bool inbound = some[next].Inbound;
-                if (_attached && generation == _addresses.Generation)   // else the numbers of addresses may mean others now
+                bool sure = _attached && generation == _addresses.Generation;   // else the numbers of addresses may mean others now
+                next = sure ? FinishSome(ref MemoryMarshal.GetReference(buffer), some, next, tick) : next;
+                if (next < some.Length)
                 {
-                    next = FinishSome(ref MemoryMarshal.GetReference(buffer), some, next, inbound, tick);
-                }
-
-                if (next < some.Length && some[next].Inbound == inbound)
-                {
-                    ref FrameSlot slot = ref some[next++];
+                    ref FrameSlot slot = ref some[next];
                     Span<byte> frame = buffer.Slice(slot.Offset, slot.Length);
-                    slot.Verdict = Count(inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
+                    slot.Verdict = Count(slot.Inbound ? PrepareInbound(frame, slot.Info, now) : PrepareOutbound(frame, slot.Info, now));
                 }
             }
 

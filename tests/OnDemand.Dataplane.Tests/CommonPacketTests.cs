@@ -128,6 +128,31 @@ public sealed class CommonPacketTests
         }
     }
 
+    [Theory]
+    [InlineData(true)]
+    [InlineData(false)]
+    public void Between_two_networks_a_flow_whose_address_stays_is_not_forwarded(bool batched)
+    {
+        (EngineRig rig, IpAddress[] addresses) = Begin(AddressType.SessionLasting);
+        rig.Engine.Detach(rig.Now);
+        foreach ((TestFrame frame, bool inbound) in Enumerable.Range(0, 2 * Ports).Select(i => (Usual(i / 2, addresses, i % 2 != 0), i % 2 != 0)))
+        {
+            byte[] octets = frame.Build();
+            var slot = new FrameSlot { Length = octets.Length, Inbound = inbound, Info = frame.Info };
+            if (batched)
+            {
+                rig.Engine.HandleBatch(octets, new Span<FrameSlot>(ref slot), rig.Now);
+            }
+            else
+            {
+                slot.Verdict = inbound ? rig.Engine.HandleInbound(octets, frame.Info, rig.Now) : rig.Engine.HandleOutbound(octets, frame.Info, rig.Now);
+            }
+
+            Assert.Equal((VerdictKind.Drop, DropReason.Detached), (slot.Verdict.Kind, slot.Verdict.Drop));
+            Assert.Equal(frame.Build(), octets);
+        }
+    }
+
     [Fact]
     public void A_segment_whose_header_says_that_it_is_longer_than_the_segment_has_no_data()
     {
@@ -166,10 +191,10 @@ public sealed class CommonPacketTests
     }
 
     // Two UDP flows and two TCP connections that stay, seen in both directions.
-    private static (EngineRig Rig, IpAddress[] Addresses) Begin()
+    private static (EngineRig Rig, IpAddress[] Addresses) Begin(AddressType type = AddressType.Nonpersistent)
     {
-        var rig = new EngineRig(EngineRig.Options(AddressType.Nonpersistent));
-        rig.Attach(EngineRig.NonpersistentPrefix);
+        var rig = new EngineRig(EngineRig.Options(type));
+        rig.Attach(type == AddressType.Nonpersistent ? EngineRig.NonpersistentPrefix : EngineRig.SessionLastingPrefix);
         var addresses = new IpAddress[Ports];
         for (int flow = 0; flow < Ports; flow++)
         {

@@ -59,24 +59,22 @@ internal sealed class AddressTable
     /// <returns>Its name, or <see cref="AddressName.Unknown"/>.</returns>
     public AddressName Find(IpAddress address)
     {
-        if (Lately(typed: false).TryFind(address, out int number, out _))
+        if (Lately.TryFind(address, typed: false, out int number, out _))
         {
             return AddressName.OfInternal(number);
         }
 
-        return Lately(typed: true).TryFind(address, out number, out _) ? AddressName.OfTyped(number)
+        return Lately.TryFind(address, typed: true, out number, out _) ? AddressName.OfTyped(number)
             : _sieve.MayHave(address) ? FindInIndex(address)
             : AddressName.Unknown;
     }
 
     /// <summary>The addresses that were met lately, until any is made or freed.</summary>
-    /// <param name="typed">Whether the typed or the internal ones are meant.</param>
-    [MethodImpl(MethodImplOptions.AggressiveInlining)]
-    public Recents Lately(bool typed) =>
-        new(ref Unsafe.Add(ref MemoryMarshal.GetArrayDataReference(_recent), typed ? RecentCount : 0));
-
-    // By the last octet, internal and typed ones apart.
-    private static int PlaceOf(in IpAddress address, bool typed) => Recents.PlaceOf(address) + (typed ? RecentCount : 0);
+    public Recents Lately
+    {
+        [MethodImpl(MethodImplOptions.AggressiveInlining)]
+        get => new(ref MemoryMarshal.GetArrayDataReference(_recent));
+    }
 
     // Leaves in every place an address that belongs in another, so that no look-up matches it.
     private void Forget()
@@ -94,7 +92,7 @@ internal sealed class AddressTable
         if (name.IsKnown)
         {
             int host = name.IsTyped ? _typed[name.Number].Host : name.Number;
-            _recent[PlaceOf(address, name.IsTyped)] = new Recent { Address = address, Number = name.Number, Host = FlowKey.HostBits(host) };
+            _recent[Recents.PlaceOf(address, name.IsTyped)] = new Recent { Address = address, Number = name.Number, Host = FlowKey.HostBits(host) };
         }
 
         return name;
@@ -193,28 +191,29 @@ internal sealed class AddressTable
         public int Number;
     }
 
-    /// <summary>Addresses of one kind that were met lately.</summary>
+    /// <summary>The addresses that were met lately.</summary>
     internal readonly ref struct Recents(ref Recent first)
     {
         private readonly ref Recent _first = ref first;
 
-        /// <summary>Finds an address, if it was met lately.</summary>
+        /// <summary>Finds an address, if it was met lately as what it is said to be.</summary>
         /// <param name="address">The address.</param>
+        /// <param name="typed">Whether it is a typed address.</param>
         /// <param name="number">Its number.</param>
         /// <param name="host">The number of the internal address that it is or stands for, where a flow's key has it.</param>
         /// <returns>Whether it was met lately.</returns>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public bool TryFind(in IpAddress address, out int number, out ulong host)
+        public bool TryFind(in IpAddress address, bool typed, out int number, out ulong host)
         {
-            ref readonly Recent recent = ref Unsafe.Add(ref _first, (nint)(uint)PlaceOf(address));
+            ref readonly Recent recent = ref Unsafe.Add(ref _first, (nint)(uint)PlaceOf(address, typed));
             number = recent.Number;
             host = recent.Host;
             return IpAddress.AreSame(address, recent.Address);
         }
 
-        /// <summary>Where an address is looked for: by its last octet.</summary>
+        /// <summary>Where an address is looked for: by its last octet, internal and typed ones apart.</summary>
         [MethodImpl(MethodImplOptions.AggressiveInlining)]
-        public static int PlaceOf(in IpAddress address) => address.LastOctet & (RecentCount - 1);
+        public static int PlaceOf(in IpAddress address, bool typed) => (address.LastOctet & (RecentCount - 1)) + (typed ? RecentCount : 0);
     }
 
     private readonly struct Key(AddressTable table, IpAddress wanted) : IEntryKey

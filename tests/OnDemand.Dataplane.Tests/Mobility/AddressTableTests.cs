@@ -30,24 +30,24 @@ public sealed class AddressTableTests
         AddressTable table = Make(out int host);
         _ = Add(table, OtherTyped, host);            // so that its number is not that of its host
         int typed = Add(table, Typed, host);
-        Assert.False(table.Lately(typed: true).TryFind(Typed, out _, out _));
+        Assert.False(table.Lately.TryFind(Typed, typed: true, out _, out _));
 
         _ = table.Find(Typed);
-        Assert.True(table.Lately(typed: true).TryFind(Typed, out int number, out ulong hostOfTyped));
+        Assert.True(table.Lately.TryFind(Typed, typed: true, out int number, out ulong hostOfTyped));
         Assert.Equal((typed, FlowKey.HostBits(host)), (number, hostOfTyped));
-        Assert.False(table.Lately(typed: false).TryFind(Typed, out _, out _));
+        Assert.False(table.Lately.TryFind(Typed, typed: false, out _, out _));
 
         _ = table.Find(Frames.Host);
-        Assert.True(table.Lately(typed: false).TryFind(Frames.Host, out number, out hostOfTyped));
+        Assert.True(table.Lately.TryFind(Frames.Host, typed: false, out number, out hostOfTyped));
         Assert.Equal((host, FlowKey.HostBits(host)), (number, hostOfTyped));
-        Assert.False(table.Lately(typed: true).TryFind(Frames.Host, out _, out _));
+        Assert.False(table.Lately.TryFind(Frames.Host, typed: true, out _, out _));
 
         _ = table.Find(Frames.Server);
-        Assert.False(table.Lately(typed: false).TryFind(Frames.Server, out _, out _));
+        Assert.False(table.Lately.TryFind(Frames.Server, typed: false, out _, out _));
 
         _ = table.Find(Typed);
         table.FreeTyped(typed);
-        Assert.False(table.Lately(typed: true).TryFind(Typed, out _, out _));
+        Assert.False(table.Lately.TryFind(Typed, typed: true, out _, out _));
     }
 
     [Fact]
