@@ -8,8 +8,8 @@ internal static unsafe class Memory
 {
     /// <summary>
     /// Takes an array that every packet touches, where such arrays and the frames' own buffers lie close together and stay. AMD's Zen finds
-    /// the way of its first cache by a hash of the address's bits 12 to 27, and lines whose hashes agree push each other out. Pages a few
-    /// megabytes apart, as those of different parts of the heap, do so in one process of four; pages of the same megabyte never do.
+    /// the way of its first cache by a hash of the address's bits 12 to 27, and lines whose hashes agree push each other out. Pages tens
+    /// of megabytes apart, as those of different parts of the heap, did so in about one process of four; pages of the same megabyte never do.
     /// </summary>
     public static T[] AllocateHot<T>(int length)
         where T : unmanaged => GC.AllocateArray<T>(length, pinned: true);

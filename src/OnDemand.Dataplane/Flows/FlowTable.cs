@@ -92,7 +92,7 @@ internal sealed class FlowTable
                 if (index.TryGuess(glance.Hash, out int id))
                 {
                     glance.Guess = id;
-                    Memory.Prefetch(ref Unsafe.Add(ref first, (nint)(uint)id));
+                    Memory.Prefetch(ref Unsafe.Add(ref first, (nint)(uint)id));     // a wrong hint does no harm
                 }
                 else
                 {

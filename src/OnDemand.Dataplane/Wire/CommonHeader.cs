@@ -14,8 +14,6 @@ internal struct CommonHeader
     /// <summary>Octets that must be there, of UDP too.</summary>
     public const int Length = 60;
 
-    private const int SourceOffset = 8;
-    private const int DestinationOffset = 24;
     /// <summary>The segment's checksum, in the order of octets of the wire.</summary>
     [FieldOffset(56)]
     public ushort SegmentChecksum;
@@ -30,9 +28,9 @@ internal struct CommonHeader
     private readonly uint _lengthAndNext;   // payload length, next header, hop limit
     [FieldOffset(6)]
     private readonly byte _nextHeader;
-    [FieldOffset(SourceOffset)]
+    [FieldOffset(8)]
     public IpAddress Source;
-    [FieldOffset(DestinationOffset)]
+    [FieldOffset(24)]
     public IpAddress Destination;
     [FieldOffset(40)]
     private readonly uint _ports;
