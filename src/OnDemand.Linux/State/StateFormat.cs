@@ -18,6 +18,7 @@ namespace OnDemand.Linux.State;
 /// ondemand-state 2
 /// attached NAME | detached                                    also: all prefixes follow anew
 /// prefix PREFIX TYPE STATE PREFERRED VALID CLOSES FLAGS       h home, d asked for, c of the present network
+/// network                                                     that was all of them: from here on they hold
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
 /// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION [BEFORE]            the typed address before, which it went over from
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
@@ -36,6 +37,9 @@ internal static class StateFormat
 
     /// <summary>The line of a point of attachment; all prefixes follow.</summary>
     public static string Attachment(string? name) => name is null ? "detached" : $"attached {Uri.EscapeDataString(name)}";
+
+    /// <summary>The line after the last prefix. A network without it was being written when the power went: the one before it holds.</summary>
+    public const string NetworkIsWhole = "network";
 
     /// <summary>The line of a prefix.</summary>
     public static string Prefix(in PrefixSnapshot prefix) => Join(
@@ -75,6 +79,7 @@ internal static class StateFormat
     public static SavedState Read(IEnumerable<string> lines, Timestamp written, Func<byte, Duration> idle)
     {
         var state = new SavedState();
+        var network = new NetworkReading(state);
         int number = 0;
         foreach (string line in lines)
         {
@@ -88,20 +93,22 @@ internal static class StateFormat
                     return state;
                 }
             }
-            else if (!(StateLine.TryOpen(line, out string whole) && TryRead(state, whole.Split(' '), written, idle)) && state.DamagedLines.Count < 16)
+            else if (!(StateLine.TryOpen(line, out string whole) && TryRead(state, network, whole.Split(' '), written, idle)) && state.DamagedLines.Count < 16)
             {
                 state.DamagedLines.Add(number);
             }
         }
 
+        network.End();
         return state;
     }
 
-    private static bool TryRead(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle) => fields switch
+    private static bool TryRead(SavedState state, NetworkReading network, string[] fields, Timestamp written, Func<byte, Duration> idle) => fields switch
     {
-        ["detached"] => Begin(state, null),
-        ["attached", { Length: > 0 } name] => Begin(state, Uri.UnescapeDataString(name)),
-        ["prefix", ..] => TryReadPrefix(state, fields),
+        ["detached"] => network.Begin(null),
+        ["attached", { Length: > 0 } name] => network.Begin(Uri.UnescapeDataString(name)),
+        ["prefix", ..] => TryReadPrefix(network, fields),
+        [NetworkIsWhole] => network.IsWhole(),
         ["address", ..] => TryReadAddress(state, fields),
         ["flow", ..] => TryReadFlow(state, fields, written, idle),
         ["gone", ..] => TryReadIdentity(fields, out FlowIdentity gone) && fields.Length == 6 && (state.Flows.Remove(gone) || true),
@@ -153,15 +160,7 @@ internal static class StateFormat
         return true;
     }
 
-    private static bool Begin(SavedState state, string? attachment)
-    {
-        state.Attachment = attachment;
-        state.HasNetwork = true;
-        state.Prefixes.Clear();
-        return true;
-    }
-
-    private static bool TryReadPrefix(SavedState state, string[] fields)
+    private static bool TryReadPrefix(NetworkReading network, string[] fields)
     {
         if (fields.Length != 8 || !IpPrefix.TryParse(fields[1], out IpPrefix prefix) || !TryReadEnum(fields[2], out AddressType type)
             || !TryReadEnum(fields[3], out PrefixState condition) || !TryReadTime(fields[4], out Timestamp preferred)
@@ -170,7 +169,7 @@ internal static class StateFormat
             return false;
         }
 
-        state.Prefixes.Add(new PrefixSnapshot
+        network.Add(new PrefixSnapshot
         {
             Prefix = prefix,
             Type = type,

@@ -32,6 +32,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     // Kept, for they are large: made anew for every change of an address they would grow the heap until its oldest part is collected.
     private readonly AddressSnapshot[] _addresses = new AddressSnapshot[Slice];
     private readonly FlowSnapshot[] _flows = new FlowSnapshot[Slice];
+    private readonly List<string> _lines = [];       // of what happened, still to be written
     private readonly CancellationTokenSource _stop = new();
     private readonly string _path;
     private readonly Action<string> _tell;
@@ -180,18 +181,17 @@ internal sealed class StateKeeper : IAsyncDisposable
         await AppendAsync(control, stop).ConfigureAwait(false);
     }
 
+    // Wherever this is cut, each flow and binding that is there has its address, and each address its prefix: so these come first.
     private async Task AppendAsync(IDataplaneControl control, CancellationToken stop)
     {
         bool network = false;
         bool addresses = false;
-        int lines = 0;
         while (_ring.TryTake(out EngineEvent happened))
         {
-            Append(happened, ref network, ref addresses);
-            lines++;
+            Take(happened, ref network, ref addresses);
         }
 
-        bool bindings = AppendBindings();
+        bool bindings = TakeBindings();
         if (network)
         {
             await WriteNetworkAsync(_file!, control, stop).ConfigureAwait(false);
@@ -202,28 +202,35 @@ internal sealed class StateKeeper : IAsyncDisposable
             await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
-        if (lines > 0 || bindings)
-        {
-            await _file!.FlushAsync(stop).ConfigureAwait(false);
-        }
-
+        WriteLines();
+        await _file!.FlushAsync(stop).ConfigureAwait(false);
         if (network || addresses || bindings)
         {
             RandomAccess.FlushToDisk(((FileStream)_file!.BaseStream).SafeFileHandle);   // must outlive a power cut; flows need not
         }
     }
 
-    private bool AppendBindings()
+    private bool TakeBindings()
     {
         bool any = false;
         while (_services is not null && _services.TryTakeChange(out BindingChange change))
         {
-            _file!.WriteLine(StateLine.Seal(change.Binding is { } binding
+            _lines.Add(StateLine.Seal(change.Binding is { } binding
                 ? StateFormat.Binding(SavedBinding.ThisBoot, binding) : StateFormat.Released(change.Cookie)));
             any = true;
         }
 
         return any;
+    }
+
+    private void WriteLines()
+    {
+        foreach (string line in _lines)
+        {
+            _file!.WriteLine(line);
+        }
+
+        _lines.Clear();
     }
 
     // The end of a run: the engine answers no more, but what happened is still to be written.
@@ -234,12 +241,13 @@ internal sealed class StateKeeper : IAsyncDisposable
         {
             while (_file is not null && _ring.TryTake(out EngineEvent happened))
             {
-                Append(happened, ref ignored, ref ignored);
+                Take(happened, ref ignored, ref ignored);
             }
 
             if (_file is not null)
             {
-                _ = AppendBindings();
+                _ = TakeBindings();
+                WriteLines();
                 _file.Flush();
             }
         }
@@ -249,16 +257,16 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private void Append(in EngineEvent happened, ref bool network, ref bool addresses)
+    private void Take(in EngineEvent happened, ref bool network, ref bool addresses)
     {
         switch (happened.Kind)
         {
             case EngineEventKind.FlowOpened or EngineEventKind.FlowReopened or EngineEventKind.FlowWentOver:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(
+                _lines.Add(StateLine.Seal(StateFormat.Flow(
                     happened.Identity, happened.Address, happened.Decision, happened.Previous.IsUnspecified ? null : happened.Previous)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Gone(happened.Identity)));
+                _lines.Add(StateLine.Seal(StateFormat.Gone(happened.Identity)));
                 break;
             case EngineEventKind.AddressMade or EngineEventKind.AddressRetired:
                 addresses = true;
@@ -351,6 +359,8 @@ internal sealed class StateKeeper : IAsyncDisposable
         {
             await file.WriteLineAsync(StateLine.Seal(StateFormat.Prefix(prefix))).ConfigureAwait(false);
         }
+
+        await file.WriteLineAsync(StateLine.Seal(StateFormat.NetworkIsWhole)).ConfigureAwait(false);
     }
 
     private async Task WriteAddressesAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)

@@ -183,6 +183,54 @@ public sealed class StateKeeperTests : IDisposable
         Assert.Equal(2, flows);
     }
 
+    // What is written after a move begins with the new point of attachment, without which no prefix, address or flow of before would count.
+    [Fact]
+    public async Task At_every_octet_where_what_follows_a_move_can_be_cut_the_network_is_all_of_the_old_one_or_all_of_the_new_one()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+            await AttachAsync(dataplane, "ar8", Duration.FromSeconds(3600), more: true);
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+            keeper.Note(new EngineEvent { Kind = EngineEventKind.PrefixAdded });
+            await HasAsync(text => Flows(text, "flow") == 1);
+        }
+
+        byte[] whole = await System.IO.File.ReadAllBytesAsync(File, Cancellation);
+        int second = System.Text.Encoding.UTF8.GetString(whole).IndexOf("\nattached ar8", StringComparison.Ordinal);
+        Assert.True(second > 0);
+        HashSet<string> networks = [];
+        for (int length = second; length <= whole.Length; length++)
+        {
+            await System.IO.File.WriteAllBytesAsync(File, whole[..length], Cancellation);
+            SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+            Assert.Empty(saved.DamagedLines);
+            Assert.All(saved.Flows.Values, flow => Assert.Equal("ar8", saved.Attachment));
+            networks.Add($"{saved.Attachment}: {string.Join(' ', saved.Prefixes.Select(prefix => prefix.Prefix))}");
+        }
+
+        Assert.Equal(["ar7: 2001:db8:51:1::/64", "ar8: 2001:db8:51:1::/64 2001:db8:51:2::/64"], networks.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_file_that_does_not_say_where_a_network_ends_is_read_too()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+        }
+
+        string[] lines = await System.IO.File.ReadAllLinesAsync(File, Cancellation);
+        await System.IO.File.WriteAllLinesAsync(File, lines.Where(line => !line.StartsWith("network ", StringComparison.Ordinal)), Cancellation);
+        SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+
+        Assert.Equal((true, "ar7", 1), (saved.HasNetwork, saved.Attachment, saved.Prefixes.Count));
+    }
+
     [Theory]
     [InlineData("what another program left\n", true)]
     [InlineData("ondemand-state 1\ndetached\n", true)]
@@ -202,10 +250,11 @@ public sealed class StateKeeperTests : IDisposable
         Assert.False(first.HasNetwork);
     }
 
-    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null) => dataplane.RunAsync(
+    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null, bool more = false) => dataplane.RunAsync(
         context =>
         {
-            context.Network.Attach(name, [Session(valid ?? Duration.Infinite)], null, context.Now);
+            PrefixAdvertisement first = Session(valid ?? Duration.Infinite);
+            context.Network.Attach(name, more ? [first, first with { Prefix = IpPrefix.Parse("2001:db8:51:2::/64") }] : [first], null, context.Now);
             return 0;
         },
         Cancellation);
