@@ -7,6 +7,7 @@ using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.State;
@@ -25,6 +26,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     private const int Slice = 1024;
     private const long SmallestRewrite = 1 << 20;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+    private static readonly Duration ClockPeriod = Duration.FromSeconds(1);
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly EventRing _ring = new(RingLength);
@@ -38,6 +40,8 @@ internal sealed class StateKeeper : IAsyncDisposable
     private readonly Action<string> _tell;
     private readonly SocketServices? _services;
     private StreamWriter? _file;
+    private Duration _ahead;                         // by which the run's time is ahead of the time since the system's start
+    private Timestamp _clocked;                      // when that was written last, since the system's start
     private long _wholeLength;
     private bool _told;
     private Task _running = Task.CompletedTask;
@@ -53,6 +57,8 @@ internal sealed class StateKeeper : IAsyncDisposable
         _services = services;
     }
 
+    private static Timestamp SinceBoot => new(BootTime.Instance.GetTimestamp());
+
     /// <summary>The state file in a state directory.</summary>
     /// <param name="directory">The directory.</param>
     /// <returns>Its path.</returns>
@@ -61,9 +67,10 @@ internal sealed class StateKeeper : IAsyncDisposable
     /// <summary>Reads a state file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="scenario">Where the idle times are.</param>
+    /// <param name="time">The machine's clocks, see <see cref="BootTime"/>; null for these.</param>
     /// <returns>The state; empty if there is no file. A file that is foreign or damaged is kept beside it, and named there.</returns>
     /// <exception cref="HostException">The file cannot be read.</exception>
-    public static SavedState Load(string path, Scenario scenario)
+    public static SavedState Load(string path, Scenario scenario, TimeProvider? time = null)
     {
         if (!File.Exists(path))
         {
@@ -74,13 +81,17 @@ internal sealed class StateKeeper : IAsyncDisposable
         {
             DataplaneOptions options = scenario.BuildOptions();
             var written = new Timestamp((File.GetLastWriteTimeUtc(path).Ticks - DateTime.UnixEpoch.Ticks) * 100);
-            SavedState state = StateFormat.Read(WholeLines(path), written, protocol => protocol switch
-            {
-                IpProtocol.Tcp => options.TcpEstablishedTimeout,
-                IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
-                IpProtocol.Icmpv6 => options.IcmpTimeout,
-                _ => options.OtherTimeout,
-            });
+            SavedState state = StateFormat.Read(
+                WholeLines(path),
+                written,
+                protocol => protocol switch
+                {
+                    IpProtocol.Tcp => options.TcpEstablishedTimeout,
+                    IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
+                    IpProtocol.Icmpv6 => options.IcmpTimeout,
+                    _ => options.OtherTimeout,
+                },
+                StateClock.Beginning(time ?? BootTime.Instance));
             state.SetAside = state.DamagedLines.Count > 0 ? SetAside(path) : null;
             return state;
         }
@@ -202,6 +213,11 @@ internal sealed class StateKeeper : IAsyncDisposable
             await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
+        if (_lines.Count > 0 && SinceBoot.Since(_clocked) >= ClockPeriod)
+        {
+            WriteClock(_file!);
+        }
+
         WriteLines();
         await _file!.FlushAsync(stop).ConfigureAwait(false);
         if (network || addresses || bindings)
@@ -221,6 +237,13 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
 
         return any;
+    }
+
+    // Flows were alive until then.
+    private void WriteClock(StreamWriter file)
+    {
+        _clocked = SinceBoot;
+        file.WriteLine(StateLine.Seal(StateFormat.Clock(StateClock.Of(_clocked.Add(_ahead), _clocked))));
     }
 
     private void WriteLines()
@@ -247,6 +270,7 @@ internal sealed class StateKeeper : IAsyncDisposable
             if (_file is not null)
             {
                 _ = TakeBindings();
+                WriteClock(_file);
                 WriteLines();
                 _file.Flush();
             }
@@ -344,16 +368,17 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private static async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    private async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
     {
-        (string? attachment, PrefixSnapshot[] prefixes) = await control.RunAsync(
+        (string? attachment, PrefixSnapshot[] prefixes, _ahead) = await control.RunAsync(
             context =>
             {
                 var found = new PrefixSnapshot[context.Engine.PrefixCount];
                 int cursor = 0;
-                return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)]);
+                return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)], context.Now.Since(SinceBoot));
             },
             stop).ConfigureAwait(false);
+        WriteClock(file);
         await file.WriteLineAsync(StateLine.Seal(StateFormat.Attachment(attachment))).ConfigureAwait(false);
         foreach (PrefixSnapshot prefix in prefixes)
         {
