@@ -40,6 +40,9 @@ internal sealed class StateKeeper : IAsyncDisposable
     private readonly Action<string> _tell;
     private readonly SocketServices? _services;
     private StreamWriter? _file;
+    private IDataplaneControl? _atRest;
+    private bool _networkIsDue;                      // it has changed since it was written
+    private bool _addressesAreDue;
     private Duration _ahead;                         // by which the run's time is ahead of the time since the system's start
     private Timestamp _clocked;                      // when that was written last, since the system's start
     private long _wholeLength;
@@ -56,6 +59,9 @@ internal sealed class StateKeeper : IAsyncDisposable
         _tell = tell;
         _services = services;
     }
+
+    private bool IsAnythingDue =>
+        !_ring.IsEmpty || _services is { HasChanges: true } || _networkIsDue || _addressesAreDue || _lines.Count > 0;
 
     private static Timestamp SinceBoot => new(BootTime.Instance.GetTimestamp());
 
@@ -128,15 +134,21 @@ internal sealed class StateKeeper : IAsyncDisposable
 
     /// <summary>Begins to write, with everything that there is.</summary>
     /// <param name="control">The way to the engine.</param>
-    public void Start(IDataplaneControl control) => _running = Task.Factory.StartNew(
-        () => Run(control, _stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    /// <param name="atRest">The way to the engine when its loop has ended; null for none.</param>
+    public void Start(IDataplaneControl control, IDataplaneControl? atRest = null)
+    {
+        _atRest = atRest;
+        _running = Task.Factory.StartNew(
+            () => Run(control, _stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
 
-    /// <summary>Writes what is left and closes the file.</summary>
+    /// <summary>Writes what is left and closes the file. After the engine's loop.</summary>
     /// <returns>When that is done.</returns>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
+        await AppendRestAsync().ConfigureAwait(false);
         _stop.Dispose();
         if (_file is not null)
         {
@@ -154,7 +166,7 @@ internal sealed class StateKeeper : IAsyncDisposable
             try
             {
                 whole |= _ring.TakeLost();
-                if (whole || !_ring.IsEmpty || _services is { HasChanges: true })
+                if (whole || IsAnythingDue)
                 {
                     WriteAsync(whole, control, stop).GetAwaiter().GetResult();
                     whole = false;
@@ -171,15 +183,17 @@ internal sealed class StateKeeper : IAsyncDisposable
                 whole = true;
                 wait = Pause;
             }
-            catch (Exception over) when (over is OperationCanceledException or InvalidOperationException)
+            catch (OperationCanceledException)
             {
-                break;   // the dataplane is shutting down
+                break;
+            }
+            catch (InvalidOperationException)
+            {
+                // Too many commands wait; or the dataplane is shutting down, and this ends soon.
             }
 
             _ = stop.WaitHandle.WaitOne(wait);
         }
-
-        AppendRest();
     }
 
     private async Task WriteAsync(bool whole, IDataplaneControl control, CancellationToken stop)
@@ -195,24 +209,23 @@ internal sealed class StateKeeper : IAsyncDisposable
     // Wherever this is cut, each flow and binding that is there has its address, and each address its prefix: so these come first.
     private async Task AppendAsync(IDataplaneControl control, CancellationToken stop)
     {
-        bool network = false;
-        bool addresses = false;
         while (_ring.TryTake(out EngineEvent happened))
         {
-            Take(happened, ref network, ref addresses);
+            Take(happened);
         }
 
-        bool bindings = TakeBindings();
-        if (network)
+        bool mustLast = TakeBindings() || _networkIsDue || _addressesAreDue;
+        if (_networkIsDue)
         {
             await WriteNetworkAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
-        if (network || addresses)
+        if (_networkIsDue || _addressesAreDue)
         {
             await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
+        (_networkIsDue, _addressesAreDue) = (false, false);
         if (_lines.Count > 0 && SinceBoot.Since(_clocked) >= ClockPeriod)
         {
             WriteClock(_file!);
@@ -220,7 +233,7 @@ internal sealed class StateKeeper : IAsyncDisposable
 
         WriteLines();
         await _file!.FlushAsync(stop).ConfigureAwait(false);
-        if (network || addresses || bindings)
+        if (mustLast)
         {
             RandomAccess.FlushToDisk(((FileStream)_file!.BaseStream).SafeFileHandle);   // must outlive a power cut; flows need not
         }
@@ -256,24 +269,49 @@ internal sealed class StateKeeper : IAsyncDisposable
         _lines.Clear();
     }
 
-    // The end of a run: the engine answers no more, but what happened is still to be written.
-    private void AppendRest()
+    // The end of a run. A move of its last moments was answered, so the next run must know of it.
+    private async Task AppendRestAsync()
     {
-        bool ignored = false;
+        if (_file is null)
+        {
+            return;
+        }
+
         try
         {
-            while (_file is not null && _ring.TryTake(out EngineEvent happened))
+            if (_atRest is not null)
             {
-                Take(happened, ref ignored, ref ignored);
+                await AppendAsync(_atRest, CancellationToken.None).ConfigureAwait(false);
+                return;
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // The loop never began.
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            _tell($"The last of the state could not be written: {problem.Message}");
+            return;
+        }
+
+        AppendLines();
+    }
+
+    // As much as is known without the engine.
+    private void AppendLines()
+    {
+        try
+        {
+            while (_ring.TryTake(out EngineEvent happened))
+            {
+                Take(happened);
             }
 
-            if (_file is not null)
-            {
-                _ = TakeBindings();
-                WriteClock(_file);
-                WriteLines();
-                _file.Flush();
-            }
+            _ = TakeBindings();
+            WriteClock(_file!);
+            WriteLines();
+            _file!.Flush();
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
@@ -281,7 +319,7 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private void Take(in EngineEvent happened, ref bool network, ref bool addresses)
+    private void Take(in EngineEvent happened)
     {
         switch (happened.Kind)
         {
@@ -293,11 +331,11 @@ internal sealed class StateKeeper : IAsyncDisposable
                 _lines.Add(StateLine.Seal(StateFormat.Gone(happened.Identity)));
                 break;
             case EngineEventKind.AddressMade or EngineEventKind.AddressRetired:
-                addresses = true;
+                _addressesAreDue = true;
                 break;
             case EngineEventKind.Attached or EngineEventKind.Detached or EngineEventKind.PrefixAdded or EngineEventKind.PrefixDeprecated
                 or EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
-                network = true;
+                _networkIsDue = true;
                 break;
             default:
                 break;

@@ -1,8 +1,10 @@
+using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tests.Control;
 using Xunit;
@@ -138,6 +140,44 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task When_the_dataplane_takes_no_more_commands_for_a_while_nothing_is_lost_by_it()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        var busy = new Busy(dataplane) { Refusals = 3 };
+        await using var keeper = new StateKeeper(File, sentence => Assert.Fail(sentence));
+        keeper.Start(busy);
+        await HasAsync(text => text.Contains("\nattached ar7 ~", StringComparison.Ordinal));
+
+        await AttachAsync(dataplane, "ar8");
+        busy.Refusals = 3;
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+        keeper.Note(new EngineEvent { Kind = EngineEventKind.Attached });
+
+        await HasAsync(text => text.Contains("\nattached ar8 ~", StringComparison.Ordinal) && Flows(text, "flow") == 1);
+    }
+
+    // It was answered: whoever made it relies on it.
+    [Fact]
+    public async Task A_move_of_the_last_moment_is_written_at_the_end()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using var after = new FakeDataplane();
+        await AttachAsync(after, "ar9");
+        await using (var keeper = new StateKeeper(File, sentence => Assert.Fail(sentence)))
+        {
+            keeper.Start(dataplane, atRest: after);
+            await HasAsync(text => text.Contains("\ndetached ~", StringComparison.Ordinal));
+            dataplane.ShutDown();
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 9));
+            keeper.Note(new EngineEvent { Kind = EngineEventKind.Attached });
+        }
+
+        SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+        Assert.Equal(("ar9", 1, 1), (saved.Attachment, saved.Prefixes.Count, saved.Flows.Count));
+    }
+
+    [Fact]
     public async Task A_run_that_ends_before_its_first_file_is_whole_leaves_what_was_there_and_nothing_else()
     {
         await using var dataplane = new FakeDataplane();
@@ -248,6 +288,19 @@ public sealed class StateKeeperTests : IDisposable
         Assert.Equal($"{File}.aside-2", second.SetAside);
         Assert.Equal(content, await System.IO.File.ReadAllTextAsync(first.SetAside!, Cancellation));
         Assert.False(first.HasNetwork);
+    }
+
+    private sealed class Busy(FakeDataplane dataplane) : IDataplaneControl
+    {
+        private int _refusals;
+
+        public int Refusals { set => Volatile.Write(ref _refusals, value); }
+
+        public Scenario Scenario => dataplane.Scenario;
+
+        public Task<T> RunAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken) =>
+            Interlocked.Decrement(ref _refusals) >= 0
+                ? Task.FromException<T>(new InvalidOperationException("Too many wait.")) : dataplane.RunAsync(work, cancellationToken);
     }
 
     private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null, bool more = false) => dataplane.RunAsync(
