@@ -198,7 +198,7 @@ internal static class RunCommand
         using var reload = new PolicyReload(config.Scenario.File, config, host, judge, Say);
         reload.Add("host: rights", UseRights);
         using var hungUp = PosixSignalRegistration.Create(PosixSignal.SIGHUP, Reload);
-        keeper.Start(host);
+        keeper.Start(host, host.AtRest);
         await using var keeping = keeper.ConfigureAwait(false);
         if (saved.DamagedLines is [int line, ..])
         {

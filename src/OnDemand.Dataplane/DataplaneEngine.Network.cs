@@ -11,6 +11,7 @@ namespace OnDemand.Dataplane;
 public sealed partial class DataplaneEngine
 {
     private const int LastBit = 63;     // of the hosts that wait for an answer
+    private const int LongPrefix = 113; // from here on it has so few addresses that all may be taken
 
     private readonly Question[] _questions;
     private readonly Ring<PrefixRequest> _prefixRequests;
@@ -42,7 +43,7 @@ public sealed partial class DataplaneEngine
         bool granted = answer.Kind == PrefixAnswerKind.Granted && _attached && answer.Prefix.Type == question.Type
             && answer.Prefix.PreferredLifetime > Duration.Zero;
         int prefix = granted ? Learn(answer.Prefix, authenticated: true, given: true, question.Asker, now) : -1;
-        if (prefix >= 0 && Fulfills(_prefixes[prefix], question))
+        if (prefix >= 0 && Fulfills(_prefixes[prefix], question) && HasRoom(prefix, question.Asker, now))
         {
             _prefixes[prefix].Attachment = _attachment;
             if (question.Request >= 0)
@@ -236,6 +237,13 @@ public sealed partial class DataplaneEngine
     private bool Fulfills(in PrefixEntry prefix, in Question question) =>
         prefix.Type == question.Type && prefix.State is PrefixState.Preferred or PrefixState.Deprecated
         && (prefix.OnlyAddress < 0 || Needs(question, _addresses.Typed(prefix.OnlyAddress).Host));
+
+    // A prefix whose few addresses are all taken is no answer either: it would be asked for again at once, for ever.
+    private bool HasRoom(int prefix, int host, Timestamp now)
+    {
+        bool full = false;
+        return _prefixes[prefix].Prefix.Length < LongPrefix || AddressIn(prefix, host, now, ref full) >= 0 || full;
+    }
 
     private static bool Needs(in Question question, int host) =>
         host == question.Asker || (host < LastBit && (question.Hosts & BitOf(host)) != 0);

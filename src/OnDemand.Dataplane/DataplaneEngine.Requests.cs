@@ -73,7 +73,14 @@ public sealed partial class DataplaneEngine
             Binding = -1,
         };
         _requestIndex.Add(_requestHash.Of(key), id);
-        Serve(id, now);
+        if (request.Kept.IsUnspecified || request.Socket == 0)
+        {
+            Serve(id, now);
+        }
+        else if (!TryKeep(id, request.Kept))
+        {
+            ServeWithoutKept(id, now);
+        }
     }
 
     /// <summary>Forgets a socket's request; its flows are untouched.</summary>
@@ -182,6 +189,49 @@ public sealed partial class DataplaneEngine
         }, choice.Result == ChoiceResult.Chosen ? choice.Address : -1);
     }
 
+    // The socket has the address already: as long as it is there, nothing is chosen and nobody asked.
+    private bool TryKeep(int id, IpAddress kept)
+    {
+        ref SocketRequest request = ref _requests[id];
+        AddressName name = _addresses.Find(kept);
+        if (!name.IsTyped || _bindings.IsFull)
+        {
+            return false;
+        }
+
+        ref TypedAddress address = ref _addresses.Typed(name.Number);
+        ref PrefixEntry prefix = ref _prefixes[address.Prefix];
+        AddressType type = request.Outcome.Type;
+        if (address.Host != request.Host || prefix.State == PrefixState.Ended || (type != AddressType.None && type != address.Type))
+        {
+            return false;
+        }
+
+        ushort outcome = (ushort)(RequestOutcomes + id);
+        int binding = _bindings.Add(BindingTable.KeyOf(request.Key, outcome));
+        CountRequestBinding(outcome, 1);
+        _bindings[binding].Address = name.Number;
+        _bindings[binding].Decision = new Decision(DecisionOrigin.SocketRequest, type, default, -1, DecisionRemarks.None);
+        address.Users++;
+        request.Granted = request.Outcome.OnNet ? prefix.Order : -1;
+        Hold(id, new SourceChoice { Address = name.Number, Binding = binding });
+        Reply(request.Token, SetscStatus.Granted, name.Number);
+        return true;
+    }
+
+    // What a native socket is bound to is over. Another address would be of no use to it, and the network may have to be asked for one.
+    private void ServeWithoutKept(int id, Timestamp now)
+    {
+        if (!_requests[id].Native)
+        {
+            Serve(id, now);
+            return;
+        }
+
+        Reply(_requests[id].Token, SetscStatus.Failed, -1);
+        ForgetRequest(_requests[id].Key, now);
+    }
+
     // The request keeps its binding, and with it the address and the prefix, until the socket is closed.
     private void Hold(int id, in SourceChoice choice)
     {
@@ -245,10 +295,12 @@ public sealed partial class DataplaneEngine
         {
             ref TypedAddress typed = ref _addresses.Typed(address);
             ref PrefixEntry prefix = ref _prefixes[typed.Prefix];
-            reply = new SetscReply(token, status, typed.External, typed.Type, prefix.ValidUntil)
+            bool isClosing = prefix.State == PrefixState.Closing;
+            Timestamp until = isClosing && prefix.ClosesAt < prefix.ValidUntil ? prefix.ClosesAt : prefix.ValidUntil;
+            reply = new SetscReply(token, status, typed.External, typed.Type, until)
             {
                 Prefix = prefix.Prefix,
-                PreferredUntil = prefix.PreferredUntil,
+                PreferredUntil = isClosing ? default : prefix.PreferredUntil,
             };
         }
 

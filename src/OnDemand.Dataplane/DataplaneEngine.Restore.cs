@@ -162,8 +162,8 @@ public sealed partial class DataplaneEngine
         return true;
     }
 
-    /// <summary>Frees restored addresses that no flow came back to and no new one will get, and makes those that prefixes still lack. Comes
-    /// last.</summary>
+    /// <summary>Makes the addresses that prefixes still lack. Comes last. What no new flow will get is freed with the first
+    /// <see cref="Advance"/>, unless a flow came back to it or a socket that keeps it (<see cref="SetscRequest.Kept"/>) was there before.</summary>
     /// <param name="now">The time.</param>
     public void FinishRestore(Timestamp now)
     {
@@ -172,9 +172,10 @@ public sealed partial class DataplaneEngine
             if (_addresses.Typed(id).Prefix >= 0)
             {
                 _addresses.Typed(id).Retired |= !_addresses.Typed(id).Exact && HasNewer(_addresses.Typed(id));
-                FreeAddressIfDone(id);
             }
         }
+
+        StartSweep();
 
         foreach (int id in OrderedPrefixes())
         {

@@ -123,17 +123,21 @@ public sealed partial class DataplaneEngine
         foreach (int id in OrderedPrefixes())
         {
             ref PrefixEntry entry = ref _prefixes[id];
-            if (entry.ValidUntil <= now)
+            Timestamp closes = entry.State == PrefixState.Closing ? entry.ClosesAt : Timestamp.Never;
+            Timestamp released = _prefixes.IsReleasable(id, _attachment, _attached) ? entry.UnusedSince.Add(Linger) : Timestamp.Never;
+
+            // Of what has fallen due by now the first has ended it: nobody may have looked for hours, while the machine was suspended.
+            if (closes <= now && closes <= entry.ValidUntil)
+            {
+                EndPrefix(id, PrefixEnd.WindowClosed, closes);
+            }
+            else if (released <= now && released <= entry.ValidUntil)
+            {
+                EndPrefix(id, PrefixEnd.Released, released);
+            }
+            else if (entry.ValidUntil <= now)
             {
                 EndPrefix(id, PrefixEnd.LifetimePassed, entry.ValidUntil);
-            }
-            else if (entry.State == PrefixState.Closing && entry.ClosesAt <= now)
-            {
-                EndPrefix(id, PrefixEnd.WindowClosed, entry.ClosesAt);
-            }
-            else if (_prefixes.IsReleasable(id, _attachment, _attached) && entry.UnusedSince.Add(Linger) <= now)
-            {
-                EndPrefix(id, PrefixEnd.Released, entry.UnusedSince.Add(Linger));
             }
             else if (entry.State == PrefixState.Preferred && entry.PreferredUntil <= now)
             {

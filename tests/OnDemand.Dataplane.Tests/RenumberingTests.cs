@@ -471,6 +471,35 @@ public sealed class RenumberingTests
             (told.Prefix, told.PreferredUntil, told.Until));
     }
 
+    // Nobody looks while the machine is suspended.
+    [Theory]
+    [InlineData(10, 15, PrefixEnd.WindowClosed, 10)]
+    [InlineData(15, 10, PrefixEnd.LifetimePassed, 10)]
+    [Rfc(8653, "3.2")]
+    public void Of_two_ends_that_have_passed_when_somebody_looks_the_first_one_counts(long window, long valid, PrefixEnd why, long when)
+    {
+        HostScene scene = new HostScene().Attach(HostScene.Of(HostScene.GracefulOne, AddressType.GracefulReplacement, valid, valid));
+        Timestamp begin = scene.Now;
+        scene.Attach(window, HostScene.Of(HostScene.GracefulTwo, AddressType.GracefulReplacement));
+
+        scene.Engine.Advance(begin.Add(Duration.FromSeconds(20)));
+
+        EngineEvent ended = Assert.Single(scene.Events(EngineEventKind.PrefixEnded));
+        Assert.Equal((why, begin.Add(Duration.FromSeconds(when))), (ended.End, ended.Time));
+    }
+
+    [Fact]
+    [Rfc(8653, "3.4")]
+    public void A_prefix_that_was_released_before_its_lifetime_passed_is_told_of_as_released()
+    {
+        HostScene scene = new HostScene().Attach(HostScene.Of(HostScene.SessionOne, AddressType.SessionLasting, 100, 100));
+        scene.Attach(HostScene.Of(HostScene.NonpersistentOne, AddressType.Nonpersistent));
+
+        scene.Engine.Advance(scene.Now.Add(Duration.FromSeconds(1000)));
+
+        Assert.Equal(PrefixEnd.Released, Assert.Single(scene.Events(EngineEventKind.PrefixEnded)).End);
+    }
+
     [Fact]
     [Rfc(7857, "2.2")]
     public void A_connection_that_goes_on_after_a_reset_is_told_of_as_open_again()

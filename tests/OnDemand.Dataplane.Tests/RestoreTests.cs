@@ -194,6 +194,7 @@ public sealed class RestoreTests
 
         Assert.True(after.Engine.RestoreFlow(kept, after.Now));
         after.Engine.FinishRestore(after.Now);
+        after.Advance();
 
         Assert.Equal(made[1], after.SendUdp(5001).Source);
         Assert.Equal(made[3], after.SendUdp(6000).Source);

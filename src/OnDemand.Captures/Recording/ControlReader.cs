@@ -35,7 +35,7 @@ internal sealed class ControlReader
     [
         "attach", "withdraw", "advertise", "detach", "answer", "request", "close", "advance", "end", "window", "prefixes", "authenticated",
         "grant", "refuse", "unsupported", "protocol", "local-port", "internal", "type", "prefix", "on-net", "preferences",
-        "socket", "end-socket", "release", "name-socket", "cookie", "native", "traits", "remote", "remote-port", "policy", "bits",
+        "socket", "end-socket", "release", "name-socket", "cookie", "native", "traits", "remote", "remote-port", "policy", "bits", "kept",
     ];
 
     private readonly ScenarioFields _fields;
@@ -148,6 +148,7 @@ internal sealed class ControlReader
         Prefix = _map.Maybe("prefix", _fields.Prefix),
         OnNet = Truth("on-net"),
         Preferences = Preferences(),
+        Kept = _map.Get("kept", _fields.Address, IpAddress.Unspecified),
     };
 
     private AddressPreferences Preferences() => (AddressPreferences)(uint)_map.Get(

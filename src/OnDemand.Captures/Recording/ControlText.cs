@@ -68,7 +68,8 @@ internal static class ControlText
         request.Type == AddressType.None ? null : $"type: {Type(request.Type)}",
         request.Prefix is { } prefix ? $"prefix: {Quoted(prefix.ToString())}" : null,
         request.OnNet ? "on-net: true" : null,
-        Preferences(request.Preferences));
+        Preferences(request.Preferences),
+        request.Kept.IsUnspecified ? null : $"kept: {Quoted(request.Kept.ToString())}");
 
     /// <summary>A program closed its socket.</summary>
     /// <param name="protocol">The socket's protocol.</param>

@@ -41,6 +41,13 @@ public readonly record struct SetscRequest
 
     /// <summary>RFC 5014 preferences; ignored when a type is named (RFC 8653 §4.4).</summary>
     public AddressPreferences Preferences { get; init; }
+
+    /// <summary>
+    /// The address that the socket got of an earlier engine; unspecified for none. It stays with that, also where a new socket would get
+    /// another: while it is being replaced, or has been renewed. If it is no more, a native socket, which has bound itself to it, fails, and
+    /// any other gets what it asks for anew. Only with <see cref="Socket"/>.
+    /// </summary>
+    public IpAddress Kept { get; init; }
 }
 
 /// <summary>The end of a request.</summary>

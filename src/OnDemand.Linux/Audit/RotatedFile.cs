@@ -24,6 +24,7 @@ internal sealed class RotatedFile : IDisposable
         Directory.CreateDirectory(Path.GetDirectoryName(settings.File)!);
         _handle = Open();
         _length = RandomAccess.GetLength(_handle);
+        EndLastLine();
     }
 
     /// <summary>Writes whole lines.</summary>
@@ -37,12 +38,32 @@ internal sealed class RotatedFile : IDisposable
             Rotate();
         }
 
-        RandomAccess.Write(_handle, lines, _length);
+        try
+        {
+            RandomAccess.Write(_handle, lines, _length);
+        }
+        catch (IOException)
+        {
+            RandomAccess.SetLength(_handle, _length);    // what a full disk took of them is no line, and would spoil the next one
+            throw;
+        }
+
         _length += lines.Length;
     }
 
     /// <inheritdoc/>
     public void Dispose() => _handle.Dispose();
+
+    // The power may have gone in the middle of one.
+    private void EndLastLine()
+    {
+        Span<byte> last = stackalloc byte[1];
+        if (_length > 0 && RandomAccess.Read(_handle, last, _length - 1) == 1 && last[0] != (byte)'\n')
+        {
+            RandomAccess.Write(_handle, "\n"u8, _length);
+            _length++;
+        }
+    }
 
     private void Rotate()
     {
@@ -73,7 +94,7 @@ internal sealed class RotatedFile : IDisposable
     private SafeFileHandle Open()
     {
         using FileDescriptor descriptor = Libc.Open(
-            _settings.File, Libc.WriteOnly | Libc.Create | Libc.CloseOnExec, OwnerOnly);
+            _settings.File, Libc.ReadWrite | Libc.Create | Libc.CloseOnExec, OwnerOnly);
         if (descriptor.IsInvalid)
         {
             throw new LinuxException($"open {_settings.File}", Libc.LastError);

@@ -75,6 +75,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
     private bool _tapGone;
     private Timestamp _now;                          // of the turn
     private volatile bool _stopping;
+    private volatile bool _isAtRest;                 // the loop is over
     private volatile Scenario _scenario;             // with the policy that is in force
 
     /// <summary>Makes a dataplane; nothing happens before <see cref="Run"/>.</summary>
@@ -146,6 +147,9 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
 
     /// <summary>Whether the loop was asked to end.</summary>
     public bool IsStopping => _stopping;
+
+    /// <summary>The way to the engine when the loop is over: what it is given is carried out at once, and must only look.</summary>
+    public IDataplaneControl AtRest => new Resting(this);
 
     /// <summary>What the loop counts; to be read in a command.</summary>
     public ShellCounters Counters =>
@@ -241,6 +245,7 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
         {
             _commands.Close();
             StopWorkers();
+            _isAtRest = true;
             _observer?.OnStop(_clock.Now);
             _network.TakeBack();
         }
@@ -475,5 +480,14 @@ internal sealed partial class DataplaneHost : IDataplaneControl, ISocketControl,
                 _tapGone |= pump.IsDeviceGone;
             }
         }
+    }
+
+    private sealed class Resting(DataplaneHost host) : IDataplaneControl
+    {
+        public Scenario Scenario => host.Scenario;
+
+        public Task<T> RunAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken) => host._isAtRest
+            ? Task.FromResult(work(new ControlContext(host._engine, host._attachments, host.Counters, host.Now) { Sockets = host }))
+            : Task.FromException<T>(new InvalidOperationException("The dataplane is running."));
     }
 }

@@ -140,7 +140,8 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
     /// <returns>Whether there was one.</returns>
     public bool TryTakeChange(out BindingChange change) => _changes.TryDequeue(out change);
 
-    /// <summary>Takes over what a socket got of an earlier run: it is asked for again, before anything else happens.</summary>
+    /// <summary>Takes over what a socket got of an earlier run: it is asked for again, before anything else happens, and stays with its
+    /// address while that is there.</summary>
     /// <param name="binding">The binding.</param>
     /// <returns>The request for the engine.</returns>
     public SetscRequest Adopt(SocketBinding binding)
@@ -152,9 +153,7 @@ internal sealed class SocketServices : ISocketServices, IAsyncDisposable
         };
         ulong token = (ulong)Interlocked.Increment(ref _token);
         _pending[token] = new Pending(request) { Kept = binding };
-
-        // ON_NET got a prefix of its own then, and shall not be asked for another.
-        return AsAsked(request, token) with { OnNet = false, Prefix = binding.OnNet ? binding.Prefix : null };
+        return AsAsked(request, token) with { Kept = binding.Address };
     }
 
     /// <summary>The engine has answered a request. On the engine's thread.</summary>

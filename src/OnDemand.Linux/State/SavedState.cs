@@ -23,6 +23,9 @@ internal sealed class SavedState
     /// <summary>The flows that had not gone.</summary>
     public Dictionary<FlowIdentity, FlowSnapshot> Flows { get; } = [];
 
+    /// <summary>The clock of its times; null for a file of before there was one.</summary>
+    public StateClock? Clock { get; set; }
+
     /// <summary>What sockets had asked for and got, by their cookies.</summary>
     public Dictionary<ulong, SavedBinding> Bindings { get; } = [];
 
@@ -34,6 +37,38 @@ internal sealed class SavedState
 
     /// <summary>Numbers of lines that were not understood and left out, the first few.</summary>
     public List<int> DamagedLines { get; } = [];
+
+    /// <summary>Moves all times, so that they count by another clock.</summary>
+    /// <param name="shift">By how many nanoseconds.</param>
+    /// <param name="written">When it was written last, by that clock: flows were alive then.</param>
+    /// <param name="idle">How long a flow of a protocol lives without packets.</param>
+    public void Move(long shift, Timestamp written, Func<byte, Duration> idle)
+    {
+        for (int i = 0; i < Prefixes.Count && shift != 0; i++)
+        {
+            Prefixes[i] = Prefixes[i] with
+            {
+                PreferredUntil = StateClock.Move(Prefixes[i].PreferredUntil, shift),
+                ValidUntil = StateClock.Move(Prefixes[i].ValidUntil, shift),
+                ClosesAt = StateClock.Move(Prefixes[i].ClosesAt, shift),
+            };
+        }
+
+        foreach ((IpAddress address, AddressSnapshot saved) in Addresses.ToArray())
+        {
+            Addresses[address] = saved with { Since = StateClock.Move(saved.Since, shift) };
+        }
+
+        foreach ((ulong cookie, SavedBinding saved) in Bindings.ToArray())
+        {
+            Bindings[cookie] = saved with { Binding = saved.Binding with { Since = StateClock.Move(saved.Binding.Since, shift) } };
+        }
+
+        foreach ((FlowIdentity identity, FlowSnapshot saved) in Flows.ToArray())
+        {
+            Flows[identity] = saved with { LastSeen = written, IdleAt = written.Add(idle(identity.Protocol)) };
+        }
+    }
 
     /// <summary>Puts everything into an engine that has just been made.</summary>
     /// <param name="engine">The engine.</param>

@@ -16,8 +16,10 @@ namespace OnDemand.Linux.State;
 /// is left out:
 /// <code>
 /// ondemand-state 2
+/// clock BOOT OFFSET NOW                                       the run's time, by how much it is ahead of the clock since BOOT; again and again
 /// attached NAME | detached                                    also: all prefixes follow anew
 /// prefix PREFIX TYPE STATE PREFERRED VALID CLOSES FLAGS       h home, d asked for, c of the present network
+/// network                                                     that was all of them: from here on they hold
 /// address TYPED INTERNAL PREFIX TYPE SINCE OCTETS FLAGS       r retired, x the network's own
 /// flow PROTOCOL INTERNAL PORT REMOTE PORT TYPED DECISION [BEFORE]            the typed address before, which it went over from
 /// gone PROTOCOL INTERNAL PORT REMOTE PORT
@@ -34,8 +36,14 @@ internal static class StateFormat
     private const string Never = "-";
     private const string NoFlags = "-";
 
+    /// <summary>The line of the clock by which a run's times count.</summary>
+    public static string Clock(in StateClock clock) => Join("clock", clock.Boot, Number(clock.Offset), Time(clock.Now));
+
     /// <summary>The line of a point of attachment; all prefixes follow.</summary>
     public static string Attachment(string? name) => name is null ? "detached" : $"attached {Uri.EscapeDataString(name)}";
+
+    /// <summary>The line after the last prefix. A network without it was being written when the power went: the one before it holds.</summary>
+    public const string NetworkIsWhole = "network";
 
     /// <summary>The line of a prefix.</summary>
     public static string Prefix(in PrefixSnapshot prefix) => Join(
@@ -69,12 +77,14 @@ internal static class StateFormat
 
     /// <summary>Reads a state file's text.</summary>
     /// <param name="lines">Its lines, sealed but for the first; one that is not whole is left out.</param>
-    /// <param name="written">When the file was written last: flows were alive then.</param>
+    /// <param name="written">When the file was written last, if it does not say so itself: flows were alive then.</param>
     /// <param name="idle">How long a flow of a protocol lives without packets.</param>
+    /// <param name="clock">The clock by which times are to count; null for that of the file.</param>
     /// <returns>The state; empty if this is no state file.</returns>
-    public static SavedState Read(IEnumerable<string> lines, Timestamp written, Func<byte, Duration> idle)
+    public static SavedState Read(IEnumerable<string> lines, Timestamp written, Func<byte, Duration> idle, StateClock? clock = null)
     {
         var state = new SavedState();
+        var network = new NetworkReading(state);
         int number = 0;
         foreach (string line in lines)
         {
@@ -88,22 +98,28 @@ internal static class StateFormat
                     return state;
                 }
             }
-            else if (!(StateLine.TryOpen(line, out string whole) && TryRead(state, whole.Split(' '), written, idle)) && state.DamagedLines.Count < 16)
+            else if (!(StateLine.TryOpen(line, out string whole) && TryRead(state, network, whole.Split(' '))) && state.DamagedLines.Count < 16)
             {
                 state.DamagedLines.Add(number);
             }
         }
 
+        network.End();
+        StateClock before = state.Clock ?? new StateClock(string.Empty, 0, written);
+        long shift = clock is { } later ? before.ShiftTo(later) : 0;
+        state.Move(shift, StateClock.Move(before.Now, shift), idle);
         return state;
     }
 
-    private static bool TryRead(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle) => fields switch
+    private static bool TryRead(SavedState state, NetworkReading network, string[] fields) => fields switch
     {
-        ["detached"] => Begin(state, null),
-        ["attached", { Length: > 0 } name] => Begin(state, Uri.UnescapeDataString(name)),
-        ["prefix", ..] => TryReadPrefix(state, fields),
+        ["clock", { Length: > 0 } boot, string offset, string now] => TryReadClock(state, boot, offset, now),
+        ["detached"] => network.Begin(null),
+        ["attached", { Length: > 0 } name] => network.Begin(Uri.UnescapeDataString(name)),
+        ["prefix", ..] => TryReadPrefix(network, fields),
+        [NetworkIsWhole] => network.IsWhole(),
         ["address", ..] => TryReadAddress(state, fields),
-        ["flow", ..] => TryReadFlow(state, fields, written, idle),
+        ["flow", ..] => TryReadFlow(state, fields),
         ["gone", ..] => TryReadIdentity(fields, out FlowIdentity gone) && fields.Length == 6 && (state.Flows.Remove(gone) || true),
         ["binding", ..] => TryReadBinding(state, fields),
         ["released", string cookie] => ulong.TryParse(cookie, NumberStyles.None, CultureInfo.InvariantCulture, out ulong released)
@@ -153,15 +169,7 @@ internal static class StateFormat
         return true;
     }
 
-    private static bool Begin(SavedState state, string? attachment)
-    {
-        state.Attachment = attachment;
-        state.HasNetwork = true;
-        state.Prefixes.Clear();
-        return true;
-    }
-
-    private static bool TryReadPrefix(SavedState state, string[] fields)
+    private static bool TryReadPrefix(NetworkReading network, string[] fields)
     {
         if (fields.Length != 8 || !IpPrefix.TryParse(fields[1], out IpPrefix prefix) || !TryReadEnum(fields[2], out AddressType type)
             || !TryReadEnum(fields[3], out PrefixState condition) || !TryReadTime(fields[4], out Timestamp preferred)
@@ -170,7 +178,7 @@ internal static class StateFormat
             return false;
         }
 
-        state.Prefixes.Add(new PrefixSnapshot
+        network.Add(new PrefixSnapshot
         {
             Prefix = prefix,
             Type = type,
@@ -208,7 +216,18 @@ internal static class StateFormat
         return true;
     }
 
-    private static bool TryReadFlow(SavedState state, string[] fields, Timestamp written, Func<byte, Duration> idle)
+    private static bool TryReadClock(SavedState state, string boot, string offset, string now)
+    {
+        if (!long.TryParse(offset, NumberStyles.AllowLeadingSign, CultureInfo.InvariantCulture, out long ahead) || !TryReadTime(now, out Timestamp time))
+        {
+            return false;
+        }
+
+        state.Clock = new StateClock(boot, ahead, time);
+        return true;
+    }
+
+    private static bool TryReadFlow(SavedState state, string[] fields)
     {
         IpAddress before = default;
         if (fields.Length is not (8 or 9) || !TryReadIdentity(fields, out FlowIdentity identity) || !IpAddress.TryParse(fields[6], out IpAddress address)
@@ -231,8 +250,6 @@ internal static class StateFormat
                 IpProtocol.Icmpv6 => FlowState.Echo,
                 _ => FlowState.Datagram,
             },
-            LastSeen = written,
-            IdleAt = written.Add(idle(identity.Protocol)),
         };
         return true;
     }

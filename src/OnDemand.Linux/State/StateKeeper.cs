@@ -7,6 +7,7 @@ using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Wire;
 using OnDemand.Linux.Control;
 using OnDemand.Linux.Interop;
+using OnDemand.Linux.Run;
 using OnDemand.Linux.Service;
 
 namespace OnDemand.Linux.State;
@@ -25,6 +26,7 @@ internal sealed class StateKeeper : IAsyncDisposable
     private const int Slice = 1024;
     private const long SmallestRewrite = 1 << 20;
     private static readonly TimeSpan Pause = TimeSpan.FromSeconds(10);
+    private static readonly Duration ClockPeriod = Duration.FromSeconds(1);
     private static readonly UTF8Encoding Utf8 = new(encoderShouldEmitUTF8Identifier: false);
 
     private readonly EventRing _ring = new(RingLength);
@@ -32,11 +34,17 @@ internal sealed class StateKeeper : IAsyncDisposable
     // Kept, for they are large: made anew for every change of an address they would grow the heap until its oldest part is collected.
     private readonly AddressSnapshot[] _addresses = new AddressSnapshot[Slice];
     private readonly FlowSnapshot[] _flows = new FlowSnapshot[Slice];
+    private readonly List<string> _lines = [];       // of what happened, still to be written
     private readonly CancellationTokenSource _stop = new();
     private readonly string _path;
     private readonly Action<string> _tell;
     private readonly SocketServices? _services;
     private StreamWriter? _file;
+    private IDataplaneControl? _atRest;
+    private bool _networkIsDue;                      // it has changed since it was written
+    private bool _addressesAreDue;
+    private Duration _ahead;                         // by which the run's time is ahead of the time since the system's start
+    private Timestamp _clocked;                      // when that was written last, since the system's start
     private long _wholeLength;
     private bool _told;
     private Task _running = Task.CompletedTask;
@@ -52,6 +60,11 @@ internal sealed class StateKeeper : IAsyncDisposable
         _services = services;
     }
 
+    private bool IsAnythingDue =>
+        !_ring.IsEmpty || _services is { HasChanges: true } || _networkIsDue || _addressesAreDue || _lines.Count > 0;
+
+    private static Timestamp SinceBoot => new(BootTime.Instance.GetTimestamp());
+
     /// <summary>The state file in a state directory.</summary>
     /// <param name="directory">The directory.</param>
     /// <returns>Its path.</returns>
@@ -60,9 +73,10 @@ internal sealed class StateKeeper : IAsyncDisposable
     /// <summary>Reads a state file.</summary>
     /// <param name="path">The file.</param>
     /// <param name="scenario">Where the idle times are.</param>
+    /// <param name="time">The machine's clocks, see <see cref="BootTime"/>; null for these.</param>
     /// <returns>The state; empty if there is no file. A file that is foreign or damaged is kept beside it, and named there.</returns>
     /// <exception cref="HostException">The file cannot be read.</exception>
-    public static SavedState Load(string path, Scenario scenario)
+    public static SavedState Load(string path, Scenario scenario, TimeProvider? time = null)
     {
         if (!File.Exists(path))
         {
@@ -73,13 +87,17 @@ internal sealed class StateKeeper : IAsyncDisposable
         {
             DataplaneOptions options = scenario.BuildOptions();
             var written = new Timestamp((File.GetLastWriteTimeUtc(path).Ticks - DateTime.UnixEpoch.Ticks) * 100);
-            SavedState state = StateFormat.Read(WholeLines(path), written, protocol => protocol switch
-            {
-                IpProtocol.Tcp => options.TcpEstablishedTimeout,
-                IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
-                IpProtocol.Icmpv6 => options.IcmpTimeout,
-                _ => options.OtherTimeout,
-            });
+            SavedState state = StateFormat.Read(
+                WholeLines(path),
+                written,
+                protocol => protocol switch
+                {
+                    IpProtocol.Tcp => options.TcpEstablishedTimeout,
+                    IpProtocol.Udp or IpProtocol.UdpLite => options.UdpTimeout,
+                    IpProtocol.Icmpv6 => options.IcmpTimeout,
+                    _ => options.OtherTimeout,
+                },
+                StateClock.Beginning(time ?? BootTime.Instance));
             state.SetAside = state.DamagedLines.Count > 0 ? SetAside(path) : null;
             return state;
         }
@@ -116,15 +134,21 @@ internal sealed class StateKeeper : IAsyncDisposable
 
     /// <summary>Begins to write, with everything that there is.</summary>
     /// <param name="control">The way to the engine.</param>
-    public void Start(IDataplaneControl control) => _running = Task.Factory.StartNew(
-        () => Run(control, _stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    /// <param name="atRest">The way to the engine when its loop has ended; null for none.</param>
+    public void Start(IDataplaneControl control, IDataplaneControl? atRest = null)
+    {
+        _atRest = atRest;
+        _running = Task.Factory.StartNew(
+            () => Run(control, _stop.Token), CancellationToken.None, TaskCreationOptions.LongRunning, TaskScheduler.Default);
+    }
 
-    /// <summary>Writes what is left and closes the file.</summary>
+    /// <summary>Writes what is left and closes the file. After the engine's loop.</summary>
     /// <returns>When that is done.</returns>
     public async ValueTask DisposeAsync()
     {
         await _stop.CancelAsync().ConfigureAwait(false);
         await _running.ConfigureAwait(false);
+        await AppendRestAsync().ConfigureAwait(false);
         _stop.Dispose();
         if (_file is not null)
         {
@@ -142,7 +166,7 @@ internal sealed class StateKeeper : IAsyncDisposable
             try
             {
                 whole |= _ring.TakeLost();
-                if (whole || !_ring.IsEmpty || _services is { HasChanges: true })
+                if (whole || IsAnythingDue)
                 {
                     WriteAsync(whole, control, stop).GetAwaiter().GetResult();
                     whole = false;
@@ -159,15 +183,17 @@ internal sealed class StateKeeper : IAsyncDisposable
                 whole = true;
                 wait = Pause;
             }
-            catch (Exception over) when (over is OperationCanceledException or InvalidOperationException)
+            catch (OperationCanceledException)
             {
-                break;   // the dataplane is shutting down
+                break;
+            }
+            catch (InvalidOperationException)
+            {
+                // Too many commands wait; or the dataplane is shutting down, and this ends soon.
             }
 
             _ = stop.WaitHandle.WaitOne(wait);
         }
-
-        AppendRest();
     }
 
     private async Task WriteAsync(bool whole, IDataplaneControl control, CancellationToken stop)
@@ -180,45 +206,45 @@ internal sealed class StateKeeper : IAsyncDisposable
         await AppendAsync(control, stop).ConfigureAwait(false);
     }
 
+    // Wherever this is cut, each flow and binding that is there has its address, and each address its prefix: so these come first.
     private async Task AppendAsync(IDataplaneControl control, CancellationToken stop)
     {
-        bool network = false;
-        bool addresses = false;
-        int lines = 0;
         while (_ring.TryTake(out EngineEvent happened))
         {
-            Append(happened, ref network, ref addresses);
-            lines++;
+            Take(happened);
         }
 
-        bool bindings = AppendBindings();
-        if (network)
+        bool mustLast = TakeBindings() || _networkIsDue || _addressesAreDue;
+        if (_networkIsDue)
         {
             await WriteNetworkAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
-        if (network || addresses)
+        if (_networkIsDue || _addressesAreDue)
         {
             await WriteAddressesAsync(_file!, control, stop).ConfigureAwait(false);
         }
 
-        if (lines > 0 || bindings)
+        (_networkIsDue, _addressesAreDue) = (false, false);
+        if (_lines.Count > 0 && SinceBoot.Since(_clocked) >= ClockPeriod)
         {
-            await _file!.FlushAsync(stop).ConfigureAwait(false);
+            WriteClock(_file!);
         }
 
-        if (network || addresses || bindings)
+        WriteLines();
+        await _file!.FlushAsync(stop).ConfigureAwait(false);
+        if (mustLast)
         {
             RandomAccess.FlushToDisk(((FileStream)_file!.BaseStream).SafeFileHandle);   // must outlive a power cut; flows need not
         }
     }
 
-    private bool AppendBindings()
+    private bool TakeBindings()
     {
         bool any = false;
         while (_services is not null && _services.TryTakeChange(out BindingChange change))
         {
-            _file!.WriteLine(StateLine.Seal(change.Binding is { } binding
+            _lines.Add(StateLine.Seal(change.Binding is { } binding
                 ? StateFormat.Binding(SavedBinding.ThisBoot, binding) : StateFormat.Released(change.Cookie)));
             any = true;
         }
@@ -226,22 +252,66 @@ internal sealed class StateKeeper : IAsyncDisposable
         return any;
     }
 
-    // The end of a run: the engine answers no more, but what happened is still to be written.
-    private void AppendRest()
+    // Flows were alive until then.
+    private void WriteClock(StreamWriter file)
     {
-        bool ignored = false;
+        _clocked = SinceBoot;
+        file.WriteLine(StateLine.Seal(StateFormat.Clock(StateClock.Of(_clocked.Add(_ahead), _clocked))));
+    }
+
+    private void WriteLines()
+    {
+        foreach (string line in _lines)
+        {
+            _file!.WriteLine(line);
+        }
+
+        _lines.Clear();
+    }
+
+    // The end of a run. A move of its last moments was answered, so the next run must know of it.
+    private async Task AppendRestAsync()
+    {
+        if (_file is null)
+        {
+            return;
+        }
+
         try
         {
-            while (_file is not null && _ring.TryTake(out EngineEvent happened))
+            if (_atRest is not null)
             {
-                Append(happened, ref ignored, ref ignored);
+                await AppendAsync(_atRest, CancellationToken.None).ConfigureAwait(false);
+                return;
+            }
+        }
+        catch (InvalidOperationException)
+        {
+            // The loop never began.
+        }
+        catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
+        {
+            _tell($"The last of the state could not be written: {problem.Message}");
+            return;
+        }
+
+        AppendLines();
+    }
+
+    // As much as is known without the engine.
+    private void AppendLines()
+    {
+        try
+        {
+            while (_ring.TryTake(out EngineEvent happened))
+            {
+                Take(happened);
             }
 
-            if (_file is not null)
-            {
-                _ = AppendBindings();
-                _file.Flush();
-            }
+            _ = TakeBindings();
+            WriteClock(_file!);
+            WriteLines();
+            _file!.Flush();
         }
         catch (Exception problem) when (problem is IOException or UnauthorizedAccessException)
         {
@@ -249,23 +319,23 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private void Append(in EngineEvent happened, ref bool network, ref bool addresses)
+    private void Take(in EngineEvent happened)
     {
         switch (happened.Kind)
         {
             case EngineEventKind.FlowOpened or EngineEventKind.FlowReopened or EngineEventKind.FlowWentOver:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Flow(
+                _lines.Add(StateLine.Seal(StateFormat.Flow(
                     happened.Identity, happened.Address, happened.Decision, happened.Previous.IsUnspecified ? null : happened.Previous)));
                 break;
             case EngineEventKind.FlowClosed or EngineEventKind.FlowStranded or EngineEventKind.FlowRemoved:
-                _file!.WriteLine(StateLine.Seal(StateFormat.Gone(happened.Identity)));
+                _lines.Add(StateLine.Seal(StateFormat.Gone(happened.Identity)));
                 break;
             case EngineEventKind.AddressMade or EngineEventKind.AddressRetired:
-                addresses = true;
+                _addressesAreDue = true;
                 break;
             case EngineEventKind.Attached or EngineEventKind.Detached or EngineEventKind.PrefixAdded or EngineEventKind.PrefixDeprecated
                 or EngineEventKind.PrefixPreferred or EngineEventKind.PrefixRenewed or EngineEventKind.WindowOpened or EngineEventKind.PrefixEnded:
-                network = true;
+                _networkIsDue = true;
                 break;
             default:
                 break;
@@ -336,21 +406,24 @@ internal sealed class StateKeeper : IAsyncDisposable
         }
     }
 
-    private static async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
+    private async Task WriteNetworkAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)
     {
-        (string? attachment, PrefixSnapshot[] prefixes) = await control.RunAsync(
+        (string? attachment, PrefixSnapshot[] prefixes, _ahead) = await control.RunAsync(
             context =>
             {
                 var found = new PrefixSnapshot[context.Engine.PrefixCount];
                 int cursor = 0;
-                return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)]);
+                return (context.Network.Current, found[..context.Engine.CopyPrefixes(ref cursor, found)], context.Now.Since(SinceBoot));
             },
             stop).ConfigureAwait(false);
+        WriteClock(file);
         await file.WriteLineAsync(StateLine.Seal(StateFormat.Attachment(attachment))).ConfigureAwait(false);
         foreach (PrefixSnapshot prefix in prefixes)
         {
             await file.WriteLineAsync(StateLine.Seal(StateFormat.Prefix(prefix))).ConfigureAwait(false);
         }
+
+        await file.WriteLineAsync(StateLine.Seal(StateFormat.NetworkIsWhole)).ConfigureAwait(false);
     }
 
     private async Task WriteAddressesAsync(StreamWriter file, IDataplaneControl control, CancellationToken stop)

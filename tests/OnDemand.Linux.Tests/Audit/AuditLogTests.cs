@@ -107,6 +107,58 @@ public sealed class AuditLogTests : IDisposable
     }
 
     [Fact]
+    public void A_line_that_a_power_cut_left_unfinished_does_not_spoil_the_next_one()
+    {
+        Directory.CreateDirectory(Path.GetDirectoryName(FileName)!);
+        File.WriteAllText(FileName, "{\"time\":\"17000");
+        for (int run = 0; run < 2; run++)
+        {
+            using var log = new AuditLog(new AuditSettings(FileName, 1 << 20, 0), Fail);
+            log.Add(Entry(run));
+        }
+
+        string[] lines = File.ReadAllLines(FileName);
+        Assert.Equal(3, lines.Length);
+        Assert.Equal([0, 1], lines[1..].Select(line => JsonDocument.Parse(line).RootElement.GetProperty("pid").GetInt32()));
+    }
+
+    [Fact]
+    public void What_a_full_disk_took_of_a_line_is_taken_back()
+    {
+        Assert.SkipUnless(Linux.Lab.LabPrivileges.IsRoot, "A small file system takes root.");
+        string small = Path.Combine(_directory, "small");
+        Directory.CreateDirectory(small);
+        _ = Netlink.NetworkNamespace.ShellHere($"mount -t tmpfs -o size=16k tmpfs '{small}'");
+        try
+        {
+            string file = Path.Combine(small, "audit.jsonl");
+            string filler = Path.Combine(small, "filler");
+            File.WriteAllBytes(filler, new byte[8192]);
+            List<string> said = [];
+            using (var log = new AuditLog(new AuditSettings(file, 1 << 20, 0), said.Add))
+            {
+                for (int i = 0; said.Count == 0 && i < AuditLog.Room; i++)
+                {
+                    log.Add(Entry(i));
+                    Thread.Sleep(1);
+                }
+
+                File.Delete(filler);
+                log.Add(Entry(99_999));
+            }
+
+            JsonElement[] lines = [.. File.ReadLines(file).Select(line => JsonDocument.Parse(line).RootElement)];
+            Assert.Contains("cannot be written any more", Assert.Single(said), StringComparison.Ordinal);
+            Assert.Contains(lines, line => line.TryGetProperty("lost", out _));
+            Assert.Equal(99_999, lines[^1].GetProperty("pid").GetInt32());
+        }
+        finally
+        {
+            _ = Netlink.NetworkNamespace.ShellHere($"umount '{small}'");
+        }
+    }
+
+    [Fact]
     public void A_file_that_cannot_be_written_is_named_at_the_start()
     {
         Directory.CreateDirectory(FileName);

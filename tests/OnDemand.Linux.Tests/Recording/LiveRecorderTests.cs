@@ -11,6 +11,7 @@ using OnDemand.Linux.Config;
 using OnDemand.Linux.Interop;
 using OnDemand.Linux.Recording;
 using OnDemand.Linux.Run;
+using OnDemand.Linux.Service;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tap;
 using OnDemand.Linux.Tests.Run;
@@ -108,10 +109,18 @@ public sealed class LiveRecorderTests : IDisposable
     {
         SavedState saved = StateOf(seed: 9);
         Assert.NotEmpty(saved.Flows);
+        AddressSnapshot had = saved.Addresses.Values.First(address => address.Type != AddressType.None && address.Internal == IpAddress.Parse(HostRig.Inside)
+            && saved.Prefixes.Exists(prefix => prefix.Prefix == address.Prefix && prefix.State != PrefixState.Ended));
+        saved.Bindings[77] = new SavedBinding("boot", new SocketBinding(
+            77, 1000, had.Address, had.Type, had.Prefix, Timestamp.Never, Timestamp.Never, Map: true, Timestamp.FromSeconds(1)));
         var recorder = Recorder(new RecordingOptions { File = File });
-        using (var rig = new HostRig(Configuration, recorder, saved: saved))
+        await using var services = new SocketServices();
+        using (var rig = new HostRig(Configuration, recorder, saved: saved, services: services))
         {
             Assert.True(rig.Host.Restored.Flows > 0);
+            rig.Host.Adopt(rig.Host.Now);
+            Assert.True(SpinWait.SpinUntil(() => services.Find(77) is not null, TimeSpan.FromSeconds(30)));
+            Assert.Equal((had.Address, Timestamp.FromSeconds(1)), (services.Find(77)!.Address, services.Find(77)!.Since));
             new Walk(rig, 10).Go(60);
             recorder.OnStop(new Timestamp(long.MaxValue - 1));
         }
@@ -122,6 +131,7 @@ public sealed class LiveRecorderTests : IDisposable
         Assert.Equal([], report.Verification!.Examples);
         Assert.Equal(await System.IO.File.ReadAllBytesAsync(File, Stop), again);
         Assert.Contains("{restore: flow,", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
+        Assert.Contains($"kept: \"{had.Address}\"", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
     }
 
     [Fact]

@@ -147,9 +147,49 @@ public sealed class StateFormatTests
         Assert.Empty(Read($"{line}x").Bindings);
     }
 
+    // The file is of a run that had 1700000000 s when the system had been there for 1000 s, and was written last 50 s later.
+    [Theory]
+    [InlineData("boot-1", 1060, 1_700_000_060, 1_700_003_600, 1_700_000_050)]
+    [InlineData("boot-1", 1060, 1_699_990_060, 1_699_993_600, 1_699_990_050)]    // somebody set the clock back by 10,000 s
+    [InlineData("boot-1", 1060, 1_900_000_060, 1_900_003_600, 1_900_000_050)]    // or a clock without a battery was set at last
+    [InlineData("boot-2", 5, 1_700_000_060, 1_700_003_600, 1_700_000_050)]
+    [InlineData("boot-2", 5, 1_699_990_060, 1_699_993_610, 1_699_990_060)]       // time cannot have gone back
+    [InlineData("boot-2", 5, 1_900_000_060, 1_700_003_600, 1_700_000_050)]
+    public void Lifetimes_go_on_by_what_has_really_passed_however_the_clock_was_set(
+        string boot, long sinceBoot, long now, long until, long seen)
+    {
+        string[] lines =
+        [
+            StateFormat.Clock(Clock("boot-1", 1000, 1_700_000_000)), StateFormat.Attachment("ar1"),
+            $"prefix {Prefix} 2 1 - 1700003600000000000 - c", StateFormat.NetworkIsWhole, StateFormat.Flow(Connection, Typed, Why),
+            StateFormat.Clock(Clock("boot-1", 1050, 1_700_000_050)),
+        ];
+
+        SavedState state = StateFormat.Read(
+            [StateFormat.Header, .. lines.Select(StateLine.Seal)], Timestamp.FromSeconds(5), _ => Duration.FromSeconds(7), Clock(boot, sinceBoot, now));
+
+        Assert.Empty(state.DamagedLines);
+        Assert.Equal((Timestamp.Never, Timestamp.FromSeconds(until)), (state.Prefixes[0].PreferredUntil, state.Prefixes[0].ValidUntil));
+        Assert.Equal(Timestamp.FromSeconds(seen + 7), state.Flows[Connection].IdleAt);
+    }
+
+    [Fact]
+    public void A_file_without_a_clock_that_is_of_the_future_is_of_now()
+    {
+        string[] lines = [StateFormat.Attachment("ar1"), $"prefix {Prefix} 2 1 - 1700003600000000000 - c", StateFormat.Flow(Connection, Typed, Why)];
+
+        SavedState state = StateFormat.Read(
+            [StateFormat.Header, .. lines.Select(StateLine.Seal)], Written, _ => Duration.FromSeconds(7), Clock("boot-1", 10, 1_699_999_000));
+
+        Assert.Equal(Timestamp.FromSeconds(1_700_002_600), state.Prefixes[0].ValidUntil);
+        Assert.Equal(Timestamp.FromSeconds(1_699_999_007), state.Flows[Connection].IdleAt);
+    }
+
     [Theory]
     [InlineData("")]
     [InlineData("nonsense")]
+    [InlineData("clock b x 1")]
+    [InlineData("clock b 1 -1")]
     [InlineData("prefix 2001:db8::/64 9 1 - - - -")]
     [InlineData("prefix 2001:db8::/64 1 1 -5 - - -")]
     [InlineData("address 2001:db8::1 10.0.0.1 2001:db8::/64 1 0 0 -")]
@@ -175,6 +215,9 @@ public sealed class StateFormatTests
         Assert.Equal([1], state.DamagedLines);
         Assert.False(state.HasNetwork);
     }
+
+    private static StateClock Clock(string boot, long sinceBoot, long now) => new(
+        boot, Timestamp.FromSeconds(now).Since(Timestamp.FromSeconds(sinceBoot)).Nanoseconds, Timestamp.FromSeconds(now));
 
     private static SavedState Read(params string[] lines) => StateFormat.Read([StateFormat.Header, .. lines.Select(StateLine.Seal)], Written, _ => Duration.FromSeconds(7));
 }

@@ -1,8 +1,10 @@
+using OnDemand.Captures.Scenarios;
 using OnDemand.Dataplane;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Mobility;
 using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
+using OnDemand.Linux.Control;
 using OnDemand.Linux.State;
 using OnDemand.Linux.Tests.Control;
 using Xunit;
@@ -138,6 +140,44 @@ public sealed class StateKeeperTests : IDisposable
     }
 
     [Fact]
+    public async Task When_the_dataplane_takes_no_more_commands_for_a_while_nothing_is_lost_by_it()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        var busy = new Busy(dataplane) { Refusals = 3 };
+        await using var keeper = new StateKeeper(File, sentence => Assert.Fail(sentence));
+        keeper.Start(busy);
+        await HasAsync(text => text.Contains("\nattached ar7 ~", StringComparison.Ordinal));
+
+        await AttachAsync(dataplane, "ar8");
+        busy.Refusals = 3;
+        keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+        keeper.Note(new EngineEvent { Kind = EngineEventKind.Attached });
+
+        await HasAsync(text => text.Contains("\nattached ar8 ~", StringComparison.Ordinal) && Flows(text, "flow") == 1);
+    }
+
+    // It was answered: whoever made it relies on it.
+    [Fact]
+    public async Task A_move_of_the_last_moment_is_written_at_the_end()
+    {
+        await using var dataplane = new FakeDataplane();
+        await using var after = new FakeDataplane();
+        await AttachAsync(after, "ar9");
+        await using (var keeper = new StateKeeper(File, sentence => Assert.Fail(sentence)))
+        {
+            keeper.Start(dataplane, atRest: after);
+            await HasAsync(text => text.Contains("\ndetached ~", StringComparison.Ordinal));
+            dataplane.ShutDown();
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 9));
+            keeper.Note(new EngineEvent { Kind = EngineEventKind.Attached });
+        }
+
+        SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+        Assert.Equal(("ar9", 1, 1), (saved.Attachment, saved.Prefixes.Count, saved.Flows.Count));
+    }
+
+    [Fact]
     public async Task A_run_that_ends_before_its_first_file_is_whole_leaves_what_was_there_and_nothing_else()
     {
         await using var dataplane = new FakeDataplane();
@@ -183,6 +223,54 @@ public sealed class StateKeeperTests : IDisposable
         Assert.Equal(2, flows);
     }
 
+    // What is written after a move begins with the new point of attachment, without which no prefix, address or flow of before would count.
+    [Fact]
+    public async Task At_every_octet_where_what_follows_a_move_can_be_cut_the_network_is_all_of_the_old_one_or_all_of_the_new_one()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+            await AttachAsync(dataplane, "ar8", Duration.FromSeconds(3600), more: true);
+            keeper.Note(Happened(EngineEventKind.FlowOpened, 1));
+            keeper.Note(new EngineEvent { Kind = EngineEventKind.PrefixAdded });
+            await HasAsync(text => Flows(text, "flow") == 1);
+        }
+
+        byte[] whole = await System.IO.File.ReadAllBytesAsync(File, Cancellation);
+        int second = System.Text.Encoding.UTF8.GetString(whole).IndexOf("\nattached ar8", StringComparison.Ordinal);
+        Assert.True(second > 0);
+        HashSet<string> networks = [];
+        for (int length = second; length <= whole.Length; length++)
+        {
+            await System.IO.File.WriteAllBytesAsync(File, whole[..length], Cancellation);
+            SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+            Assert.Empty(saved.DamagedLines);
+            Assert.All(saved.Flows.Values, flow => Assert.Equal("ar8", saved.Attachment));
+            networks.Add($"{saved.Attachment}: {string.Join(' ', saved.Prefixes.Select(prefix => prefix.Prefix))}");
+        }
+
+        Assert.Equal(["ar7: 2001:db8:51:1::/64", "ar8: 2001:db8:51:1::/64 2001:db8:51:2::/64"], networks.Order(StringComparer.Ordinal));
+    }
+
+    [Fact]
+    public async Task A_file_that_does_not_say_where_a_network_ends_is_read_too()
+    {
+        await using var dataplane = new FakeDataplane();
+        await AttachAsync(dataplane, "ar7");
+        await using (StateKeeper keeper = Start(dataplane))
+        {
+            await HasAsync(text => text.Contains("\naddress ", StringComparison.Ordinal));
+        }
+
+        string[] lines = await System.IO.File.ReadAllLinesAsync(File, Cancellation);
+        await System.IO.File.WriteAllLinesAsync(File, lines.Where(line => !line.StartsWith("network ", StringComparison.Ordinal)), Cancellation);
+        SavedState saved = StateKeeper.Load(File, dataplane.Scenario);
+
+        Assert.Equal((true, "ar7", 1), (saved.HasNetwork, saved.Attachment, saved.Prefixes.Count));
+    }
+
     [Theory]
     [InlineData("what another program left\n", true)]
     [InlineData("ondemand-state 1\ndetached\n", true)]
@@ -202,10 +290,24 @@ public sealed class StateKeeperTests : IDisposable
         Assert.False(first.HasNetwork);
     }
 
-    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null) => dataplane.RunAsync(
+    private sealed class Busy(FakeDataplane dataplane) : IDataplaneControl
+    {
+        private int _refusals;
+
+        public int Refusals { set => Volatile.Write(ref _refusals, value); }
+
+        public Scenario Scenario => dataplane.Scenario;
+
+        public Task<T> RunAsync<T>(Func<ControlContext, T> work, CancellationToken cancellationToken) =>
+            Interlocked.Decrement(ref _refusals) >= 0
+                ? Task.FromException<T>(new InvalidOperationException("Too many wait.")) : dataplane.RunAsync(work, cancellationToken);
+    }
+
+    private static Task<int> AttachAsync(FakeDataplane dataplane, string name, Duration? valid = null, bool more = false) => dataplane.RunAsync(
         context =>
         {
-            context.Network.Attach(name, [Session(valid ?? Duration.Infinite)], null, context.Now);
+            PrefixAdvertisement first = Session(valid ?? Duration.Infinite);
+            context.Network.Attach(name, more ? [first, first with { Prefix = IpPrefix.Parse("2001:db8:51:2::/64") }] : [first], null, context.Now);
             return 0;
         },
         Cancellation);
