@@ -115,7 +115,7 @@ public sealed class HostileProgramTests
             import random, re
             r = random.Random(8653)
             own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-            good = [b'{"fd": %d, "type": "session-lasting", "map": true}' % own.fileno(), b'{"cookie": "77", "type": 2}',
+            good = [b'{"fd": %d, "type": "session-lasting", "map": true}' % own.fileno(), b'{"cookie": "77", "type": 3}',
                     b'{"flow": {"protocol": "udp", "local": "[::]:53"}, "type": "fixed", "preferences": ["public"]}']
             words = [b"{", b"}", b"[", b":", b",", b'"fd"', b'"cookie"', b'"77"', b'"type"', b'"fixed"', b"1e9", b"null", b'"\\ud800"', b"-1"]
             def body():
