@@ -13,6 +13,8 @@ namespace OnDemand.Cli;
 /// <summary><c>ondemand exec</c>: a command whose sockets, and those of everything it starts, have a type.</summary>
 internal static class ExecCommand
 {
+    private const string TapVariable = "ONDEMAND_TAP";
+
     // A dataplane that is busy is not waited for.
     private static readonly TimeSpan Patience = TimeSpan.FromSeconds(2);
 
@@ -32,7 +34,7 @@ internal static class ExecCommand
         var tap = new Option<string?>("--tap")
         {
             HelpName = "TAP",
-            Description = "The dataplane's TAP; else that of the only dataplane on this host.",
+            Description = $"The dataplane's TAP; else what {TapVariable} says, else that of the only dataplane on this host.",
         };
         Option<string?> programs = ControlAccess.ProgramsOption();
         var program = new Argument<string[]>("COMMAND") { Description = "The program and its arguments.", Arity = ArgumentArity.OneOrMore };
@@ -112,7 +114,8 @@ internal static class ExecCommand
     // No dataplane need run: the command's sockets have their type as soon as one does.
     private static string TapOf(string? option)
     {
-        if (option is null)
+        string? name = option ?? (Environment.GetEnvironmentVariable(TapVariable) is { Length: > 0 } set ? set : null);
+        if (name is null)
         {
             return ControlSocket.FindTaps() switch
             {
@@ -123,6 +126,6 @@ internal static class ExecCommand
             };
         }
 
-        return InterfaceRequest.IsValidName(option) ? option : throw new UsageException($"{ScalarNode.Quote(option)} is no name of an interface.");
+        return InterfaceRequest.IsValidName(name) ? name : throw new UsageException($"{ScalarNode.Quote(name)} is no name of an interface.");
     }
 }

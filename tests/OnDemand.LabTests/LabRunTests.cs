@@ -98,6 +98,10 @@ public sealed partial class LabRunTests
             CommandResult flows = await OnDemandAsync(["lab", .. where, "--", .. LabProgram.Self.Line(["flows"])]);
             Assert.EndsWith("0 bindings.\n", bindings.Output, StringComparison.Ordinal);
             Assert.EndsWith(" flows.\n", flows.Output, StringComparison.Ordinal);
+
+            // 'ondemand exec' needs its name too: another dataplane of this machine's may be the only one in the usual place.
+            CommandResult name = await OnDemandAsync(["lab", .. where, "--", "printenv", "ONDEMAND_TAP"]);
+            Assert.EndsWith($"{LabHostFile.Tap}\n", name.Output, StringComparison.Ordinal);
         }
     }
 

@@ -1,4 +1,3 @@
-using System.Net.Sockets;
 using System.Runtime.InteropServices;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Connections.Features;
@@ -25,7 +24,7 @@ internal sealed record PeerCredentials(int ProcessId, uint UserId, uint GroupId)
     {
         if (connection.Features.Get<IConnectionSocketFeature>() is { Socket: { } socket })
         {
-            PeerCredentials credentials = Of(socket);
+            PeerCredentials credentials = TryOf(socket.SafeHandle) ?? throw new LinuxException("getsockopt", Libc.LastError);
             connection.Features.Set(credentials);
             connection.Features.Set(new PeerProcess(credentials, socket.SafeHandle));
         }
@@ -33,10 +32,15 @@ internal sealed record PeerCredentials(int ProcessId, uint UserId, uint GroupId)
         await next(connection).ConfigureAwait(false);
     };
 
-    private static PeerCredentials Of(Socket socket)
+    /// <summary>Asks the kernel.</summary>
+    /// <param name="socket">The connection.</param>
+    /// <returns>Who is at its other end; null if the kernel does not say, see <see cref="Libc.LastError"/>.</returns>
+    public static PeerCredentials? TryOf(SafeHandle socket)
     {
         Span<uint> credentials = stackalloc uint[3];
-        socket.GetRawSocketOption(SocketLevel, PeerCredential, MemoryMarshal.AsBytes(credentials));
-        return new PeerCredentials((int)credentials[0], credentials[1], credentials[2]);
+        uint length = (uint)credentials.Length * sizeof(uint);
+        return Libc.GetSocketOption(socket, SocketLevel, PeerCredential, MemoryMarshal.AsBytes(credentials), ref length) == 0
+            ? new PeerCredentials((int)credentials[0], credentials[1], credentials[2])
+            : null;
     }
 }

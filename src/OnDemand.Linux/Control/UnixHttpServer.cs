@@ -2,7 +2,6 @@ using Microsoft.AspNetCore.Builder;
 using Microsoft.AspNetCore.Connections;
 using Microsoft.AspNetCore.Hosting;
 using Microsoft.AspNetCore.Server.Kestrel.Core;
-using Microsoft.AspNetCore.Server.Kestrel.Transport.Sockets;
 using Microsoft.Extensions.DependencyInjection;
 using Microsoft.Extensions.Hosting;
 
@@ -84,17 +83,10 @@ internal sealed class UnixHttpServer : IAsyncDisposable
             {
                 listen.Protocols = HttpProtocols.Http1;
                 listen.Use(PeerCredentials.Learn);
-                if (settings.AtConnection is { } atConnection)
-                {
-                    listen.Use(atConnection);
-                }
+                listen.Use(CountedConnection.LeaveAtEnd);
             });
         });
-        builder.Services.Configure<SocketTransportOptions>(options =>
-        {
-            options.CreateBoundListenSocket = _ => ControlSocket.Bind(path, settings.IsForAll);
-            options.Backlog = 512;
-        });
+        builder.Services.AddSingleton<IConnectionListenerFactory>(new UnixListener.Factory(settings with { Path = path }));
         builder.Services.Configure<HostOptions>(options => options.ShutdownTimeout = TimeSpan.FromSeconds(1));
         builder.Services.AddSingleton<IHostLifetime, OwnersLifetime>();
         builder.Services.AddRoutingCore();

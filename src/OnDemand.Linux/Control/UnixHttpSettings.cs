@@ -1,5 +1,4 @@
 using Microsoft.AspNetCore.Builder;
-using Microsoft.AspNetCore.Connections;
 
 namespace OnDemand.Linux.Control;
 
@@ -18,8 +17,8 @@ internal sealed record UnixHttpSettings
     /// <summary>How long the body of a request may be, in octets.</summary>
     public required int LongestBody { get; init; }
 
-    /// <summary>What is done with a connection whose peer is known, before anything is read; null for nothing.</summary>
-    public Func<ConnectionDelegate, ConnectionDelegate>? AtConnection { get; init; }
+    /// <summary>How many of them a peer may have; null for no limit of its own.</summary>
+    public ConnectionQuota? Quota { get; init; }
 
     /// <summary>Adds the resources.</summary>
     public required Action<WebApplication> Map { get; init; }

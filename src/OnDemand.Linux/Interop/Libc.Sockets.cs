@@ -13,6 +13,10 @@ internal static partial class Libc
     [LibraryImport(Library, EntryPoint = "bind", SetLastError = true)]
     public static partial int Bind(FileDescriptor socket, ReadOnlySpan<byte> address, uint addressLength);
 
+    /// <summary>accept4(2), of a peer whose address nobody wants.</summary>
+    [LibraryImport(Library, EntryPoint = "accept4", SetLastError = true)]
+    public static partial FileDescriptor Accept(SafeHandle socket, nint address, nint addressLength, int flags);
+
     /// <summary>getsockname(2).</summary>
     [LibraryImport(Library, EntryPoint = "getsockname", SetLastError = true)]
     public static partial int GetSocketName(FileDescriptor socket, Span<byte> address, ref uint addressLength);

@@ -32,8 +32,9 @@ internal sealed class LabDirectory(string name)
     /// <summary>Where the dataplane answers programs.</summary>
     public string Programs => ControlSocket.ForProgramsBeside(Control);
 
-    /// <summary>What tells a program on a node where this lab's dataplane listens: environment variables.</summary>
-    public IReadOnlyList<(string Name, string Value)> Variables => [("ONDEMAND_CONTROL", Control), ("ONDEMAND_PROGRAMS", Programs)];
+    /// <summary>What tells a program on a node where this lab's dataplane listens, and what it is called: environment variables.</summary>
+    public IReadOnlyList<(string Name, string Value)> Variables =>
+        [("ONDEMAND_CONTROL", Control), ("ONDEMAND_PROGRAMS", Programs), ("ONDEMAND_TAP", LabHostFile.Tap)];
 
     /// <summary>Where the dataplane keeps its own state.</summary>
     public string DataplaneState => Path.Combine(Place, "state");

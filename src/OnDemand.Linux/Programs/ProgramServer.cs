@@ -1,6 +1,5 @@
 using System.Text;
 using System.Text.Json;
-using Microsoft.AspNetCore.Connections;
 using OnDemand.Linux.Control;
 
 namespace OnDemand.Linux.Programs;
@@ -29,36 +28,22 @@ internal static class ProgramServer
                 IsForAll = true,
                 MostConnections = MostConnections,
                 LongestBody = LongestBody,
-                AtConnection = next => connection => ServeAsync(connection, next, requests.Accounts),
+                Quota = QuotaOf(requests.Accounts),
                 Map = new ProgramEndpoints(requests, isForOperators: false).Map,
             },
             cancellationToken);
 
     // One user's connections are counted, so that nobody keeps others out; root's only as all are.
-    private static async Task ServeAsync(ConnectionContext connection, ConnectionDelegate next, UserAccounts accounts)
-    {
-        if (connection.Features.Get<PeerCredentials>() is not { UserId: > 0 } peer)
+    private static ConnectionQuota QuotaOf(UserAccounts accounts) => new(
+        peer => peer.UserId == 0 || accounts.Of(peer.UserId).TryConnect(),
+        peer =>
         {
-            await next(connection).ConfigureAwait(false);
-            return;
-        }
-
-        UserAccount account = accounts.Of(peer.UserId);
-        if (!account.TryConnect())
-        {
-            await connection.Transport.Output.WriteAsync(TooMany).ConfigureAwait(false);
-            return;
-        }
-
-        try
-        {
-            await next(connection).ConfigureAwait(false);
-        }
-        finally
-        {
-            account.Disconnect();
-        }
-    }
+            if (peer.UserId != 0)
+            {
+                accounts.Of(peer.UserId).Disconnect();
+            }
+        },
+        TooMany);
 
     private static byte[] Refusal(ControlProblem problem)
     {

@@ -196,6 +196,19 @@ public sealed partial class ExecCommandTests : IDisposable
     }
 
     [Fact]
+    public void Without_a_TAP_that_of_the_environment_is_meant_as_in_a_lab_whatever_else_runs_on_the_host()
+    {
+        string[] exec = ["dotnet", typeof(ExitStatus).Assembly.Location, "exec", "--type", "fixed"];
+        using Process named = Process.Start(new ProcessStartInfo("env", [$"ONDEMAND_TAP={_tap}", .. exec, "--", "cat", "/proc/self/cgroup"])
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
+        using Process wrong = Process.Start(new ProcessStartInfo("env", ["ONDEMAND_TAP=no/name", .. exec, "--", "true"])
+        { RedirectStandardOutput = true, RedirectStandardError = true })!;
+
+        Assert.Contains($"/ondemand-{_tap}/fixed/", End(named).Output, StringComparison.Ordinal);
+        Assert.Equal(new Result(ExitStatus.Usage, "", "ondemand: 'no/name' is no name of an interface.\n"), End(wrong));
+    }
+
+    [Fact]
     public void A_dataplane_that_does_not_answer_does_not_keep_a_command_from_running()
     {
         string path = Path.Combine(_folder.FullName, "deaf.sock");

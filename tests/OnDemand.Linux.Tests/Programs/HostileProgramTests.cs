@@ -104,6 +104,67 @@ public sealed class HostileProgramTests
         Assert.Equal("""{"notice":"missed","time":"1700000000.000000000","left":null}""", line);
     }
 
+    // Bodies changed, cut or made of words in any order, many to a connection; and whole requests with octets changed.
+    [Fact]
+    public async Task Mutated_requests_of_a_user_have_no_effect_on_anybody_elses_sockets()
+    {
+        await using ProgramScene scene = await ProgramScene.StartAsync();
+        SocketBinding others = scene.Services.Bind(77, 1234);
+
+        string seen = await scene.RunAsync(ProgramScene.Nobody, """
+            import random, re
+            r = random.Random(8653)
+            own = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
+            good = [b'{"fd": %d, "type": "session-lasting", "map": true}' % own.fileno(), b'{"cookie": "77", "type": 3}',
+                    b'{"flow": {"protocol": "udp", "local": "[::]:53"}, "type": "fixed", "preferences": ["public"]}']
+            words = [b"{", b"}", b"[", b":", b",", b'"fd"', b'"cookie"', b'"77"', b'"type"', b'"fixed"', b"1e9", b"null", b'"\\ud800"', b"-1"]
+            def body():
+                kind = r.randrange(3)
+                if kind == 0: return r.randbytes(r.randrange(64))
+                if kind == 1: return b"".join(r.choice(words) for _ in range(r.randrange(14)))
+                text = bytearray(r.choice(good))
+                for _ in range(r.randrange(4)): text[r.randrange(len(text))] = r.randrange(256)
+                return bytes(text)
+            def message(last):
+                text = body()
+                head = "%s %s HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n%sContent-Length: %d\r\n\r\n" % (
+                    r.choice(["POST", "POST", "POST", "GET", "DELETE", "PUT", "HEAD", "FOO"]),
+                    r.choice(["/v1/setsc", "/v1/setsc", "/v1/bindings", "/v1/bindings/77", "/v1/rights?type=fixed", "/%2e%2e/v1/setsc", "/v1/status"]),
+                    "Connection: close\r\n" if last else "", len(text))
+                return head.encode() + text
+            statuses, mistakes = set(), 0
+            for i in range(2000):
+                s = socket.socket(socket.AF_UNIX); s.settimeout(30)
+                while True:
+                    try: s.connect(path); break
+                    except BlockingIOError: time.sleep(0.001)
+                if i % 2:
+                    sent = b"".join(message(j == 49) for j in range(50))
+                else:
+                    sent = bytearray(message(True))
+                    for _ in range(r.randrange(1, 6)): sent[r.randrange(len(sent))] = r.randrange(256)
+                answer = b""
+                try:
+                    s.sendall(sent)
+                    if i % 2 == 0: s.shutdown(socket.SHUT_WR)   # else the end would be waited for; whoever shuts down gives up what it asked
+                    while got := s.recv(65536): answer += got
+                except ConnectionError: pass
+                s.close()
+                statuses |= {int(status) for status in re.findall(rb"HTTP/1.1 (\d\d\d)", answer)}
+                mistakes += answer.count(b"please report it: ")
+            print(mistakes, sorted(statuses))
+            """);
+
+        Assert.StartsWith("0 [", seen, StringComparison.Ordinal);
+        Assert.Subset(
+            new HashSet<string> { "200", "204", "400", "403", "404", "405", "411", "413", "414", "415", "431", "505" },
+            new HashSet<string>(seen[3..^1].Split(", ")));
+        Assert.Contains("200", seen, StringComparison.Ordinal);
+        Assert.Contains("403", seen, StringComparison.Ordinal);
+        Assert.Equal(others, scene.Services.Find(77));
+        Assert.All(scene.Services.List(null).Where(binding => binding.Cookie != 77), binding => Assert.Equal(ProgramScene.Nobody, binding.User));
+    }
+
     [Fact]
     public async Task A_body_that_is_too_long_is_refused()
     {
