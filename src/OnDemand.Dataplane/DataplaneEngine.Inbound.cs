@@ -108,7 +108,7 @@ public sealed partial class DataplaneEngine
         entry.Bytes += length;
         address.PacketsIn++;
         address.BytesIn += length;
-        if ((flags & TcpTracker.Rst) == 0)
+        if ((flags & TcpTracker.Rst) == 0 && entry.IdleShift != LateAnswers)
         {
             entry.LastSeen = tick;   // RFC 7857 §7.1: a RST from outside does not refresh
         }

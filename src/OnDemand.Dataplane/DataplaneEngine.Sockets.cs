@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane;
@@ -47,8 +49,9 @@ public sealed partial class DataplaneEngine
     }
 
     /// <summary>
-    /// A socket is no more: its request and bindings are forgotten, its connections count as closed, and its other flows leave the table, so
-    /// that a prefix it was the last user of is released, and a socket that takes the same port begins afresh.
+    /// A socket is no more: its request and bindings are forgotten, its connections count as closed, and so do its other flows to which answers
+    /// could come in unasked; the rest leaves the table. So a prefix it was the last user of is released, and a socket that takes the same
+    /// port begins afresh.
     /// </summary>
     /// <param name="cookie">The socket's cookie.</param>
     /// <param name="now">The time.</param>
@@ -262,7 +265,8 @@ public sealed partial class DataplaneEngine
             }
 
             ref FlowEntry entry = ref _flows.Entry(flow);
-            if (entry.Protocol != IpProtocol.Tcp)
+            bool isConnection = entry.Protocol == IpProtocol.Tcp;
+            if (!isConnection && !MayBeOpenedByAnswer(entry))
             {
                 RemoveFlow(flow, now);
                 continue;
@@ -273,9 +277,32 @@ public sealed partial class DataplaneEngine
             if (entry.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
             {
                 entry.State = FlowState.Closed;
+                entry.IdleShift = isConnection ? (byte)0 : LateAnswers;
                 entry.LastSeen = Ticks.At(now, _origin);
                 TcpChanged(flow, ref entry, now);
             }
         }
+    }
+
+    // A SYN with another sequence number than the flow's own: its socket has taken the port of one of which the kernel has yet to tell that it
+    // has ended.
+    private bool IsOfAnotherSocket(ReadOnlySpan<byte> frame, in FrameLayout layout, in FlowEntry entry)
+    {
+        const uint far = 1 << 16;    // a SYN sent again may be without the data that came with the first
+        uint sequence = BinaryPrimitives.ReadUInt32BigEndian(frame[(layout.UpperOffset + 4)..]);
+        return _sockets is not null && (entry.Marks & FlowMarks.SendKnown) != 0 && entry.SendNext - (sequence + 1) > far;
+    }
+
+    // Whether a late answer to the socket would open the flow anew as the remote's, and so keep the next socket of that port on the address
+    // of this one. Then the flow stays for a moment: the answer passes, and what the host sends begins afresh. Not where that would take the
+    // room that new flows need.
+    private bool MayBeOpenedByAnswer(in FlowEntry entry)
+    {
+        ref TypedAddress address = ref _addresses.Typed(entry.Address);
+        return _flows.Count < _options.MaximumFlows / 2 && _prefixes[address.Prefix].State != PrefixState.Ended
+            && _policy.AllowsInbound(
+                address.Type,
+                new FlowFacts(entry.Protocol, address.Internal, entry.LocalPort, entry.Remote, entry.RemotePort, 0),
+                out _);
     }
 }
