@@ -90,6 +90,11 @@ public sealed partial class DataplaneEngine
 
         _wheel.Unschedule(id);
         ScheduleExpiry(id, entry);
+        if (entry.State == FlowState.Established && (entry.Marks & FlowMarks.Inbound) != 0)
+        {
+            AskReceiver(id, entry, now);
+        }
+
         bool closed = entry.State is FlowState.Closed or FlowState.Reset;
         if (closed && !released)
         {

@@ -58,7 +58,7 @@ public sealed partial class DataplaneEngine
     public void EndSocket(ulong cookie, Timestamp now)
     {
         BeginCall(now);
-        ForgetRequest(SocketTail(cookie), now);
+        RetireRequest(SocketTail(cookie), now);
         EndAnswers(cookie);
         if (_sockets?.Find(cookie) is >= 0 and int id)
         {
@@ -75,7 +75,7 @@ public sealed partial class DataplaneEngine
     {
         BeginCall(now);
         ulong key = SocketTail(cookie);
-        bool known = FindRequestByKey(key) >= 0;
+        bool known = HasRequest(key);
         ForgetRequest(key, now);
         return known;
     }
@@ -83,7 +83,7 @@ public sealed partial class DataplaneEngine
     /// <summary>Whether a socket has flows here, or has asked for something.</summary>
     /// <param name="cookie">The socket's cookie.</param>
     /// <returns>Whether it is known.</returns>
-    public bool KnowsSocket(ulong cookie) => _sockets?.Find(cookie) >= 0 || FindRequestByKey(SocketTail(cookie)) >= 0;
+    public bool KnowsSocket(ulong cookie) => _sockets?.Find(cookie) >= 0 || HasRequest(SocketTail(cookie));
 
     /// <summary>What a socket has got that asked by its cookie.</summary>
     /// <param name="cookie">The socket's cookie.</param>
@@ -142,6 +142,8 @@ public sealed partial class DataplaneEngine
         return written;
     }
 
+    private bool HasRequest(ulong key) => FindRequestByKey(key) is >= 0 and int id && !_requests[id].Over;
+
     // Cookies are counted up from 1 and would need centuries to pass 2^40.
     private static ulong SocketTail(ulong cookie) => SocketKey | ((cookie << 16) & 0x00ff_ffff_ffff_0000);
 
@@ -152,35 +154,45 @@ public sealed partial class DataplaneEngine
     // The place of what is known of a new flow's socket; -1 if the frame has to wait for it, and the verdict says so.
     private int SocketOf(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out Verdict verdict)
     {
-        verdict = default;
-        int at = _pendingSockets!.Find(prepared.Key, prepared.Hash);
-        if (at >= 0 && _pendingSockets[at].Answered)
-        {
-            if (now < _pendingSockets[at].Deadline && (_isReleasing || !_pendingSockets[at].IsOver))
-            {
-                return at;
-            }
+        var flow = new FlowIdentity(
+            prepared.Layout.Protocol, prepared.Source, prepared.Layout.SourcePort, prepared.Key.Remote, prepared.Layout.DestinationPort);
+        return SocketOf(frame, prepared.Key, prepared.Hash, flow, SocketQuestionKind.Sender, info, now, out verdict);
+    }
 
+    private int SocketOf(
+        ReadOnlySpan<byte> frame, in FlowKey key, uint hash, in FlowIdentity flow, SocketQuestionKind kind, in FrameInfo info, Timestamp now,
+        out Verdict verdict)
+    {
+        verdict = default;
+        int at = _pendingSockets!.Find(key, hash);
+        if (at >= 0 && IsUsedUp(_pendingSockets[at], kind, now))
+        {
             _pendingSockets.Remove(at);
             at = -1;
         }
 
+        if (at >= 0 && _pendingSockets[at].Answered)
+        {
+            return at;
+        }
+
         verdict = Verdict.Dropped(DropReason.HoldFull);
-        if (frame.Length > _options.MaximumHeldFrameLength)
+        bool outbound = kind == SocketQuestionKind.Sender;
+        if (frame.Length > _options.MaximumHeldFrameLength || (!outbound && _hold.Count >= _options.MaximumHeldFrames / 2))
         {
             return -1;
         }
 
         if (at < 0)
         {
-            at = AskSocket(prepared, now);
+            at = AskSocket(key, hash, flow, kind, now);
             if (at < 0)
             {
                 return -1;
             }
         }
 
-        if (_hold.TryAdd(ref _pendingSockets[at].Queue, frame, info, outbound: true, now))
+        if (_hold.TryAdd(ref _pendingSockets[at].Queue, frame, info, outbound, now))
         {
             verdict = Verdict.Held(HoldReason.Socket);
         }
@@ -188,19 +200,26 @@ public sealed partial class DataplaneEngine
         return -1;
     }
 
-    private int AskSocket(in Prepared prepared, Timestamp now)
+    // Whether an entry says nothing of a flow that begins now. Nothing waits for the receiver of a flow that has gone.
+    private bool IsUsedUp(in PendingFlow<SocketAnswer> pending, SocketQuestionKind kind, Timestamp now) => pending.Answered
+        ? KindOf(pending) != kind || now >= pending.Deadline || (pending.IsOver && !_isReleasing)
+        : KindOf(pending) == SocketQuestionKind.Receiver;
+
+    private static SocketQuestionKind KindOf(in PendingFlow<SocketAnswer> pending) => (SocketQuestionKind)pending.Kind;
+
+    // Remotes do not take the room that the host's own flows need.
+    private int AskSocket(in FlowKey key, uint hash, in FlowIdentity flow, SocketQuestionKind kind, Timestamp now)
     {
-        if (_socketQuestions!.IsFull)
+        bool ofRemote = kind != SocketQuestionKind.Sender;
+        if (_socketQuestions!.IsFull || (ofRemote && _pendingSockets!.OfRemotes >= _options.MaximumSocketQuestions / 4))
         {
             return -1;
         }
 
-        int at = _pendingSockets!.Add(prepared.Key, prepared.Hash, now.Add(_options.SocketAnswerTimeout));
+        int at = _pendingSockets!.Add(key, hash, now.Add(_options.SocketAnswerTimeout), (byte)kind);
         if (at >= 0)
         {
-            var flow = new FlowIdentity(
-                prepared.Layout.Protocol, prepared.Source, prepared.Layout.SourcePort, prepared.Key.Remote, prepared.Layout.DestinationPort);
-            _ = _socketQuestions.TryAdd(new SocketQuestion(_pendingSockets[at].Id, flow));
+            _ = _socketQuestions.TryAdd(new SocketQuestion(_pendingSockets[at].Id, flow, kind));
             Counters.SocketQuestions++;
             _nextDeadline = _pendingSockets[at].Deadline < _nextDeadline ? _pendingSockets[at].Deadline : _nextDeadline;
         }
@@ -210,6 +229,14 @@ public sealed partial class DataplaneEngine
 
     private void Learn(PendingFlows<SocketAnswer> pending, int at, in SocketAnswer answer, Timestamp now)
     {
+        if (KindOf(pending[at]) == SocketQuestionKind.Receiver)
+        {
+            int flow = _flows.Find(pending[at].Key, (uint)pending[at].Hash);
+            _ = flow >= 0 && answer.Cookie != 0 && _sockets!.TryLink(flow, answer.Cookie);
+            pending.Remove(at);
+            return;
+        }
+
         _hold.Move(ref pending[at].Queue, ref _released);
         pending.SetAnswer(at, answer, now.Add(_options.NetworkAnswerTimeout).Add(_options.SocketAnswerTimeout));
     }
@@ -295,11 +322,11 @@ public sealed partial class DataplaneEngine
 
     // Whether a late answer to the socket would open the flow anew as the remote's, and so keep the next socket of that port on the address
     // of this one. Then the flow stays for a moment: the answer passes, and what the host sends begins afresh. Not where that would take the
-    // room that new flows need.
+    // room that new flows need. What the remote itself began it may begin again, with the next socket that serves it.
     private bool MayBeOpenedByAnswer(in FlowEntry entry)
     {
         ref TypedAddress address = ref _addresses.Typed(entry.Address);
-        return _flows.Count < _options.MaximumFlows / 2 && _prefixes[address.Prefix].State != PrefixState.Ended
+        return (entry.Marks & FlowMarks.Inbound) == 0 && _flows.Count < _options.MaximumFlows / 2 && _prefixes[address.Prefix].State != PrefixState.Ended
             && _policy.AllowsInbound(
                 address.Type,
                 new FlowFacts(entry.Protocol, address.Internal, entry.LocalPort, entry.Remote, entry.RemotePort, 0),

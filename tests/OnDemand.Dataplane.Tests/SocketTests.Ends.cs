@@ -140,4 +140,51 @@ public sealed partial class SocketTests
         Assert.Equal((1, 0), (scene.Engine.FlowCount, scene.Engine.SocketCount));
         Assert.Equal(0UL, Flows(scene).Single().Socket);
     }
+
+    // The notice of the end overtakes the packet, or the question for it.
+    [Fact]
+    public void What_a_socket_sent_before_it_was_closed_goes_by_its_request_although_the_end_is_told_first()
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent).Attach(Nonpersistent, Session);
+        Ask(scene, 1, AddressType.SessionLasting);
+        Assert.Equal(1, Prefixes(scene).Single(prefix => prefix.Type == AddressType.SessionLasting).Users);
+        scene.Engine.EndSocket(1, scene.Now);
+        Assert.False(scene.Engine.KnowsSocket(1));
+        Assert.False(scene.Engine.TryGetGrant(1, out _));
+        Assert.False(scene.Engine.ReleaseRequest(2, scene.Now));
+        Assert.All(Prefixes(scene), prefix => Assert.Equal(0, prefix.Users));
+
+        Assert.True(HostScene.SessionOne.Contains(Open(scene, cookie: 1, Frames.Server)));
+        scene.Engine.EndSocket(1, scene.Now);
+        Assert.Equal(0, scene.Engine.FlowCount);
+
+        scene.Pass(1.1);
+        Assert.True(HostScene.NonpersistentOne.Contains(Open(scene, cookie: 1, Frames.Server)));
+    }
+
+    [Fact]
+    public void Requests_of_ended_sockets_take_no_room_that_new_ones_need()
+    {
+        HostScene scene = Scene(AddressType.Nonpersistent, options => options with { MaximumSocketRequests = 4 }).Attach(Nonpersistent, Session);
+        for (ulong cookie = 1; cookie <= 50; cookie++)
+        {
+            Ask(scene, cookie, AddressType.SessionLasting);
+            Assert.Equal(SetscStatus.Granted, scene.Reply().Status);
+            if (cookie % 3 != 0)
+            {
+                scene.Engine.EndSocket(cookie, scene.Now);
+            }
+            else
+            {
+                Assert.True(scene.Engine.ReleaseRequest(cookie, scene.Now));
+            }
+        }
+
+        Ask(scene, 49, AddressType.Nonpersistent);   // of those that are over one that is not the first
+        Assert.Equal(SetscStatus.Granted, scene.Reply().Status);
+        Assert.True(scene.Engine.TryGetGrant(49, out AddressGrant granted));
+        Assert.Equal(AddressType.Nonpersistent, granted.Type);
+        scene.Pass(2);
+        Assert.True(scene.Engine.KnowsSocket(49));
+    }
 }

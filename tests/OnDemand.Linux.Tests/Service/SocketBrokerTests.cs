@@ -72,6 +72,107 @@ public sealed class SocketBrokerTests
         Assert.Equal(new SocketAnswer { Id = 1 }, Next(broker).Answer);
     }
 
+    // The kernel tells of the end some time after close(2).
+    [Fact]
+    public void A_datagram_whose_socket_was_closed_at_once_is_its_and_the_end_is_told_after_that()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }, patience: Limit));
+        broker.Start(0, () => { }, control: null);
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(17, Here, 5000, IpAddress.Parse("2001:db8::9"), 53)));
+        broker.Ask(new SocketQuestion(2, new FlowIdentity(17, Here, 5001, IpAddress.Parse("2001:db8::9"), 53)));
+        Assert.True(SpinWait.SpinUntil(() => broker.Unclaimed == 2, Limit));
+
+        Socket socket = space.Run(() => Udp(5000));
+        ulong cookie = SocketCookie.Of(socket.SafeHandle);
+        socket.Dispose();
+
+        Assert.Equal(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = 1, Cookie = cookie }), Next(broker));
+        Assert.Equal(new SocketNews(SocketNewsKind.Ended, Cookie: cookie), Next(broker));
+        Assert.Equal((1L, 0L, 1), (broker.Found, broker.NotFound, broker.Unclaimed));
+    }
+
+    [Fact]
+    public void So_is_one_that_is_asked_for_after_the_end_was_told_and_that_is_told_again()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+        Socket socket = space.Run(() => Udp(5000));
+        ulong cookie = SocketCookie.Of(socket.SafeHandle);
+        var end = new SocketNews(SocketNewsKind.Ended, Cookie: cookie);
+        socket.Dispose();
+        Assert.Equal(end, Next(broker));
+
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(17, Here, 5000, IpAddress.Parse("2001:db8::9"), 53)));
+        Assert.Equal(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = 1, Cookie = cookie }), Next(broker));
+        Assert.Equal(end, Next(broker));
+
+        Thread.Sleep(200);                           // by then it says nothing of the port any more
+        broker.Ask(new SocketQuestion(2, new FlowIdentity(17, Here, 5000, IpAddress.Parse("2001:db8::9"), 54)));
+        Assert.Equal(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = 2 }), Next(broker));
+    }
+
+    [Fact]
+    public void A_datagram_of_which_nobody_is_told_is_nobodys_in_the_end()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(17, Here, 1, IpAddress.Parse("2001:db8::9"), 53)));
+
+        Assert.Equal(new SocketAnswer { Id = 1 }, Next(broker).Answer);
+        Assert.Equal((1, 0), (broker.NotFound, broker.Unclaimed));
+    }
+
+    [Theory]
+    [InlineData("::", false)]
+    [InlineData("fd00::2", false)]
+    [InlineData("fd00::1", true)]
+    public void A_listener_is_one_that_is_bound_to_the_very_address(string bound, bool isOne)
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+        using Socket listener = space.Run(() => Listener(bound, 80));
+        using Socket datagrams = space.Run(() => Udp(5000, bound));
+
+        foreach ((byte protocol, ushort port, Socket socket) in new[] { ((byte)6, (ushort)80, listener), ((byte)17, (ushort)5000, datagrams) })
+        {
+            var flow = new FlowIdentity(protocol, Here, port, IpAddress.Parse("2001:db8::9"), 53);
+            broker.Ask(new SocketQuestion(protocol, flow, SocketQuestionKind.Listener));
+            ulong expected = isOne ? SocketCookie.Of(socket.SafeHandle) : 0;
+            Assert.Equal(new SocketAnswer { Id = protocol, Cookie = expected }, Next(broker).Answer);
+        }
+    }
+
+    [Fact]
+    public void A_receiver_is_the_socket_of_a_connection_whether_its_program_has_taken_it_or_not_and_no_listener()
+    {
+        using NetworkNamespace space = Space();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new UserJudge(), _ => { }));
+        broker.Start(0, () => { }, control: null);
+        using Socket listener = space.Run(() => Listener("::", 80));
+        using Socket client = space.Run(() =>
+        {
+            var made = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+            made.Connect(new IPEndPoint(IPAddress.Parse("fd00::1"), 80));
+            return made;
+        });
+        var flow = new FlowIdentity(6, Here, 80, Here, (ushort)((IPEndPoint)client.LocalEndPoint!).Port);
+
+        broker.Ask(new SocketQuestion(1, flow, SocketQuestionKind.Receiver));
+        ulong waiting = Next(broker).Answer.Cookie;
+        using Socket accepted = listener.Accept();
+        broker.Ask(new SocketQuestion(2, flow, SocketQuestionKind.Receiver));
+        ulong taken = Next(broker).Answer.Cookie;
+        broker.Ask(new SocketQuestion(3, flow with { RemotePort = 1 }, SocketQuestionKind.Receiver));
+
+        Assert.Equal((SocketCookie.Of(accepted.SafeHandle), waiting), (waiting, taken));
+        Assert.Equal(new SocketAnswer { Id = 3 }, Next(broker).Answer);
+    }
+
     [Fact]
     public void Many_questions_are_all_answered()
     {
@@ -131,15 +232,23 @@ public sealed class SocketBrokerTests
     private static NetworkNamespace Space()
     {
         var space = new NetworkNamespace();
-        space.Shell("ip link set lo up; ip addr add fd00::1/128 dev lo nodad; sleep 0.1");
+        space.Shell("ip link set lo up; ip addr add fd00::1/128 dev lo nodad; ip addr add fd00::2/128 dev lo nodad; sleep 0.1");
         return space;
     }
 
-    private static Socket Udp(int port)
+    private static Socket Udp(int port, string address = "::")
     {
         var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
-        socket.Bind(new IPEndPoint(IPAddress.IPv6Any, port));
+        socket.Bind(new IPEndPoint(IPAddress.Parse(address), port));
         return socket;
+    }
+
+    private static Socket Listener(string address, int port)
+    {
+        var made = new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp);
+        made.Bind(new IPEndPoint(IPAddress.Parse(address), port));
+        made.Listen();
+        return made;
     }
 
     private static AskingSocket Place(Socket socket)
