@@ -194,6 +194,105 @@ public sealed class SocketBrokerTests
     }
 
     [Fact]
+    public void The_preferences_that_its_program_gave_the_kernel_come_with_the_answer_if_they_may_count()
+    {
+        using NetworkNamespace space = Space();
+        var reader = new PreferenceReader(new SocketOwners(new SocketOwnerLimits(), TimeProvider.System), TimeProvider.System);
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, new LegacyJudge(), _ => { }, reader));
+        broker.Start(0, () => { }, control: null);
+        using Socket socket = space.Run(() => Udp(5000));
+        using Socket typed = space.Run(() => Udp(5001));
+        socket.SetRawSocketOption(41, 72, BitConverter.GetBytes(2));
+        typed.SetRawSocketOption(41, 72, BitConverter.GetBytes(2));
+
+        AddressPreferences read = AddressPreferences.None;
+        Assert.True(SpinWait.SpinUntil(() => (read = Asked(5000).Preferences) != AddressPreferences.None, Limit));   // when a search may be
+
+        Assert.Equal(AddressPreferences.Public, read);
+        Assert.Equal(AddressPreferences.None, Asked(5001).Preferences);
+
+        SocketAnswer Asked(ushort port)
+        {
+            broker.Ask(new SocketQuestion(port, new FlowIdentity(17, Here, port, IpAddress.Parse("2001:db8::9"), 53)));
+            return Next(broker).Answer;
+        }
+    }
+
+    // Nobody tells of the ends of these: the first is as after lost notices, without a port; the second has one.
+    [Fact]
+    public void A_socket_that_has_asked_and_is_gone_without_notice_is_found_in_the_end_and_one_that_is_there_stays()
+    {
+        using NetworkNamespace space = Space();
+        using Socket portless = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
+        using Socket moved = space.Run(() => new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp));
+        using Socket bound = space.Run(() => Udp(5000));
+        AskingSocket[] asking =
+        [
+            Place(portless),
+            Place(moved) with { Place = Place(moved).Place with { Holder = new SocketHolder(Environment.ProcessId, (int)portless.Handle) } },
+            Place(bound),
+            new AskingSocket(4_000_000_000, new SocketPlace(new SocketHolder(Environment.ProcessId, (int)portless.Handle), 1)),
+        ];
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, null, _ => { }));
+        broker.Start(0, () => { }, control: null, () => asking, TimeSpan.FromMilliseconds(20));
+
+        for (int i = 0; i < 5; i++)
+        {
+            Assert.Equal(new SocketNews(SocketNewsKind.Ended, Cookie: 4_000_000_000), Next(broker));
+        }
+    }
+
+    [Fact]
+    public void Where_notices_of_ends_were_lost_the_kernel_is_asked_what_it_still_has()
+    {
+        const int tooMany = 30_000;                  // for the monitor's receive buffer
+        using NetworkNamespace space = Space();
+        var judge = new WaitingJudge();
+        using SocketBroker broker = space.Run(() => new SocketBroker(16, judge, _ => { }));
+        Socket[] ending = space.Run(() => new[] { Udp(5000), new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) });
+        Socket[] staying = space.Run(() => new[] { Udp(5001), new Socket(AddressFamily.InterNetworkV6, SocketType.Stream, ProtocolType.Tcp) });
+        AskingSocket[] asking = [.. ending.Concat(staying).Select(Place)];
+        HashSet<ulong> awaited = [.. asking[..ending.Length].Select(socket => socket.Cookie)];
+        broker.Start(0, () => { }, control: null, () => asking);
+        broker.Ask(new SocketQuestion(1, new FlowIdentity(17, Here, 5001, IpAddress.Parse("2001:db8::9"), 53)));
+        Assert.True(judge.IsAsked.Wait(Limit, TestContext.Current.CancellationToken));
+
+        // The kernel tells on a worker of its own; when the witness has heard of the last ones, the broker has lost them.
+        using SocketDestroyMonitor witness = space.Run(() => SocketDestroyMonitor.Open());
+        HashSet<ulong> unheard = [.. awaited];
+        space.Run(() =>
+        {
+            for (int i = 0; i < tooMany; i++)
+            {
+                new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp).Dispose();
+                Hear();
+            }
+        });
+        Array.ForEach(ending, socket => socket.Dispose());
+        Assert.True(SpinWait.SpinUntil(() => Hear() == 0, Limit));
+        judge.MayAnswer.Set();
+        while (awaited.Count > 0)
+        {
+            ulong cookie = Next(broker).Cookie;
+            _ = awaited.Remove(cookie);
+            Assert.DoesNotContain(asking[ending.Length..], socket => socket.Cookie == cookie);
+        }
+
+        Assert.Equal(1, broker.Overflows);
+        Array.ForEach(staying, socket => socket.Dispose());
+
+        int Hear()
+        {
+            while (witness.TryTake(out SocketRecord ended))
+            {
+                _ = unheard.Remove(ended.Cookie);
+            }
+
+            return unheard.Count;
+        }
+    }
+
+    [Fact]
     public async Task The_connection_of_a_stranded_socket_is_aborted_and_only_that()
     {
         using NetworkNamespace space = Space();
@@ -269,6 +368,20 @@ public sealed class SocketBrokerTests
         }
 
         return news;
+    }
+
+    private sealed class WaitingJudge : ISocketJudge
+    {
+        public ManualResetEventSlim IsAsked { get; } = new();
+
+        public ManualResetEventSlim MayAnswer { get; } = new();
+
+        public SocketVerdict Judge(in SocketRecord socket)
+        {
+            IsAsked.Set();
+            MayAnswer.Wait();
+            return default;
+        }
     }
 
     private sealed class LegacyJudge : ISocketJudge
