@@ -108,6 +108,16 @@ public sealed class LiveRecorderTests : IDisposable
     {
         SavedState saved = StateOf(seed: 9);
         Assert.NotEmpty(saved.Flows);
+        saved.Prefixes.Add(new PrefixSnapshot
+        {
+            Prefix = IpPrefix.Parse("2001:db8:99:1::/64"),
+            Type = AddressType.GracefulReplacement,
+            State = PrefixState.Closing,
+            PreferredUntil = Timestamp.Never,
+            ValidUntil = Timestamp.Never,
+            ClosesAt = new Timestamp(long.MaxValue - 1),
+            IsClosedByDetachment = true,
+        });
         var recorder = Recorder(new RecordingOptions { File = File });
         using (var rig = new HostRig(Configuration, recorder, saved: saved))
         {
@@ -122,6 +132,7 @@ public sealed class LiveRecorderTests : IDisposable
         Assert.Equal([], report.Verification!.Examples);
         Assert.Equal(await System.IO.File.ReadAllBytesAsync(File, Stop), again);
         Assert.Contains("{restore: flow,", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
+        Assert.Contains("detached: true}", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
     }
 
     [Fact]
