@@ -69,14 +69,35 @@ internal static class SetscCommand
     {
         using ControlClient client = ControlAccess.OpenPrograms(programs);
         List<GrantResource> grants = [];
+        ControlException? ended = null;
+        ControlException? refused = null;
         foreach (SocketRecord socket in sockets)
         {
             SetscBody one = body with { Cookie = socket.Cookie.ToString(CultureInfo.InvariantCulture) };
-            grants.Add(await client.SetscAsync(one, patience, cancellationToken).ConfigureAwait(false));
+            try
+            {
+                grants.Add(await client.SetscAsync(one, patience, cancellationToken).ConfigureAwait(false));
+            }
+            catch (ControlException gone) when (gone.Problem.Type == ProblemTypes.UnknownSocket)
+            {
+                ended = gone;                        // a server's connections come and go: the others are asked for all the same
+            }
+            catch (ControlException problem)
+            {
+                refused = problem;
+                break;
+            }
         }
 
-        return await ControlAccess.WriteAsync(
-            streams, json, grants, context => context.ListGrantResource, BindingTables.Write).ConfigureAwait(false);
+        refused ??= grants.Count == 0 ? ended : null;
+        if (refused is null || grants.Count > 0)
+        {
+            // What others got before one was refused they have.
+            _ = await ControlAccess.WriteAsync(streams, json, grants, context => context.ListGrantResource, BindingTables.Write)
+                .ConfigureAwait(false);
+        }
+
+        return refused is null ? ExitStatus.Done : throw refused;
     }
 
     private static IReadOnlyList<SocketRecord> SocketsOf(int pid, int port, SocketProtocol? protocol)

@@ -10,6 +10,10 @@ namespace OnDemand.Dataplane;
 public sealed partial class DataplaneEngine
 {
     private const byte OtherDatagrams = 10;   // FlowState.Datagram plus this is past the last state
+    private const byte LateAnswers = 4;       // FlowState.Closed plus this is past it too
+
+    // How long answers to what an ended socket sent may be under way: as long as fragments are by default, longer than most paths take.
+    private static readonly Duration LateAnswersTimeout = Duration.FromSeconds(5);
 
     private void SetIdleTimes()
     {
@@ -25,6 +29,7 @@ public sealed partial class DataplaneEngine
         _idle[(int)FlowState.HostFin] = established;
         _idle[(int)FlowState.RemoteFin] = established;
         _idle[(int)FlowState.Closed] = closing;
+        _idle[(int)FlowState.Closed + LateAnswers] = Ticks.Of(LateAnswersTimeout);
         _idle[(int)FlowState.Reset] = closing;
         _idle[(int)FlowState.Stranded] = closing;
         _shortestIdle = Math.Min(_idle[(int)FlowState.Datagram], established);
@@ -77,16 +82,26 @@ public sealed partial class DataplaneEngine
     // The connection went into another state: its idle time is another, and it may have closed or come back to life.
     private void TcpChanged(int id, ref FlowEntry entry, Timestamp now)
     {
+        bool released = (entry.Marks & FlowMarks.Released) != 0;
+        if (released && entry.State != FlowState.Reset && _sockets?.IsGone(id) == true)
+        {
+            entry.State = FlowState.Closed;      // whatever still comes: nobody goes on with it
+        }
+
         _wheel.Unschedule(id);
         ScheduleExpiry(id, entry);
+        if (entry.State == FlowState.Established && (entry.Marks & FlowMarks.Inbound) != 0)
+        {
+            AskReceiver(id, entry, now);
+        }
+
         bool closed = entry.State is FlowState.Closed or FlowState.Reset;
-        bool released = (entry.Marks & FlowMarks.Released) != 0;
         if (closed && !released)
         {
             ReleaseUse(ref entry, now);
             ReportFlow(EngineEventKind.FlowClosed, id, _addresses.Typed(entry.Address).External, default, now);
         }
-        else if (!closed && released && _sockets?.IsGone(id) != true)
+        else if (!closed && released)
         {
             entry.Marks &= ~FlowMarks.Released;
             ref TypedAddress address = ref _addresses.Typed(entry.Address);

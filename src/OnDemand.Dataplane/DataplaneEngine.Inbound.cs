@@ -108,7 +108,7 @@ public sealed partial class DataplaneEngine
         entry.Bytes += length;
         address.PacketsIn++;
         address.BytesIn += length;
-        if ((flags & TcpTracker.Rst) == 0)
+        if ((flags & TcpTracker.Rst) == 0 && entry.IdleShift != LateAnswers)
         {
             entry.LastSeen = tick;   // RFC 7857 §7.1: a RST from outside does not refresh
         }
@@ -169,7 +169,20 @@ public sealed partial class DataplaneEngine
             Binding = -1,
             Decision = new Decision(origin, address.Type, SelectionRule.None, -1, DecisionRemarks.None),
         };
-        int id = OpenFlow(prepared.Key, prepared.Hash, choice, FlowMarks.Inbound | HairpinMark(prepared.Source), flags, tcp, now);
+        FlowKey key = prepared.Key;
+        if (!middle && !TryFindListener(frame, prepared, info, now, ref choice, out key, out Verdict waiting))
+        {
+            return waiting;
+        }
+
+        bool native = choice.Decision.Origin == DecisionOrigin.Native;
+        FlowMarks marks = FlowMarks.Inbound | HairpinMark(prepared.Source) | (native ? FlowMarks.Native : FlowMarks.None);
+        int id = OpenFlow(key, native ? _flows.Hash(key) : prepared.Hash, choice, marks, flags, tcp, now);
+        if (!tcp)
+        {
+            AskReceiver(id, _flows.Entry(id), now);
+        }
+
         return Deliver(frame, ref prepared, info, id, ref _flows.Entry(id), flags, tick, now);
     }
 

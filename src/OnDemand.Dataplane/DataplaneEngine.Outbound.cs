@@ -96,7 +96,8 @@ public sealed partial class DataplaneEngine
         ref FrameLayout layout = ref prepared.Layout;
         uint tick = Ticks.At(now, _origin);
         byte flags = layout.Has(FrameMarks.TcpHeader) ? frame[layout.UpperOffset + 13] : (byte)0;
-        if (IsIdle(entry, tick) || (entry.State >= FlowState.Closed && IsSyn(flags)))
+        if (IsIdle(entry, tick) || (entry.State >= FlowState.Closed && (IsSyn(flags) || entry.IdleShift == LateAnswers))
+            || (IsSyn(flags) && IsOfAnotherSocket(frame, layout, entry)))
         {
             RemoveFlow(id, now);
             return OpenAfresh(frame, ref prepared, info, now);

@@ -18,6 +18,8 @@ public sealed partial class DataplaneEngine
     private readonly FlowHash _requestHash;
     private readonly Ring<SetscReply> _setscReplies;
     private int _nextRequest;
+    private int _firstOver = -1;            // requests whose socket has ended, in the order in which they did
+    private int _lastOver = -1;
 
     /// <summary>
     /// Takes a socket's request. It is remembered until <see cref="CloseSocket"/> or a later request of the same socket. The reply comes
@@ -125,6 +127,11 @@ public sealed partial class DataplaneEngine
 
     private int FreeRequest()
     {
+        if (_requestIndex.Count >= _options.MaximumSocketRequests && _firstOver >= 0)
+        {
+            ForgetFirstOver();
+        }
+
         if (_requestIndex.Count >= _options.MaximumSocketRequests)
         {
             return -1;
@@ -241,15 +248,19 @@ public sealed partial class DataplaneEngine
         request.Prefix = _addresses.Typed(choice.Address).Prefix;
         _prefixes[request.Prefix].Users++;
         request.Holds = true;
+        CountNative(request, choice.Address, 1);
     }
 
-    // The socket's binding has another address: so has its hold on a prefix.
+    // The socket's binding gets another address: so has its hold on a prefix.
     private void MoveHold(int id, int address, Timestamp now)
     {
         if (id < 0 || !_requests[id].Holds)
         {
             return;
         }
+
+        CountNative(_requests[id], _bindings[_requests[id].Binding].Address, -1);
+        CountNative(_requests[id], address, 1);
 
         LeavePrefix(_requests[id].Prefix, now);
         _requests[id].Prefix = _addresses.Typed(address).Prefix;
@@ -265,6 +276,16 @@ public sealed partial class DataplaneEngine
         }
 
         ref SocketRequest request = ref _requests[id];
+        if (request.Over)
+        {
+            while (request.Over)
+            {
+                ForgetFirstOver();
+            }
+
+            return;
+        }
+
         _requestIndex.Remove(_requestHash.Of(key), id);
         request.InUse = false;   // the outcome stays: flows bound by it may still have to go over
         if (request.Waiting)
@@ -273,12 +294,19 @@ public sealed partial class DataplaneEngine
             request.Waiting = false;
         }
 
+        LeaveHold(id, now);
+    }
+
+    private void LeaveHold(int id, Timestamp now)
+    {
+        ref SocketRequest request = ref _requests[id];
         if (!request.Holds)
         {
             return;
         }
 
         request.Holds = false;
+        CountNative(request, _bindings[request.Binding].Address, -1);
         if (_bindings[request.Binding].Request == id)
         {
             _bindings[request.Binding].Request = -1;
@@ -286,6 +314,44 @@ public sealed partial class DataplaneEngine
 
         LeavePrefix(request.Prefix, now);
         AbandonBinding(request.Binding, now);
+    }
+
+    // The socket has ended, and with it all that it held. But what it sent may still wait for the word that it was this one's.
+    private void RetireRequest(ulong key, Timestamp now)
+    {
+        int id = FindRequestByKey(key);
+        if (id < 0 || _pendingSockets is null || _requests[id].Native || !_requests[id].Holds)
+        {
+            ForgetRequest(key, now);
+            return;
+        }
+
+        LeaveHold(id, now);
+        ref SocketRequest request = ref _requests[id];
+        request.Over = true;
+        request.OverUntil = now.Add(_options.SocketAnswerTimeout);
+        request.NextOver = -1;
+        if (_lastOver >= 0)
+        {
+            _requests[_lastOver].NextOver = id;
+        }
+        else
+        {
+            _firstOver = id;
+        }
+
+        _lastOver = id;
+        _nextDeadline = request.OverUntil < _nextDeadline ? request.OverUntil : _nextDeadline;
+    }
+
+    private void ForgetFirstOver()
+    {
+        ref SocketRequest request = ref _requests[_firstOver];
+        _requestIndex.Remove(_requestHash.Of(request.Key), _firstOver);
+        request.InUse = false;
+        request.Over = false;
+        _firstOver = request.NextOver;
+        _lastOver = _firstOver < 0 ? -1 : _lastOver;
     }
 
     private void Reply(ulong token, SetscStatus status, int address)
@@ -316,6 +382,7 @@ public sealed partial class DataplaneEngine
         public bool Waiting;
         public bool Holds;
         public bool Native;          // the socket binds itself to the address
+        public bool Over;            // the socket has ended
         public int Host;             // the internal address it is for
         public ulong Key;
         public ulong Token;
@@ -326,6 +393,8 @@ public sealed partial class DataplaneEngine
         public int Prefix;           // whose user it is, while it holds
         public int Question;         // that it waits for, while it waits
         public int NextWaiting;      // for the same question, or -1
+        public int NextOver;         // whose socket has ended, or -1
+        public Timestamp OverUntil;  // then it is forgotten
     }
 
     private readonly struct RequestKey(SocketRequest[] requests, ulong key) : IEntryKey

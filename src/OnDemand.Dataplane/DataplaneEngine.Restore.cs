@@ -61,6 +61,7 @@ public sealed partial class DataplaneEngine
         ReportPrefix(EngineEventKind.PrefixAdded, id, now);
         if (closing)
         {
+            _prefixes[id].ClosesByDetachment = saved.IsClosedByDetachment;
             ClosePrefix(id, saved.ClosesAt.Since(now), now);
         }
 

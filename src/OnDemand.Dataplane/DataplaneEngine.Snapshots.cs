@@ -79,6 +79,7 @@ public sealed partial class DataplaneEngine
                 PreferredUntil = entry.PreferredUntil,
                 ValidUntil = entry.ValidUntil,
                 ClosesAt = entry.State == PrefixState.Closing ? entry.ClosesAt : Timestamp.Never,
+                IsClosedByDetachment = entry.ClosesByDetachment,
                 Users = entry.Users,
                 Addresses = entry.Addresses,
             };

@@ -1,6 +1,8 @@
+using System.Buffers.Binary;
 using OnDemand.Dataplane.Control;
 using OnDemand.Dataplane.Flows;
 using OnDemand.Dataplane.Mobility;
+using OnDemand.Dataplane.Selection;
 using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane;
@@ -47,15 +49,16 @@ public sealed partial class DataplaneEngine
     }
 
     /// <summary>
-    /// A socket is no more: its request and bindings are forgotten, its connections count as closed, and its other flows leave the table, so
-    /// that a prefix it was the last user of is released, and a socket that takes the same port begins afresh.
+    /// A socket is no more: its request and bindings are forgotten, its connections count as closed, and so do its other flows to which answers
+    /// could come in unasked; the rest leaves the table. So a prefix it was the last user of is released, and a socket that takes the same
+    /// port begins afresh.
     /// </summary>
     /// <param name="cookie">The socket's cookie.</param>
     /// <param name="now">The time.</param>
     public void EndSocket(ulong cookie, Timestamp now)
     {
         BeginCall(now);
-        ForgetRequest(SocketTail(cookie), now);
+        RetireRequest(SocketTail(cookie), now);
         EndAnswers(cookie);
         if (_sockets?.Find(cookie) is >= 0 and int id)
         {
@@ -72,7 +75,7 @@ public sealed partial class DataplaneEngine
     {
         BeginCall(now);
         ulong key = SocketTail(cookie);
-        bool known = FindRequestByKey(key) >= 0;
+        bool known = HasRequest(key);
         ForgetRequest(key, now);
         return known;
     }
@@ -80,7 +83,7 @@ public sealed partial class DataplaneEngine
     /// <summary>Whether a socket has flows here, or has asked for something.</summary>
     /// <param name="cookie">The socket's cookie.</param>
     /// <returns>Whether it is known.</returns>
-    public bool KnowsSocket(ulong cookie) => _sockets?.Find(cookie) >= 0 || FindRequestByKey(SocketTail(cookie)) >= 0;
+    public bool KnowsSocket(ulong cookie) => _sockets?.Find(cookie) >= 0 || HasRequest(SocketTail(cookie));
 
     /// <summary>What a socket has got that asked by its cookie.</summary>
     /// <param name="cookie">The socket's cookie.</param>
@@ -139,6 +142,8 @@ public sealed partial class DataplaneEngine
         return written;
     }
 
+    private bool HasRequest(ulong key) => FindRequestByKey(key) is >= 0 and int id && !_requests[id].Over;
+
     // Cookies are counted up from 1 and would need centuries to pass 2^40.
     private static ulong SocketTail(ulong cookie) => SocketKey | ((cookie << 16) & 0x00ff_ffff_ffff_0000);
 
@@ -149,35 +154,45 @@ public sealed partial class DataplaneEngine
     // The place of what is known of a new flow's socket; -1 if the frame has to wait for it, and the verdict says so.
     private int SocketOf(ReadOnlySpan<byte> frame, in Prepared prepared, in FrameInfo info, Timestamp now, out Verdict verdict)
     {
-        verdict = default;
-        int at = _pendingSockets!.Find(prepared.Key, prepared.Hash);
-        if (at >= 0 && _pendingSockets[at].Answered)
-        {
-            if (now < _pendingSockets[at].Deadline && (_isReleasing || !_pendingSockets[at].IsOver))
-            {
-                return at;
-            }
+        var flow = new FlowIdentity(
+            prepared.Layout.Protocol, prepared.Source, prepared.Layout.SourcePort, prepared.Key.Remote, prepared.Layout.DestinationPort);
+        return SocketOf(frame, prepared.Key, prepared.Hash, flow, SocketQuestionKind.Sender, info, now, out verdict);
+    }
 
+    private int SocketOf(
+        ReadOnlySpan<byte> frame, in FlowKey key, uint hash, in FlowIdentity flow, SocketQuestionKind kind, in FrameInfo info, Timestamp now,
+        out Verdict verdict)
+    {
+        verdict = default;
+        int at = _pendingSockets!.Find(key, hash);
+        if (at >= 0 && IsUsedUp(_pendingSockets[at], kind, now))
+        {
             _pendingSockets.Remove(at);
             at = -1;
         }
 
+        if (at >= 0 && _pendingSockets[at].Answered)
+        {
+            return at;
+        }
+
         verdict = Verdict.Dropped(DropReason.HoldFull);
-        if (frame.Length > _options.MaximumHeldFrameLength)
+        bool outbound = kind == SocketQuestionKind.Sender;
+        if (frame.Length > _options.MaximumHeldFrameLength || (!outbound && _hold.Count >= _options.MaximumHeldFrames / 2))
         {
             return -1;
         }
 
         if (at < 0)
         {
-            at = AskSocket(prepared, now);
+            at = AskSocket(key, hash, flow, kind, now);
             if (at < 0)
             {
                 return -1;
             }
         }
 
-        if (_hold.TryAdd(ref _pendingSockets[at].Queue, frame, info, outbound: true, now))
+        if (_hold.TryAdd(ref _pendingSockets[at].Queue, frame, info, outbound, now))
         {
             verdict = Verdict.Held(HoldReason.Socket);
         }
@@ -185,19 +200,26 @@ public sealed partial class DataplaneEngine
         return -1;
     }
 
-    private int AskSocket(in Prepared prepared, Timestamp now)
+    // Whether an entry says nothing of a flow that begins now. Nothing waits for the receiver of a flow that has gone.
+    private bool IsUsedUp(in PendingFlow<SocketAnswer> pending, SocketQuestionKind kind, Timestamp now) => pending.Answered
+        ? KindOf(pending) != kind || now >= pending.Deadline || (pending.IsOver && !_isReleasing)
+        : KindOf(pending) == SocketQuestionKind.Receiver;
+
+    private static SocketQuestionKind KindOf(in PendingFlow<SocketAnswer> pending) => (SocketQuestionKind)pending.Kind;
+
+    // Remotes do not take the room that the host's own flows need.
+    private int AskSocket(in FlowKey key, uint hash, in FlowIdentity flow, SocketQuestionKind kind, Timestamp now)
     {
-        if (_socketQuestions!.IsFull)
+        bool ofRemote = kind != SocketQuestionKind.Sender;
+        if (_socketQuestions!.IsFull || (ofRemote && _pendingSockets!.OfRemotes >= _options.MaximumSocketQuestions / 4))
         {
             return -1;
         }
 
-        int at = _pendingSockets!.Add(prepared.Key, prepared.Hash, now.Add(_options.SocketAnswerTimeout));
+        int at = _pendingSockets!.Add(key, hash, now.Add(_options.SocketAnswerTimeout), (byte)kind);
         if (at >= 0)
         {
-            var flow = new FlowIdentity(
-                prepared.Layout.Protocol, prepared.Source, prepared.Layout.SourcePort, prepared.Key.Remote, prepared.Layout.DestinationPort);
-            _ = _socketQuestions.TryAdd(new SocketQuestion(_pendingSockets[at].Id, flow));
+            _ = _socketQuestions.TryAdd(new SocketQuestion(_pendingSockets[at].Id, flow, kind));
             Counters.SocketQuestions++;
             _nextDeadline = _pendingSockets[at].Deadline < _nextDeadline ? _pendingSockets[at].Deadline : _nextDeadline;
         }
@@ -207,6 +229,14 @@ public sealed partial class DataplaneEngine
 
     private void Learn(PendingFlows<SocketAnswer> pending, int at, in SocketAnswer answer, Timestamp now)
     {
+        if (KindOf(pending[at]) == SocketQuestionKind.Receiver)
+        {
+            int flow = _flows.Find(pending[at].Key, (uint)pending[at].Hash);
+            _ = flow >= 0 && answer.Cookie != 0 && _sockets!.TryLink(flow, answer.Cookie);
+            pending.Remove(at);
+            return;
+        }
+
         _hold.Move(ref pending[at].Queue, ref _released);
         pending.SetAnswer(at, answer, now.Add(_options.NetworkAnswerTimeout).Add(_options.SocketAnswerTimeout));
     }
@@ -262,7 +292,8 @@ public sealed partial class DataplaneEngine
             }
 
             ref FlowEntry entry = ref _flows.Entry(flow);
-            if (entry.Protocol != IpProtocol.Tcp)
+            bool isConnection = entry.Protocol == IpProtocol.Tcp;
+            if (!isConnection && !MayBeOpenedByAnswer(entry))
             {
                 RemoveFlow(flow, now);
                 continue;
@@ -273,9 +304,32 @@ public sealed partial class DataplaneEngine
             if (entry.State is not (FlowState.Closed or FlowState.Reset or FlowState.Stranded))
             {
                 entry.State = FlowState.Closed;
+                entry.IdleShift = isConnection ? (byte)0 : LateAnswers;
                 entry.LastSeen = Ticks.At(now, _origin);
                 TcpChanged(flow, ref entry, now);
             }
         }
+    }
+
+    // A SYN with another sequence number than the flow's own: its socket has taken the port of one of which the kernel has yet to tell that it
+    // has ended.
+    private bool IsOfAnotherSocket(ReadOnlySpan<byte> frame, in FrameLayout layout, in FlowEntry entry)
+    {
+        const uint far = 1 << 16;    // a SYN sent again may be without the data that came with the first
+        uint sequence = BinaryPrimitives.ReadUInt32BigEndian(frame[(layout.UpperOffset + 4)..]);
+        return _sockets is not null && (entry.Marks & FlowMarks.SendKnown) != 0 && entry.SendNext - (sequence + 1) > far;
+    }
+
+    // Whether a late answer to the socket would open the flow anew as the remote's, and so keep the next socket of that port on the address
+    // of this one. Then the flow stays for a moment: the answer passes, and what the host sends begins afresh. Not where that would take the
+    // room that new flows need. What the remote itself began it may begin again, with the next socket that serves it.
+    private bool MayBeOpenedByAnswer(in FlowEntry entry)
+    {
+        ref TypedAddress address = ref _addresses.Typed(entry.Address);
+        return (entry.Marks & FlowMarks.Inbound) == 0 && _flows.Count < _options.MaximumFlows / 2 && _prefixes[address.Prefix].State != PrefixState.Ended
+            && _policy.AllowsInbound(
+                address.Type,
+                new FlowFacts(entry.Protocol, address.Internal, entry.LocalPort, entry.Remote, entry.RemotePort, 0),
+                out _);
     }
 }

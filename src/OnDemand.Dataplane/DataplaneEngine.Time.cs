@@ -61,6 +61,11 @@ public sealed partial class DataplaneEngine
             RunSocketQuestions(_pendingSockets, now);
         }
 
+        while (_firstOver >= 0 && _requests[_firstOver].OverUntil <= now)
+        {
+            ForgetFirstOver();
+        }
+
         _wheelDue = more ? now : now.Add(WheelPeriod);
         SetDeadline();
     }
@@ -84,6 +89,11 @@ public sealed partial class DataplaneEngine
         if (_pendingSockets is { OldestAsked: >= 0 } && _pendingSockets[_pendingSockets.OldestAsked].Deadline < next)
         {
             next = _pendingSockets[_pendingSockets.OldestAsked].Deadline;
+        }
+
+        if (_firstOver >= 0 && _requests[_firstOver].OverUntil < next)
+        {
+            next = _requests[_firstOver].OverUntil;
         }
 
         _nextDeadline = _flows.Count > 0 && _wheelDue < next ? _wheelDue : next;

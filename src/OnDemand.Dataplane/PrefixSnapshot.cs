@@ -33,6 +33,9 @@ public readonly record struct PrefixSnapshot
     /// <summary>When its replacement window closes (RFC 8653 §3.2); <see cref="Timestamp.Never"/> unless it is closing.</summary>
     public Timestamp ClosesAt { get; init; }
 
+    /// <summary>Whether its replacement window opened because the host detached: the next attachment gives it a new one.</summary>
+    public bool IsClosedByDetachment { get; init; }
+
     /// <summary>Flows that are not closed, and sockets' requests.</summary>
     public int Users { get; init; }
 

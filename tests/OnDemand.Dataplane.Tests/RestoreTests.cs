@@ -58,6 +58,24 @@ public sealed class RestoreTests
     }
 
     [Fact]
+    [Rfc(8653, "3.2")]
+    public void A_window_that_a_detachment_opened_is_opened_anew_by_the_next_attachment_after_a_restart_too()
+    {
+        HostScene before = new HostScene(AddressType.GracefulReplacement).Attach(GracefulOne);
+        IpAddress address = before.Connect();
+        before.Engine.Detach(before.Now);
+        before.Pass(20);                             // of 30
+
+        HostScene after = Restored(before, AddressType.GracefulReplacement, attached: false);
+        after.Attach(15, GracefulTwo);
+        after.Pass(14);
+
+        Assert.Equal(address, after.SendTcp(TcpControl.Ack, 1001, 5001).Source);
+        after.Pass(1.1);
+        Assert.Equal(DropReason.AddressEnded, after.SendTcp(TcpControl.Ack, 1001, 5001).Answered);
+    }
+
+    [Fact]
     public void A_released_prefix_is_released_after_a_restart_too_once_its_flows_are_gone()
     {
         HostScene before = new HostScene(AddressType.SessionLasting).Attach(SessionOne);
@@ -203,12 +221,13 @@ public sealed class RestoreTests
         Assert.Equal(1, after.Engine.AddressCount);
     }
 
-    private static HostScene Restored(HostScene before, AddressType type, Func<DataplaneOptions, DataplaneOptions>? change = null)
+    private static HostScene Restored(
+        HostScene before, AddressType type, Func<DataplaneOptions, DataplaneOptions>? change = null, bool attached = true)
     {
         (List<PrefixSnapshot> prefixes, List<AddressSnapshot> addresses, List<FlowSnapshot> flows) = Save(before);
         var after = new HostScene(type, change);
         after.Pass((double)before.Now.Since(after.Now).Nanoseconds / Timestamp.NanosecondsPerSecond);
-        after.Engine.RestoreAttachment(1, attached: true, after.Now);
+        after.Engine.RestoreAttachment(1, attached, after.Now);
         Assert.All(prefixes, prefix => Assert.True(after.Engine.RestorePrefix(prefix, after.Now)));
         Assert.All(addresses, address => Assert.True(after.Engine.RestoreAddress(address, after.Now)));
         Assert.All(flows, flow => Assert.True(after.Engine.RestoreFlow(flow, after.Now)));

@@ -34,7 +34,8 @@ internal static class RestoreText
         CultureInfo.InvariantCulture,
         $"{{restore: prefix, prefix: \"{saved.Prefix}\", type: {(byte)saved.Type}, state: {(byte)saved.State}, preferred-until: {saved.PreferredUntil.Nanoseconds}, "
         + $"valid-until: {saved.ValidUntil.Nanoseconds}, closes-at: {saved.ClosesAt.Nanoseconds}, home: {Truth(saved.IsHome)}, "
-        + $"on-demand: {Truth(saved.IsOnDemand)}, present: {Truth(saved.IsOfPresentNetwork)}}}");
+        + $"on-demand: {Truth(saved.IsOnDemand)}, present: {Truth(saved.IsOfPresentNetwork)}"
+        + $"{(saved.IsClosedByDetachment ? ", detached: true" : string.Empty)}}}");
 
     /// <summary>A typed address.</summary>
     /// <param name="saved">What it was.</param>
@@ -63,7 +64,7 @@ internal static class RestoreText
     public static ControlRecord Read(ScenarioFields fields, ScenarioNode root)
     {
         ScenarioMap map = fields.Map(
-            root, "a restored part", Key, "name", "prefix", "type", "state", "preferred-until", "valid-until", "closes-at", "home", "on-demand", "present",
+            root, "a restored part", Key, "name", "prefix", "type", "state", "preferred-until", "valid-until", "closes-at", "home", "on-demand", "present", "detached",
             "address", "internal", "since", "retired", "exact", "packets", "octets", "protocol", "local-port", "remote", "remote-port", "idle-at", "inbound",
             "native", "decision", "before");
         switch (Kinds[fields.Word(map.Need(Key), "restored part", Kinds)])
@@ -96,6 +97,7 @@ internal static class RestoreText
         IsHome = fields.Truth(map.Need("home")),
         IsOnDemand = fields.Truth(map.Need("on-demand")),
         IsOfPresentNetwork = fields.Truth(map.Need("present")),
+        IsClosedByDetachment = map.Find("detached") is { } detached && fields.Truth(detached),
     };
 
     private static AddressSnapshot ReadAddress(ScenarioFields fields, ScenarioMap map)

@@ -4,10 +4,25 @@ using OnDemand.Dataplane.Wire;
 
 namespace OnDemand.Dataplane.Control;
 
+/// <summary>What is asked about a flow's socket.</summary>
+public enum SocketQuestionKind : byte
+{
+    /// <summary>Which socket it was that sent.</summary>
+    Sender,
+
+    /// <summary>Which socket is bound to the very address that the remote sends to: it gets the packets as they are. The answer's cookie is 0
+    /// if none is. Packets wait for the answer.</summary>
+    Listener,
+
+    /// <summary>Which socket has got what the remote sends: the flow ends with it. Nothing waits for the answer.</summary>
+    Receiver,
+}
+
 /// <summary>A question to the kernel: which socket does this new flow belong to? Only with <see cref="DataplaneOptions.AskSockets"/>.</summary>
 /// <param name="Id">The question's number; comes back in the answer.</param>
-/// <param name="Flow">The flow, as its first packet shows it.</param>
-public readonly record struct SocketQuestion(int Id, FlowIdentity Flow);
+/// <param name="Flow">The flow, as its first packet shows it; its internal address is what the socket is to have.</param>
+/// <param name="Kind">What is asked. Only of a sender more than the cookie matters.</param>
+public readonly record struct SocketQuestion(int Id, FlowIdentity Flow, SocketQuestionKind Kind = SocketQuestionKind.Sender);
 
 /// <summary>
 /// Which socket a new flow belongs to, and what is known of it beside its own request. One that comes late, twice or to no question is

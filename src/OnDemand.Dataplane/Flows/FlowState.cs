@@ -13,7 +13,7 @@ namespace OnDemand.Dataplane.Flows;
 /// Established   SYN of both, or picked up in mid-flow          TcpEstablished     stranded when it ends
 /// HostFin       FIN of the host                                TcpEstablished     stranded when it ends
 /// RemoteFin     FIN of the remote                              TcpEstablished     stranded when it ends
-/// Closed        FIN of both                                    TcpClosing         forgotten when it ends
+/// Closed        FIN of both, or its socket has ended           TcpClosing, 5 s    forgotten when it ends
 /// Reset         RST; data from either side reopens it          TcpClosing         forgotten when it ends
 /// Stranded      its address ended under a live TCP flow        TcpClosing         gone; packets of the host get a RST
 /// </code>
@@ -44,7 +44,7 @@ public enum FlowState : byte
     /// <summary>The remote has sent a FIN.</summary>
     RemoteFin,
 
-    /// <summary>Both have.</summary>
+    /// <summary>Both have, or the flow's socket has ended.</summary>
     Closed,
 
     /// <summary>Either has sent a RST.</summary>

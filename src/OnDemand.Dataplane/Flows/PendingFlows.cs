@@ -9,6 +9,7 @@ internal struct PendingFlow<TAnswer>
 {
     public int Id;               // the question's number; 0: free
     public bool Answered;
+    public byte Kind;            // what is asked; 0 of a flow that the host began
     public bool IsOver;          // what was answered has gone: it holds for what came before, and for nothing else
     public ulong Hash;
     public FlowKey Key;
@@ -52,6 +53,9 @@ internal sealed class PendingFlows<TAnswer>
     /// <summary>Flows that wait or were answered.</summary>
     public int Count => _index.Count;
 
+    /// <summary>Those of them that the remote began.</summary>
+    public int OfRemotes { get; private set; }
+
     /// <summary>The flow that has waited longest, or -1.</summary>
     public int OldestAsked => _asked.First;
 
@@ -71,7 +75,7 @@ internal sealed class PendingFlows<TAnswer>
 
     /// <summary>Notes a question.</summary>
     /// <returns>Its place, or -1 if there is no room.</returns>
-    public int Add(in FlowKey key, ulong hash, Timestamp deadline)
+    public int Add(in FlowKey key, ulong hash, Timestamp deadline, byte kind)
     {
         if (_free < 0 && _answered.First >= 0)
         {
@@ -86,7 +90,16 @@ internal sealed class PendingFlows<TAnswer>
         int at = _free;
         _free = _entries[at].Next;
         _generations[at] = (_generations[at] % ((1 << Numbers) - 1)) + 1;
-        _entries[at] = new PendingFlow<TAnswer> { Id = (_generations[at] << 16) | at, Hash = hash, Key = key, Deadline = deadline, Queue = HeldQueue.Empty };
+        _entries[at] = new PendingFlow<TAnswer>
+        {
+            Id = (_generations[at] << 16) | at,
+            Kind = kind,
+            Hash = hash,
+            Key = key,
+            Deadline = deadline,
+            Queue = HeldQueue.Empty,
+        };
+        OfRemotes += kind == 0 ? 0 : 1;
         Append(ref _asked, at);
         _index.Add(hash, at);
         return at;
@@ -115,6 +128,7 @@ internal sealed class PendingFlows<TAnswer>
             Unlist(ref _asked, at);
         }
 
+        OfRemotes -= entry.Kind == 0 ? 0 : 1;
         _index.Remove(entry.Hash, at);
         entry = new PendingFlow<TAnswer> { Next = _free };
         _free = at;

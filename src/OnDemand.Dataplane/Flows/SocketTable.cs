@@ -66,6 +66,11 @@ internal sealed class SocketTable
         }
 
         int id = Find(cookie);
+        if (id >= 0 && _sockets[id].Ended)
+        {
+            return false;
+        }
+
         if (id < 0)
         {
             if (_index.Count == _sockets.Length)

@@ -15,6 +15,7 @@ internal struct TypedAddress
     public AddressType Type;
     public bool Retired;            // renewed: no longer for new sockets
     public bool Exact;              // the network's or the capture's own, not made by us
+    public ushort NativeRequests;   // sockets that asked for it to bind themselves to it
     public int Users;               // flows and bindings
     public int NativeFlows;
     public int NextOfHost;          // or the next free number

@@ -75,9 +75,9 @@ internal sealed partial class DataplaneHost
     internal bool EndSocket(ulong cookie, Timestamp now)
     {
         Commands?.End(cookie);
+        _ended.Add(cookie);                          // a request of it may still be under way, whether it has flows or not
         if (!_engine.KnowsSocket(cookie))
         {
-            _ended.Add(cookie);
             return false;
         }
 

@@ -1,7 +1,7 @@
 namespace OnDemand.Linux.Run;
 
 /// <summary>
-/// The sockets that ended last without the engine having known them. A request is on its way for some time after its socket was seen alive,
+/// The sockets that ended last. A request is on its way for some time after its socket was seen alive,
 /// and the kernel tells the end of a socket only once. Only for the engine's thread.
 /// </summary>
 /// <param name="capacity">How many are remembered; the kernel numbers sockets once and for all, so old ones are never in the way.</param>

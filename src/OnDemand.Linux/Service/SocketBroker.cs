@@ -25,6 +25,7 @@ internal sealed class SocketBroker : IDisposable
     private static readonly SocketProtocol[] Protocols = [SocketProtocol.Tcp, SocketProtocol.Udp];
     private static readonly TimeSpan Pause = TimeSpan.FromMilliseconds(1);
     private static readonly TimeSpan UsualSweep = TimeSpan.FromMinutes(1);
+    private static readonly TimeSpan UsualPatience = TimeSpan.FromMilliseconds(25);
 
     private readonly SocketDiag _diag;
     private readonly SocketDestroyMonitor _ends;
@@ -33,13 +34,14 @@ internal sealed class SocketBroker : IDisposable
     private readonly EchoSockets? _echoes;
     private readonly Dictionary<ulong, AskingSocket> _echoSockets = [];
     private readonly Queue<SocketQuestion> _echoQuestions = new(BatchLength);
+    private readonly UnclaimedDatagrams _unclaimed;
     private readonly Action<string> _say;
     private readonly HandOver<SocketQuestion> _questions;
     private readonly HandOver<SocketNews> _news = new(NewsCapacity);
     private readonly HandOver<FlowIdentity> _stranded = new(NewsCapacity);
     private readonly WakeUp _wakeUp = new();
     private readonly PollEntry[] _waitsOn = new PollEntry[2];
-    private readonly int[] _ids = new int[BatchLength];
+    private readonly SocketQuestion[] _asked = new SocketQuestion[BatchLength];
     private readonly SocketQuery[] _queries = new SocketQuery[BatchLength];
     private readonly SocketRecord[] _records = new SocketRecord[BatchLength];
     private readonly bool[] _found = new bool[BatchLength];
@@ -62,10 +64,13 @@ internal sealed class SocketBroker : IDisposable
     /// <param name="say">Takes sentences for the user.</param>
     /// <param name="preferences">Reads what programs prefer of the addresses of their sockets; null to let that be.</param>
     /// <param name="echoes">Opens what finds the sockets of echoes; null for nothing.</param>
+    /// <param name="patience">How long a datagram that no socket has sent waits for the word that its socket has ended; 25 ms if null.</param>
     /// <exception cref="HostException">The kernel cannot tell of sockets.</exception>
     public SocketBroker(
-        int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null, Func<EchoSockets?>? echoes = null)
+        int capacity, ISocketJudge? judge, Action<string> say, PreferenceReader? preferences = null, Func<EchoSockets?>? echoes = null,
+        TimeSpan? patience = null)
     {
+        _unclaimed = new UnclaimedDatagrams(patience ?? UsualPatience);
         _questions = new HandOver<SocketQuestion>(capacity);
         _judge = judge;
         _preferences = preferences;
@@ -97,6 +102,9 @@ internal sealed class SocketBroker : IDisposable
 
     /// <summary>Questions that found none: closed already, or no program's.</summary>
     public long NotFound { get; private set; }
+
+    /// <summary>Questions that wait for the word that a socket has ended.</summary>
+    public int Unclaimed => _unclaimed.Count;
 
     /// <summary>Sockets aborted.</summary>
     public long Aborted { get; private set; }
@@ -216,6 +224,7 @@ internal sealed class SocketBroker : IDisposable
         bool worked = AnswerQuestions();
         worked |= AbortStranded();
         worked |= TellEnds();
+        worked |= GiveUpUnclaimed();
         if (_ends.TakeOverflow())
         {
             Overflows++;
@@ -232,7 +241,7 @@ internal sealed class SocketBroker : IDisposable
 
         if (!worked)
         {
-            Wait(left);
+            Wait(_unclaimed.Count > 0 && _unclaimed.Left < left ? _unclaimed.Left : left);
         }
     }
 
@@ -256,7 +265,7 @@ internal sealed class SocketBroker : IDisposable
                 continue;
             }
 
-            _ids[count] = question.Id;
+            _asked[count] = question;
             _queries[count++] = QueryOf(question.Flow);
         }
 
@@ -268,7 +277,12 @@ internal sealed class SocketBroker : IDisposable
         _diag.Find(_queries.AsSpan(0, count), _records.AsSpan(0, count), _found.AsSpan(0, count));
         for (int i = 0; i < count; i++)
         {
-            if (TryAnswer(_ids[i], _found[i], _records[i], out SocketAnswer answer))
+            if (!_found[i] && (AnswersAfterEnd(_asked[i], _queries[i]) || _unclaimed.TryAdd(_asked[i])))
+            {
+                continue;
+            }
+
+            if (TryAnswer(_asked[i], _found[i], _records[i], out SocketAnswer answer))
             {
                 Give(new SocketNews(SocketNewsKind.Answer, answer));
             }
@@ -294,7 +308,7 @@ internal sealed class SocketBroker : IDisposable
             var answer = new SocketAnswer { Id = question.Id };
             if (_echoes is not null && _echoes.TryFind(question.Flow, out SocketRecord socket, out SocketHolder holder))
             {
-                _ = TryAnswer(question.Id, found: true, socket, out answer);
+                _ = TryAnswer(question, found: true, socket, out answer);
                 Remember(socket, holder);
             }
             else
@@ -327,18 +341,22 @@ internal sealed class SocketBroker : IDisposable
     }
 
     // Gives whether that is all: else its program's preferences are still to be read.
-    private bool TryAnswer(int id, bool found, in SocketRecord socket, out SocketAnswer answer)
+    private bool TryAnswer(in SocketQuestion question, bool found, in SocketRecord socket, out SocketAnswer answer)
     {
-        answer = new SocketAnswer { Id = id };
-
-        // What remains of a connection whose program has closed it is nobody's.
-        if (!found || socket is { HasProgram: false } or { State: SocketState.Listen })
+        answer = new SocketAnswer { Id = question.Id };
+        if (!found || !Is(socket, question))
         {
             NotFound++;
             return true;
         }
 
         Found++;
+        if (question.Kind != SocketQuestionKind.Sender)
+        {
+            answer = answer with { Cookie = socket.Cookie };
+            return true;
+        }
+
         SocketVerdict verdict = _judge?.Judge(socket) ?? default;
         answer = answer with { Cookie = socket.Cookie, Traits = verdict.Traits, Type = verdict.Type, OnNet = verdict.OnNet };
         if (!verdict.MayPrefer || _preferences is null)
@@ -350,6 +368,19 @@ internal sealed class SocketBroker : IDisposable
         answer = answer with { Preferences = preferences };
         return isRead;
     }
+
+    private static bool Is(in SocketRecord socket, in SocketQuestion question) => question.Kind switch
+    {
+        // What is bound to the address itself, and what remains of its connections.
+        SocketQuestionKind.Listener => socket.Local == question.Flow.Internal,
+
+        // A connection has a socket before its program takes it.
+        SocketQuestionKind.Receiver => socket.State != SocketState.Listen && (socket.HasProgram
+            || socket.State is SocketState.SynReceived or SocketState.NewSynReceived or SocketState.Established or SocketState.CloseWait),
+
+        // What remains of a connection whose program has closed it is nobody's.
+        _ => socket is { HasProgram: true, State: not SocketState.Listen },
+    };
 
     private bool AbortStranded()
     {
@@ -371,8 +402,45 @@ internal sealed class SocketBroker : IDisposable
         bool any = false;
         for (int i = 0; i < NewsCapacity && _ends.TryTake(out SocketRecord ended); i++)
         {
+            _unclaimed.End(ended);
+            for (; _unclaimed.TryTake(QueryOf, ended, out SocketQuestion question); Found++)
+            {
+                Give(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = question.Id, Cookie = ended.Cookie }));
+            }
+
             Give(new SocketNews(SocketNewsKind.Ended, Cookie: ended.Cookie));
             any = true;
+        }
+
+        if (any)
+        {
+            _wakeEngine();
+        }
+
+        return any;
+    }
+
+    // The end was told already; it is told again, for the flow that opens by this answer.
+    private bool AnswersAfterEnd(in SocketQuestion question, in SocketQuery query)
+    {
+        if (!_unclaimed.TryFindEnded(question, query, out ulong cookie))
+        {
+            return false;
+        }
+
+        Found++;
+        Give(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = question.Id, Cookie = cookie }));
+        Give(new SocketNews(SocketNewsKind.Ended, Cookie: cookie));
+        return true;
+    }
+
+    private bool GiveUpUnclaimed()
+    {
+        bool any = false;
+        for (; _unclaimed.TryGiveUp(out SocketQuestion question); any = true)
+        {
+            NotFound++;
+            Give(new SocketNews(SocketNewsKind.Answer, new SocketAnswer { Id = question.Id }));
         }
 
         if (any)
@@ -495,6 +563,6 @@ internal sealed class SocketBroker : IDisposable
         }
     }
 
-    private SocketQuery QueryOf(in FlowIdentity flow) =>
+    private SocketQuery QueryOf(FlowIdentity flow) =>
         new((SocketProtocol)flow.Protocol, flow.Internal, flow.LocalPort, flow.Remote, flow.RemotePort) { InterfaceIndex = _interface };
 }

@@ -48,7 +48,7 @@ internal static class StateFormat
     /// <summary>The line of a prefix.</summary>
     public static string Prefix(in PrefixSnapshot prefix) => Join(
         "prefix", prefix.Prefix, Number((int)prefix.Type), Number((int)prefix.State), Time(prefix.PreferredUntil), Time(prefix.ValidUntil), Time(prefix.ClosesAt),
-        Flags((prefix.IsHome, 'h'), (prefix.IsOnDemand, 'd'), (prefix.IsOfPresentNetwork, 'c')));
+        Flags((prefix.IsHome, 'h'), (prefix.IsOnDemand, 'd'), (prefix.IsOfPresentNetwork, 'c'), (prefix.IsClosedByDetachment, 'w')));
 
     /// <summary>The line of a typed address.</summary>
     public static string Address(in AddressSnapshot address) => Join(
@@ -189,6 +189,7 @@ internal static class StateFormat
             IsHome = fields[7].Contains('h', StringComparison.Ordinal),
             IsOnDemand = fields[7].Contains('d', StringComparison.Ordinal),
             IsOfPresentNetwork = fields[7].Contains('c', StringComparison.Ordinal),
+            IsClosedByDetachment = fields[7].Contains('w', StringComparison.Ordinal),
         });
         return true;
     }

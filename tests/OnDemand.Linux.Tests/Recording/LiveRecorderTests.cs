@@ -113,6 +113,16 @@ public sealed class LiveRecorderTests : IDisposable
             && saved.Prefixes.Exists(prefix => prefix.Prefix == address.Prefix && prefix.State != PrefixState.Ended));
         saved.Bindings[77] = new SavedBinding("boot", new SocketBinding(
             77, 1000, had.Address, had.Type, had.Prefix, Timestamp.Never, Timestamp.Never, Map: true, Timestamp.FromSeconds(1)));
+        saved.Prefixes.Add(new PrefixSnapshot
+        {
+            Prefix = IpPrefix.Parse("2001:db8:99:1::/64"),
+            Type = AddressType.GracefulReplacement,
+            State = PrefixState.Closing,
+            PreferredUntil = Timestamp.Never,
+            ValidUntil = Timestamp.Never,
+            ClosesAt = new Timestamp(long.MaxValue - 1),
+            IsClosedByDetachment = true,
+        });
         var recorder = Recorder(new RecordingOptions { File = File });
         await using var services = new SocketServices();
         using (var rig = new HostRig(Configuration, recorder, saved: saved, services: services))
@@ -132,6 +142,7 @@ public sealed class LiveRecorderTests : IDisposable
         Assert.Equal(await System.IO.File.ReadAllBytesAsync(File, Stop), again);
         Assert.Contains("{restore: flow,", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
         Assert.Contains($"kept: \"{had.Address}\"", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
+        Assert.Contains("detached: true}", Encoding.UTF8.GetString(again), StringComparison.Ordinal);
     }
 
     [Fact]

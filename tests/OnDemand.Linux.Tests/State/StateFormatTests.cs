@@ -31,6 +31,7 @@ public sealed class StateFormatTests
             IsHome = true,
             IsOnDemand = true,
             IsOfPresentNetwork = true,
+            IsClosedByDetachment = true,
             PreferredUntil = Written,
             ValidUntil = Timestamp.Never,
             ClosesAt = new Timestamp(1_700_000_005_123_456_789),
