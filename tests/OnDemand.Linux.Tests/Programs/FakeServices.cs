@@ -20,6 +20,9 @@ internal sealed class FakeServices : ISocketServices
     /// <summary>How requests end.</summary>
     public ServiceStatus Status { get; set; }
 
+    /// <summary>The answers to single requests, in order, before <see cref="Status"/> is the answer.</summary>
+    public Queue<ServiceStatus> Next { get; } = [];
+
     /// <summary>Requests wait until this ends; a test replaces it.</summary>
     public Task Gate { get; set; } = Task.CompletedTask;
 
@@ -44,9 +47,10 @@ internal sealed class FakeServices : ISocketServices
             throw new InvalidOperationException("The dataplane is shutting down.");
         }
 
-        if (Status != ServiceStatus.Granted)
+        ServiceStatus status = Next.TryDequeue(out ServiceStatus next) ? next : Status;
+        if (status != ServiceStatus.Granted)
         {
-            return new ServiceAnswer(Status, null, Now);
+            return new ServiceAnswer(status, null, Now);
         }
 
         SocketBinding binding = Bind(request.Cookie, request.User, request.Type, request.Map);

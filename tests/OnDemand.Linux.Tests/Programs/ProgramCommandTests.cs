@@ -133,6 +133,36 @@ public sealed class ProgramCommandTests
         Assert.Equal((ExitStatus.Host, "ondemand: The network refused to give any fixed address.\n"), (run.Status, run.Error));
     }
 
+    [Theory]
+    [InlineData("Gone Granted Granted", ExitStatus.Done, 2, "")]
+    [InlineData("Gone Gone Gone", ExitStatus.Usage, 0, "The socket was closed meanwhile")]
+    [InlineData("Granted Refused Granted", ExitStatus.Host, 1, "The network refused")]
+    public async Task Of_several_sockets_of_a_port_those_that_have_ended_are_passed_over_and_what_others_got_before_a_refusal_is_listed(
+        string answers, int status, int listed, string sentence)
+    {
+        using var kernel = new KernelSockets();
+        await using ProgramScene scene = await ProgramScene.StartAsync(lookup: kernel);
+        ServiceStatus[] statuses = [.. answers.Split(' ').Select(Enum.Parse<ServiceStatus>)];
+        Array.ForEach(statuses, scene.Services.Next.Enqueue);
+        var sockets = new Socket[statuses.Length];
+        int port = 0;
+        for (int i = 0; i < sockets.Length; i++)
+        {
+            sockets[i] = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
+            sockets[i].SetSocketOption(SocketOptionLevel.Socket, SocketOptionName.ReuseAddress, true);
+            sockets[i].Bind(new IPEndPoint(IPAddress.IPv6Loopback, port));
+            port = ((IPEndPoint)sockets[i].LocalEndPoint!).Port;
+        }
+
+        CommandRun run = await CommandRun.OfAsync(
+            "setsc", "--type", "fixed", "--pid", $"{Environment.ProcessId}", "--port", $"{port}", "--json", "--programs", scene.Path);
+
+        Array.ForEach(sockets, socket => socket.Dispose());
+        Assert.Equal(status, run.Status);
+        Assert.Contains(sentence, run.Error, StringComparison.Ordinal);
+        Assert.Equal(listed, run.Output.Length == 0 ? 0 : JsonDocument.Parse(run.Output).RootElement.GetArrayLength());
+    }
+
     private static Socket Bound(int port)
     {
         var socket = new Socket(AddressFamily.InterNetworkV6, SocketType.Dgram, ProtocolType.Udp);
