@@ -11,6 +11,9 @@ namespace OnDemand.Linux.State;
 /// <param name="Now">The run's time.</param>
 internal readonly record struct StateClock(string Boot, long Offset, Timestamp Now)
 {
+    // Two clocks are not read at the same moment, and NTP slows or hastens one of them a little: nobody has set anything.
+    private const long Unset = Timestamp.NanosecondsPerSecond;
+
     /// <summary>The clock of a run that has a time now.</summary>
     /// <param name="now">Its time.</param>
     /// <param name="sinceBoot">What has passed since the system's start.</param>
@@ -26,9 +29,12 @@ internal readonly record struct StateClock(string Boot, long Offset, Timestamp N
     /// <summary>By how much times of this clock are to be moved to be times of a later one. What passed while the system was down nobody
     /// has counted: if it was less than nothing, somebody has set the clock back, and it was nothing.</summary>
     /// <param name="later">The later clock.</param>
-    /// <returns>Nanoseconds.</returns>
-    public long ShiftTo(in StateClock later) =>
-        Boot == later.Boot ? later.Offset - Offset : Math.Min(0, later.Now.Nanoseconds - Now.Nanoseconds);
+    /// <returns>Nanoseconds; 0 for less than a second.</returns>
+    public long ShiftTo(in StateClock later)
+    {
+        long shift = Boot == later.Boot ? later.Offset - Offset : Math.Min(0, later.Now.Nanoseconds - Now.Nanoseconds);
+        return shift is > -Unset and < Unset ? 0 : shift;
+    }
 
     /// <summary>Moves a time.</summary>
     /// <param name="time">The time.</param>

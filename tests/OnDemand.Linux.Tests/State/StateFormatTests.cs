@@ -217,6 +217,20 @@ public sealed class StateFormatTests
         Assert.False(state.HasNetwork);
     }
 
+    [Theory]
+    [InlineData("boot-1", 40_000, 0)]
+    [InlineData("boot-1", -999_999_999, 0)]
+    [InlineData("boot-1", 1_000_000_000, 1_000_000_000)]
+    [InlineData("boot-1", -1_000_000_000, -1_000_000_000)]
+    [InlineData("boot-2", -999_999_999, 0)]
+    [InlineData("boot-2", -1_000_000_000, -1_000_000_000)]
+    public void Less_than_a_second_between_two_clocks_is_how_they_are_read(string boot, long ahead, long shift)
+    {
+        StateClock before = Clock("boot-1", 10, 1_700_000_000);
+
+        Assert.Equal(shift, before.ShiftTo(new StateClock(boot, before.Offset + ahead, new Timestamp(before.Now.Nanoseconds + ahead))));
+    }
+
     private static StateClock Clock(string boot, long sinceBoot, long now) => new(
         boot, Timestamp.FromSeconds(now).Since(Timestamp.FromSeconds(sinceBoot)).Nanoseconds, Timestamp.FromSeconds(now));
 
