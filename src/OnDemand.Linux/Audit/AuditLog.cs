@@ -75,7 +75,11 @@ internal sealed class AuditLog : IDisposable
             {
                 last = entry.Time;
                 TellGap(last);
-                if (!TryWrite(JsonSerializer.SerializeToUtf8Bytes(entry, AuditJson.Default.AuditEntry)))
+                if (TryWrite(JsonSerializer.SerializeToUtf8Bytes(entry, AuditJson.Default.AuditEntry)))
+                {
+                    _hasComplained = false;      // not for a gap's short line, for which there is room when there is none for an entry
+                }
+                else
                 {
                     Interlocked.Increment(ref _lost);
                 }
@@ -101,7 +105,6 @@ internal sealed class AuditLog : IDisposable
         {
             _file ??= new RotatedFile(_settings);
             _file.Write([.. json, (byte)'\n']);
-            _hasComplained = false;
             return true;
         }
         catch (Exception refused) when (refused is IOException or UnauthorizedAccessException)

@@ -57,8 +57,9 @@ internal sealed class SocketRequests(
         string type = AddressTypes.ToName(order.Type);
         try
         {
-            SocketOwnerInfo socket = await AdmitAsync(asker, order, cancellationToken).ConfigureAwait(false);
+            SocketOwnerInfo socket = await IdentifyAsync(asker, order, cancellationToken).ConfigureAwait(false);
             cookie = socket.Cookie;
+            Admit(asker, order, socket);
             if (!order.Map && whyNotNative?.Invoke() is { } sentence)
             {
                 // As where there is no such address: the caller does without it, which works; an address that hears nothing does not.
@@ -150,8 +151,8 @@ internal sealed class SocketRequests(
     /// <inheritdoc/>
     public void Dispose() => Accounts.Dispose();
 
-    // Whether it may ask at all, for this socket, for this type.
-    private async Task<SocketOwnerInfo> AdmitAsync(Asker asker, SetscOrder order, CancellationToken cancellationToken)
+    // Which socket is meant, if the asker may ask at all.
+    private async Task<SocketOwnerInfo> IdentifyAsync(Asker asker, SetscOrder order, CancellationToken cancellationToken)
     {
         PeerProcess process = asker.Process;
         UserAccount account = Accounts.Of(process.User);
@@ -160,30 +161,34 @@ internal sealed class SocketRequests(
             throw OverQuota($"User {process.User} may ask {rights.Quotas.RequestsPerMinute} times in a minute, and has done so.");
         }
 
-        SocketOwnerInfo socket;
         await account.LookUps.WaitAsync(cancellationToken).ConfigureAwait(false);
         try
         {
-            socket = Identify(process, order);
+            return Identify(process, order);
         }
         finally
         {
             account.LookUps.Release();
         }
+    }
 
+    // Whether the asker may ask for this socket, and for this type.
+    private void Admit(Asker asker, SetscOrder order, SocketOwnerInfo socket)
+    {
         if (asker.IsForAll)
         {
-            return socket;
+            return;
         }
 
-        if (socket.User != process.User)
+        if (socket.User != asker.Process.User)
         {
             throw NotYours();
         }
 
-        return _check.WhyNot(process, order.Type) is { } sentence
-            ? throw new ControlException(ProblemTypes.Forbidden, 403, sentence)
-            : socket;
+        if (_check.WhyNot(asker.Process, order.Type) is { } sentence)
+        {
+            throw new ControlException(ProblemTypes.Forbidden, 403, sentence);
+        }
     }
 
     private SocketOwnerInfo Identify(PeerProcess process, SetscOrder order)

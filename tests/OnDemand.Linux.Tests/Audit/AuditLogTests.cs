@@ -139,8 +139,9 @@ public sealed class AuditLogTests : IDisposable
             {
                 for (int i = 0; said.Count == 0 && i < AuditLog.Room; i++)
                 {
+                    long before = new FileInfo(file).Length;
                     log.Add(Entry(i));
-                    Thread.Sleep(1);
+                    Assert.True(SpinWait.SpinUntil(() => said.Count > 0 || new FileInfo(file).Length > before, TimeSpan.FromSeconds(30)));
                 }
 
                 File.Delete(filler);

@@ -1,3 +1,4 @@
+using System.Globalization;
 using System.Net.Sockets;
 using System.Runtime.Versioning;
 using System.Text.Json;
@@ -64,6 +65,7 @@ public sealed class OtherUsersTests
         Assert.Equal(0, scene.Services.Requests);
         Assert.Equal(
             Enumerable.Repeat("forbidden", 4), scene.ReadAudit().Select(line => line.GetProperty("result").GetString()));
+        Assert.Equal(["1000", "2000", "2000", "1000"], scene.ReadAudit().Select(line => line.GetProperty("cookie").GetString()));
     }
 
     [Fact]
@@ -172,7 +174,9 @@ public sealed class OtherUsersTests
             """);
 
         Assert.Equal("/usr/bin/setpriv HTTP/1.1 403", answer);
-        Assert.Equal("forbidden", Assert.Single(scene.ReadAudit()).GetProperty("result").GetString());
+        JsonElement refused = Assert.Single(scene.ReadAudit());
+        Assert.Equal("forbidden", refused.GetProperty("result").GetString());
+        Assert.True(ulong.Parse(refused.GetProperty("cookie").GetString()!, CultureInfo.InvariantCulture) > 0);
     }
 
     [Fact]
